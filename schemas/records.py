@@ -1,0 +1,358 @@
+"""The records that travel: facts from plans, reference records, envelopes, and outputs, as typed values.
+
+Field names follow the Tuva input layer where it has one; versions, frequency and status follow X12 (spec: events.md 5.1, 5.3).
+Dates are `datetime.date`, times are aware `datetime`, money is `Decimal` dollars.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Literal, NewType
+
+import msgspec
+
+Payer = NewType("Payer", str)
+MemberId = NewType("MemberId", str)
+MemberKey = NewType("MemberKey", str)
+"""`payer|member_id`: a person as one payer knows them."""
+PracticeId = NewType("PracticeId", str)
+Npi = NewType("Npi", str)
+Tin = NewType("Tin", str)
+
+FORMAT_VERSION = 1
+"""Version of the compact facts inside an envelope; raised with a golden file for each."""
+
+
+class Position(msgspec.Struct, frozen=True, order=True, array_like=True):
+    """Where a record first entered: topic, partition, offset; for files: file name, 0, row. Never changed by re-sending.
+
+    It is the order of last resort between two versions of one fact (design.md law 2).
+    """
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What any record may say of its origin (events.md 5.2)."""
+
+    event_id: str | None = None
+    source_system: str | None = None
+    source_file: str | None = None
+    source_row: int | None = None
+    occurred_at: dt.datetime | None = None
+    accepted_at: dt.datetime | None = None
+
+
+ClaimFrequency = Literal["1", "7", "8"]
+"""837 CLM05-3: 1 original, 7 replacement, 8 void."""
+ClaimStatus = Literal["paid", "denied", "reversed", "encounter_accepted", "pending"]
+ClaimType = Literal["professional", "institutional"]
+LineStatus = Literal["paid", "denied"]
+
+
+class ClaimLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One service of a claim."""
+
+    claim_line_number: int
+    claim_line_start_date: dt.date
+    claim_line_end_date: dt.date | None = None
+    hcpcs_code: str | None = None
+    modifiers: tuple[str, ...] = ()
+    revenue_center_code: str | None = None
+    place_of_service_code: str | None = None
+    units: Decimal | None = None
+    line_status: LineStatus | None = None
+    ndc_code: str | None = None
+    rendering_npi: Npi | None = None
+    rendering_taxonomy: str | None = None
+    allowed_amount: Decimal | None = None
+    paid_amount: Decimal | None = None
+    charge_amount: Decimal | None = None
+
+
+class Claim(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="claim"):
+    """One version of a claim, its lines nested so that header and lines cannot tear apart."""
+
+    payer: Payer
+    member_id: MemberId
+    payer_claim_control_number: str
+    claim_frequency_code: ClaimFrequency
+    claim_status: ClaimStatus
+    claim_type: ClaimType
+    lines: tuple[ClaimLine, ...]
+    claim_id: str | None = None
+    original_claim_id: str | None = None
+    claim_version: int | None = None
+    adjudicated_at: dt.datetime | None = None
+    paid_date: dt.date | None = None
+    billing_npi: Npi | None = None
+    billing_tin: Tin | None = None
+    billing_taxonomy: str | None = None
+    bill_type_code: str | None = None
+    admission_date: dt.date | None = None
+    discharge_date: dt.date | None = None
+    discharge_disposition_code: str | None = None
+    drg_code: str | None = None
+    diagnosis_code_type: str | None = None
+    diagnosis_codes: tuple[str, ...] = ()
+    procedure_codes: tuple[str, ...] = ()
+
+
+class Coverage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which benefits a span covers."""
+
+    medical: bool = True
+    pharmacy: bool = False
+    mental_health: bool = False
+
+
+class Contact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How to reach a member: for pages only, never part of a member's state."""
+
+    first_name: str | None = None
+    last_name: str | None = None
+    phone: str | None = None
+    address: str | None = None
+    preferred_language: str | None = None
+
+
+class Enrollment(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="enrollment"):
+    """One version of an enrollment span. The end date is the last covered day; null is open.
+
+    A span that ends before it starts is only accepted with maintenance type 024: it never took effect.
+    """
+
+    payer: Payer
+    member_id: MemberId
+    span_id: str
+    span_version: int
+    enrollment_start_date: dt.date
+    enrollment_end_date: dt.date | None = None
+    product: str
+    line_of_business: str
+    birth_date: dt.date
+    gender: str
+    person_id: str | None = None
+    coverage: Coverage | None = None
+    race: str | None = None
+    ethnicity: str | None = None
+    language: str | None = None
+    death_date: dt.date | None = None
+    state: str | None = None
+    zip_code: str | None = None
+    maintenance_type_code: Literal["001", "021", "024", "025", "030"] | None = None
+    contact: Contact | None = None
+
+
+SelectionSource = Literal["member_selected", "plan_matched", "plan_auto_assigned"]
+
+
+class PcpSelection(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="pcp_selection"):
+    """One version of a PCP selection, in force while effective_from <= D < effective_to (null is open)."""
+
+    payer: Payer
+    member_id: MemberId
+    selection_id: str
+    selection_version: int
+    pcp_npi: Npi
+    selection_source: SelectionSource
+    effective_from: dt.date
+    effective_to: dt.date | None = None
+    practice_id: PracticeId | None = None
+    pcp_tin: Tin | None = None
+
+
+class Provider(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="provider"):
+    """A roster row: an NPI at a practice under a TIN while effective_from <= D < effective_to (null is open).
+
+    Identity: (npi, practice_id, tin, effective_from); a higher roster_version of the same identity replaces it.
+    """
+
+    npi: Npi
+    practice_id: PracticeId
+    tin: Tin
+    taxonomy_code: str
+    is_pcp: bool
+    effective_from: dt.date
+    effective_to: dt.date | None = None
+    roster_version: int
+
+
+class Practice(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="practice"):
+    """A practice while effective_from <= D < effective_to. Identity: (practice_id, effective_from), the later record wins."""
+
+    practice_id: PracticeId
+    name: str
+    participating: bool
+    effective_from: dt.date
+    effective_to: dt.date | None = None
+    tins: tuple[Tin, ...] = ()
+    organisation_npis: tuple[Npi, ...] = ()
+    census_tract: str | None = None
+    hpi_percentile: Decimal | None = None
+    type_override: str | None = None
+
+
+class PayerRecord(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="payer"):
+    """A payer's terms. Identity: (payer, effective_from), the later record wins. No products means every product is in scope."""
+
+    payer: Payer
+    name: str
+    products: tuple[str, ...] = ()
+    attribution_mode: Literal["platform", "plan"] = "platform"
+    effective_from: dt.date = dt.date(1900, 1, 1)
+    selection_order: Literal["date_first", "source_first"] = "date_first"
+    auto_assigned_counts: bool = True
+
+
+class Table(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="table"):
+    """A table of the program put in force from a date, by the sha256 of its file (hex)."""
+
+    kind: str
+    name: str
+    version: str
+    digest: str
+    activated_from: dt.date
+
+
+class FeedManifest(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="feed_manifest"):
+    """What a payer says it has sent: the source of `data_through`."""
+
+    payer: Payer
+    feed: str
+    file: str
+    list_version: int
+    covers_from: dt.date
+    covers_to: dt.date
+    records: int
+    amount_total: Decimal | None = None
+    full_replacement: bool = False
+
+
+class Tick(msgspec.Struct, frozen=True, kw_only=True, tag_field="event_type", tag="tick"):
+    """The clock of every partition moves to this date."""
+
+    date: dt.date
+
+
+MemberFact = Claim | Enrollment | PcpSelection
+ReferenceRecord = Provider | Practice | PayerRecord | Table | FeedManifest
+ControlRecord = Provider | Practice | PayerRecord | Table | FeedManifest | Tick
+Record = Claim | Enrollment | PcpSelection | Provider | Practice | PayerRecord | Table | FeedManifest
+
+
+class Version(msgspec.Struct, frozen=True, order=True, array_like=True):
+    """Version of an output: the record that caused it, and its place among that record's outputs.
+
+    A receiver applies an output iff its version is newer than what it has for the key (design.md, outputs).
+    """
+
+    partition: int
+    offset: int
+    ordinal: int
+
+
+class Attribution(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose patient a member is on `as_of`, by which step, and until when. One per member (law 7, interface.md 4 and 5)."""
+
+    payer: Payer
+    member_id: MemberId
+    as_of: dt.date
+    status: Literal["attributed", "not_attributed"]
+    step: Literal["decision", "selected", "claims_12", "claims_18", "plan"] | None
+    practice_id: PracticeId | None
+    provider_npi: Npi | None
+    reason: str | None
+    visits_12m: int
+    visits_18m: int
+    last_visit_date: dt.date | None
+    runner_up_practice_id: PracticeId | None
+    secure_until: dt.date | None
+    drop_reason: str | None
+    next_practice_id: PracticeId | None
+    visits_needed: int | None
+    evidence: tuple[str, ...]
+    flags: tuple[str, ...]
+    ruleset: str
+    engine_version: str
+
+
+class AttributionChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A member's practice, provider, step or status has changed, and why."""
+
+    payer: Payer
+    member_id: MemberId
+    as_of: dt.date
+    cause: str
+    cause_position: str
+    before_status: str | None
+    before_step: str | None
+    before_practice_id: PracticeId | None
+    before_provider_npi: Npi | None
+    after_status: str
+    after_step: str | None
+    after_practice_id: PracticeId | None
+    after_provider_npi: Npi | None
+    reason: str | None
+    engine_version: str
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """A member may fall off (or has fallen off) the list of a practice. One current record per member and practice (attribution.md 2.7)."""
+
+    payer: Payer
+    member_id: MemberId
+    practice_id: PracticeId
+    as_of: dt.date
+    state: Literal["raised", "changed", "resolved", "expired"]
+    reason: str
+    resolution: str | None
+    secure_until: dt.date | None
+    next_practice_id: PracticeId | None
+    next_panel_date: dt.date | None
+    panel_visit_by: dt.date | None
+    horizon_days: int | None
+    visits_needed: int | None
+    data_through: dt.date | None
+    ruleset: str
+    engine_version: str
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """A record in quarantine: where it stood, why it was refused, and its bytes (law 6). The message holds no member data."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    field: str | None
+    message: str
+    refused_at: dt.datetime
+    payer: str | None
+    original: bytes
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands on `member-events`: a thin wrapper around compact facts, or around a broadcast control record.
+
+    `facts` is the msgpack of a member fact or control record; `original` the bytes that came in, encrypted under the payer's key.
+    `sequence` numbers broadcasts without gaps; null for facts.
+    """
+
+    kind: str
+    event_id: str
+    payer: str
+    member_id: str
+    position: Position
+    accepted_at: dt.datetime
+    format_version: int
+    flags: tuple[str, ...]
+    facts: bytes
+    original: bytes
+    sequence: int | None = None

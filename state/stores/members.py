@@ -1,0 +1,219 @@
+"""The state file of one partition of `member-events`: members, their cold rows, the terms they are found by, reference records.
+
+One row a member holds all that an event needs; cold rows (claim families, source-given ids) are read by name only.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+from state.stores.log_state import LogState
+
+T = TypeVar("T")
+
+NEVER = "9999-12-31"
+AT_ONCE = "0001-01-01"
+"""Due date of a member folded before the partition's first tick."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    """A member as stored: `due` is the next date on which its answer can change by itself."""
+
+    key: str
+    due: dt.date | None
+    alert_open: bool
+    failed: str | None
+    state: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a wide record has been worked: the last member done and the outputs so far."""
+
+    offset: int
+    last_key: str
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which members a wide record concerns. Exactly one of the fields is given; `everyone` is none of them."""
+
+    due_by: dt.date | None = None
+    payer: str | None = None
+    open_alerts_of: str | None = None
+    terms: frozenset[str] = frozenset()
+
+
+class MemberState(LogState):
+    """The open state file of a member partition."""
+
+    SCHEMA: ClassVar[str] = """
+        CREATE TABLE progress (
+            as_of TEXT, accepted_at TEXT NOT NULL, control INTEGER NOT NULL,
+            cursor_offset INTEGER, cursor_key TEXT, cursor_ordinal INTEGER
+        );
+        INSERT INTO progress VALUES (NULL, '0001-01-01T00:00:00+00:00', 0, NULL, NULL, NULL);
+        CREATE TABLE members (
+            key TEXT PRIMARY KEY, due TEXT NOT NULL, alert INTEGER NOT NULL, failed TEXT, state BLOB NOT NULL
+        ) WITHOUT ROWID;
+        CREATE INDEX members_due ON members (due) WHERE failed IS NULL;
+        CREATE INDEX members_alert ON members (key) WHERE alert = 1;
+        CREATE TABLE rows (member TEXT NOT NULL, name TEXT NOT NULL, state BLOB NOT NULL, PRIMARY KEY (member, name)) WITHOUT ROWID;
+        CREATE TABLE terms (term TEXT NOT NULL, member TEXT NOT NULL, PRIMARY KEY (term, member)) WITHOUT ROWID;
+        CREATE TABLE held (event_offset INTEGER PRIMARY KEY, member TEXT NOT NULL, envelope BLOB NOT NULL);
+        CREATE TABLE reference (control INTEGER PRIMARY KEY, record BLOB NOT NULL, event_offset INTEGER NOT NULL);
+        """
+
+    as_of: dt.date | None
+    """The partition's date: that of the last tick. None before the first."""
+    accepted_at: dt.datetime
+    """The latest time of acceptance seen: knowledge time never runs backwards."""
+    control: int
+    """Sequence of the last control record applied."""
+    cursor: Cursor | None
+
+    async def _on_open(self) -> None:
+        row = (
+            await self.fetch("SELECT as_of, accepted_at, control, cursor_offset, cursor_key, cursor_ordinal FROM progress")
+        )[0]
+        self.as_of = dt.date.fromisoformat(row[0]) if row[0] else None
+        self.accepted_at = dt.datetime.fromisoformat(row[1])
+        self.control = int(row[2])
+        self.cursor = None if row[3] is None else Cursor(row[3], row[4], row[5])
+
+    async def members(self, keys: Sequence[str]) -> dict[str, MemberRow]:
+        """The stored members among `keys`."""
+        rows: dict[str, MemberRow] = {}
+        for some in _in_portions(keys):
+            marks = ",".join("?" * len(some))
+            for row in await self.fetch(
+                f"SELECT key, due, alert, failed, state FROM members WHERE key IN ({marks})",  # noqa: S608 - marks are ours
+                some,
+            ):
+                rows[row[0]] = _member_row(row)
+        return rows
+
+    async def rows(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
+        """The stored cold rows among (member, name)."""
+        found: dict[tuple[str, str], bytes] = {}
+        for some in _in_portions(names):
+            marks = ",".join(["(?,?)"] * len(some))
+            values = [value for pair in some for value in pair]
+            for member, name, state in await self.fetch(
+                f"SELECT member, name, state FROM rows WHERE (member, name) IN (VALUES {marks})",  # noqa: S608
+                values,
+            ):
+                found[(member, name)] = state
+        return found
+
+    async def all_rows(self, members: Sequence[str]) -> dict[str, dict[str, bytes]]:
+        """Every cold row of the given members."""
+        found: dict[str, dict[str, bytes]] = {member: {} for member in members}
+        for some in _in_portions(members):
+            marks = ",".join("?" * len(some))
+            for member, name, state in await self.fetch(
+                f"SELECT member, name, state FROM rows WHERE member IN ({marks})",  # noqa: S608
+                some,
+            ):
+                found[member][name] = state
+        return found
+
+    async def write_members(self, rows: Iterable[MemberRow]) -> None:
+        """Insert or replace members. Inside a transaction."""
+        await self._db.executemany(
+            "INSERT INTO members VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
+            "due = excluded.due, alert = excluded.alert, failed = excluded.failed, state = excluded.state",
+            [
+                (row.key, row.due.isoformat() if row.due else NEVER, int(row.alert_open), row.failed, row.state)
+                for row in rows
+            ],
+        )
+
+    async def write_rows(self, rows: Iterable[tuple[str, str, bytes]]) -> None:
+        """Insert or replace cold rows (member, name, bytes). Inside a transaction."""
+        await self._db.executemany(
+            "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (member, name) DO UPDATE SET state = excluded.state", list(rows)
+        )
+
+    async def write_terms(self, terms: Iterable[tuple[str, str]]) -> None:
+        """Index members under terms (term, member). Inside a transaction."""
+        await self._db.executemany("INSERT OR IGNORE INTO terms VALUES (?, ?)", list(terms))
+
+    async def hold(self, facts: Iterable[tuple[int, str, bytes]]) -> None:
+        """Keep facts (offset, member, envelope) of a failed member for the day its fault is mended. Inside a transaction."""
+        await self._db.executemany("INSERT OR IGNORE INTO held VALUES (?, ?, ?)", list(facts))
+
+    async def concerned(self, selection: Selection, after: str, most: int) -> list[MemberRow]:
+        """The next members, by key, that a wide record concerns. Failed members are left out."""
+        columns = "key, due, alert, failed, state"
+        rule, values = _where(selection)
+        return [
+            _member_row(row)
+            for row in await self.fetch(
+                f"SELECT {columns} FROM members WHERE failed IS NULL AND key > ? AND {rule} ORDER BY key LIMIT ?",  # noqa: S608
+                [after, *values, most],
+            )
+        ]
+
+    async def note_accepted(self, accepted_at: dt.datetime) -> None:
+        """Raise the partition's knowledge time. Inside a transaction."""
+        if accepted_at > self.accepted_at:
+            await self._db.execute("UPDATE progress SET accepted_at = ?", (accepted_at.isoformat(),))
+            self.accepted_at = accepted_at
+
+    async def move_cursor(self, cursor: Cursor) -> None:
+        """Remember how far a wide record is done. Inside a transaction."""
+        await self._db.execute(
+            "UPDATE progress SET cursor_offset = ?, cursor_key = ?, cursor_ordinal = ?",
+            (cursor.offset, cursor.last_key, cursor.ordinal),
+        )
+        self.cursor = cursor
+
+    async def finish_control(self, control: int, *, as_of: dt.date | None, record: bytes | None, offset: int) -> None:
+        """A control record is done: its sequence, the date it set, the reference record it brought. Inside a transaction."""
+        await self._db.execute(
+            "UPDATE progress SET control = ?, as_of = coalesce(?, as_of), "
+            "cursor_offset = NULL, cursor_key = NULL, cursor_ordinal = NULL",
+            (control, as_of.isoformat() if as_of else None),
+        )
+        if record is not None:
+            await self._db.execute("INSERT INTO reference VALUES (?, ?, ?)", (control, record, offset))
+        self.control = control
+        self.cursor = None
+        if as_of is not None:
+            self.as_of = as_of
+
+    async def reference(self) -> list[tuple[int, bytes]]:
+        """Every reference record applied, in order: (event offset, facts)."""
+        return [(row[1], row[0]) for row in await self.fetch("SELECT record, event_offset FROM reference ORDER BY control")]
+
+
+def _member_row(row: Sequence[object]) -> MemberRow:
+    key, due, alert, failed, state = row
+    assert isinstance(key, str)  # noqa: S101 - the table's own types
+    assert isinstance(state, bytes)  # noqa: S101
+    when = None if due == NEVER else dt.date.fromisoformat(str(due))
+    return MemberRow(key, when, bool(alert), None if failed is None else str(failed), state)
+
+
+def _where(selection: Selection) -> tuple[str, list[str]]:
+    if selection.due_by is not None:
+        return "key IN (SELECT key FROM members WHERE failed IS NULL AND due <= ?)", [selection.due_by.isoformat()]
+    if selection.payer is not None:
+        return "key >= ? AND key < ?", [f"{selection.payer}|", f"{selection.payer}}}"]
+    if selection.open_alerts_of is not None:
+        payer = selection.open_alerts_of
+        return "alert = 1 AND key >= ? AND key < ?", [f"{payer}|", f"{payer}}}"]
+    if selection.terms:
+        marks = ",".join("?" * len(selection.terms))
+        return f"key IN (SELECT member FROM terms WHERE term IN ({marks}))", sorted(selection.terms)  # noqa: S608
+    return "1", []
+
+
+def _in_portions(values: Sequence[T], size: int = 500) -> Iterable[Sequence[T]]:
+    return (values[start : start + size] for start in range(0, len(values), size))

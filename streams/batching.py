@@ -1,0 +1,219 @@
+"""The Faust adaptation: agents of batches, positions that are ours, and a commit guard. All private API of Faust is used here.
+
+Faust's price is paid per message, so a message is a run of consecutive records of one partition (faust.md 0.1).
+Stands on faust-streaming 0.15.3 and aiokafka 0.14.0; `tests/kafka/test_batching.py` and `tests/streams/test_faust_api.py`
+fail when what is used here moves.
+
+Three promises:
+- A partition of a log with a state file starts at the position that the file gives, whatever the group committed.
+- Consumers read committed records only.
+- An offset is committed only after `settle`, in order and without a hole; Faust's own acknowledgements commit nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import aiokafka
+import faust
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+
+from streams.stopping import EXIT_HOLE, end_process
+
+MOST_RECORDS = 1_000
+"""Records in one batch at the most; beyond it the gain per record is small and the memory held is not."""
+
+
+
+class Record(Protocol):
+    """What the consumer hands on: an aiokafka record."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A run of records of one partition, in offset order. It covers the offsets from `begin` up to, not including, `end`."""
+
+    tp: TP
+    generation: int
+    begin: int
+    end: int
+    records: tuple[Record, ...]
+
+
+OwnPosition = Callable[[TP], Awaitable[int | None]]
+"""The next offset to apply of a partition that has a state file; None: the group's committed offset counts."""
+
+
+class ReadCommittedThread(driver.AIOKafkaConsumerThread):
+    """The consumer thread, reading committed records only: Faust's default delivers records of aborted transactions."""
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"
+        return consumer
+
+
+class BatchConsumer(driver.Consumer):
+    """Hands out batches, starts where the state files end, commits what was settled."""
+
+    own_position: OwnPosition
+
+    def on_init(self) -> None:
+        """Start with nothing placed and nothing settled."""
+        super().on_init()
+        self._placed: dict[TP, int] = {}
+        self._next_read: dict[TP, int] = {}
+        self._settled: dict[TP, int] = {}
+
+    def _new_consumer_thread(self) -> ReadCommittedThread:
+        return ReadCommittedThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek every assigned partition: to its own position where it has one, else to the committed offset."""
+        committed = dict(await super().seek_to_committed())
+        generation = self.app.consumer_generation_id
+        for tp, offset in committed.items():
+            committed[tp] = await self._place(tp, generation, offset)
+        return committed
+
+    async def perform_seek(self) -> None:
+        """As Faust's, but an own position counts as not yet committed, so that the lag shown is the lag that is."""
+        await super().perform_seek()
+        for tp in self._placed:
+            self._committed_offset[tp] = None
+
+    async def _place(self, tp: TP, generation: int, committed: int | None) -> int:
+        own = await self.own_position(tp)
+        self._placed[tp] = generation
+        if own is not None:
+            await self.seek(tp, own)
+            self._next_read[tp] = self._settled[tp] = own
+            return own
+        if committed is None or committed < 0:
+            self._next_read.pop(tp, None)
+            self._settled.pop(tp, None)
+            return -1
+        self._next_read[tp] = self._settled[tp] = committed
+        return committed
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # type: ignore[override]  # noqa: ASYNC109 - Faust's signature
+        """Yield batches of at most `MOST_RECORDS`, each as one message whose value is a `Batch`."""
+        fetched, active = await self._wait_next_records(timeout)
+        if fetched is None or self.should_stop:
+            return
+        if not self.flow_active:
+            await self.perform_seek()
+            return
+        generation = self.app.consumer_generation_id
+        waiting = {
+            tp: records
+            for tp, records in fetched.items()
+            if records and (active is None or tp in active or tp in self._buffered_partitions)
+        }
+        for tp in list(waiting):
+            # Flow can be on before the seek of a new assignment: what was fetched from elsewhere is dropped.
+            if self._placed.get(tp) != generation:
+                own = await self.own_position(tp)
+                if own is not None:
+                    await self._place(tp, generation, None)
+                    if waiting[tp][0].offset != own:
+                        del waiting[tp]
+        while waiting:
+            for tp in list(waiting):
+                if not self.flow_active or self.app.consumer_generation_id != generation:
+                    return
+                chunk, rest = waiting[tp][:MOST_RECORDS], waiting[tp][MOST_RECORDS:]
+                if rest:
+                    waiting[tp] = rest
+                else:
+                    del waiting[tp]
+                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+                yield tp, self._message(tp, generation, chunk)
+
+    def _message(self, tp: TP, generation: int, records: list[Record]) -> ConsumerMessage:
+        first, last = records[0], records[-1]
+        begin = min(self._next_read.get(tp, first.offset), first.offset)
+        self._next_read[tp] = last.offset + 1
+        self._settled.setdefault(tp, begin)
+        batch = Batch(tp, generation, begin, last.offset + 1, tuple(records))
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1000,
+            0,
+            (),
+            None,
+            batch,  # type: ignore[arg-type]
+            None,
+            0,
+            0,
+            tp,
+            generation_id=generation,
+        )
+
+    def settle(self, batch: Batch) -> None:
+        """Everything up to the end of this batch is done for good and may be committed.
+
+        Batches of a former generation settle nothing. A batch that begins after what is settled would commit past
+        records nobody has handled: the process ends.
+        """
+        if batch.generation != self.app.consumer_generation_id or self._placed.get(batch.tp, batch.generation) != batch.generation:
+            return
+        settled = self._settled.get(batch.tp, batch.begin)
+        if batch.begin > settled:
+            end_process(
+                f"{batch.tp.topic}[{batch.tp.partition}]: a batch begins at {batch.begin}, but only what lies below {settled} "
+                "is done. Nothing was acknowledged; start the worker again.",
+                EXIT_HOLE,
+            )
+        self._settled[batch.tp] = max(settled, batch.end)
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return (tp for tp in list(self._settled) if topics is None or tp in topics or tp.topic in topics)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+        return self._settled.get(tp)
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Nothing to fill: a batch says itself which offsets it covers."""
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Forget what was placed; the callback of the app then waits for the work in flight."""
+        await super().on_partitions_revoked(revoked)
+        for tp in revoked:
+            self._placed.pop(tp, None)
+            self._next_read.pop(tp, None)
+            self._settled.pop(tp, None)
+
+
+def install(app: faust.App, own_position: OwnPosition) -> None:
+    """Make `app` consume in batches, with positions from `own_position`. Call right after `faust.App(...)`."""
+
+    class Transport(driver.Transport):
+        class Consumer(BatchConsumer):
+            pass
+
+    Transport.Consumer.own_position = staticmethod(own_position)
+    app.transport = Transport(app.conf.broker_consumer, app, loop=app.loop)
+
+
+def consumer_of(app: faust.App) -> BatchConsumer:
+    """The app's consumer, typed as ours."""
+    consumer = app.consumer
+    assert isinstance(consumer, BatchConsumer)  # noqa: S101 - install() made it so
+    return consumer
