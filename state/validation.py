@@ -1,0 +1,162 @@
+"""What is refused at the door, and what is only flagged: the mistakes that plans really send (design.md law 6).
+
+A refusal names the field and says what to do; it never repeats a member's data. Closed lists and types are checked where a
+record becomes typed (schemas.codec); here stand the rules between values.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+
+from schemas.npi import valid_npi
+from schemas.records import (
+    Claim,
+    Enrollment,
+    FeedManifest,
+    PayerRecord,
+    PcpSelection,
+    Practice,
+    Provider,
+    Record,
+    Table,
+)
+from state.engine import Refusal
+
+EARLIEST = dt.date(1900, 1, 1)
+LATEST = dt.date(2199, 12, 31)
+"""A date that starts something lies between these, or somebody's conversion went wrong. Ends may be later: 9999-12-31 is open."""
+GRACE = dt.timedelta(days=1)
+"""A service may be dated a day after the day of acceptance, for time zones (attribution.md 2.2 rule 6)."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def refusal(record: Record, accepted_on: dt.date) -> Refusal | None:
+    """The first thing wrong with a record accepted on a day (UTC), or None. Source: attribution.md 2.2, issue list in docs."""
+    match record:
+        case Claim():
+            return _claim(record, accepted_on)
+        case Enrollment():
+            return _enrollment(record, accepted_on)
+        case PcpSelection():
+            return _identity(record) or _span(record.effective_from, record.effective_to, "effective_to")
+        case Provider() | Practice():
+            return _span(record.effective_from, record.effective_to, "effective_to")
+        case PayerRecord():
+            return _payer(record.payer) or _start(record.effective_from, "effective_from")
+        case FeedManifest():
+            return _payer(record.payer) or _span(record.covers_from, record.covers_to, "covers_to")
+        case Table():
+            return None if _SHA256.fullmatch(record.digest) else Refusal(
+                "bad_digest", "digest", "digest is not 64 lower-case hex digits: send the sha256 of the table's file."
+            )
+
+
+def flags(record: Record) -> tuple[str, ...]:
+    """What is odd but accepted: `npi_check_digit:FIELD` for an NPI that cannot be one (typed wrong, or made up)."""
+    return tuple(sorted({f"npi_check_digit:{field}" for field, npi in _npis(record) if not valid_npi(npi)}))
+
+
+def _npis(record: Record) -> Iterator[tuple[str, str]]:
+    match record:
+        case Claim():
+            if record.billing_npi:
+                yield "billing_npi", record.billing_npi
+            for line in record.lines:
+                if line.rendering_npi:
+                    yield "lines.rendering_npi", line.rendering_npi
+        case PcpSelection():
+            yield "pcp_npi", record.pcp_npi
+        case Provider():
+            yield "npi", record.npi
+        case Practice():
+            for npi in record.organisation_npis:
+                yield "organisation_npis", npi
+        case _:
+            return
+
+
+def _claim(claim: Claim, accepted_on: dt.date) -> Refusal | None:
+    found = _identity(claim)
+    if found:
+        return found
+    if not claim.payer_claim_control_number:
+        return _empty("payer_claim_control_number")
+    if not claim.lines and claim.claim_frequency_code != "8":
+        return Refusal("no_lines", "lines", "a claim that is not a void has no lines: send it with its service lines.")
+    latest = accepted_on + GRACE
+    numbers: set[int] = set()
+    for line in claim.lines:
+        start, end = line.claim_line_start_date, line.claim_line_end_date
+        if start > latest:
+            return Refusal(
+                "service_date_in_future",
+                "lines.claim_line_start_date",
+                f"line {line.claim_line_number} is dated after the day it was accepted ({accepted_on}): correct the date and send it again.",
+            )
+        if not EARLIEST <= start:
+            return _impossible("lines.claim_line_start_date")
+        if end is not None and end < start:
+            return _backwards("lines.claim_line_end_date")
+        if line.claim_line_number in numbers:
+            return Refusal(
+                "repeated_line_number",
+                "lines.claim_line_number",
+                f"line number {line.claim_line_number} stands twice in one claim: number the lines and send it again.",
+            )
+        numbers.add(line.claim_line_number)
+    if claim.admission_date and claim.discharge_date and claim.discharge_date < claim.admission_date:
+        return _backwards("discharge_date")
+    return None
+
+
+def _enrollment(span: Enrollment, accepted_on: dt.date) -> Refusal | None:
+    found = _identity(span)
+    if found:
+        return found
+    if not span.span_id:
+        return _empty("span_id")
+    if span.birth_date > accepted_on + GRACE or span.birth_date < dt.date(1880, 1, 1):
+        return _impossible("birth_date")
+    if span.death_date and span.death_date < span.birth_date:
+        return _backwards("death_date")
+    # 834 INS03 024 with an end before the start takes back a span that never took effect.
+    if span.maintenance_type_code == "024":
+        return _start(span.enrollment_start_date, "enrollment_start_date")
+    return _span(span.enrollment_start_date, span.enrollment_end_date, "enrollment_end_date")
+
+
+def _identity(record: Claim | Enrollment | PcpSelection) -> Refusal | None:
+    return _payer(record.payer) or (None if record.member_id else _empty("member_id"))
+
+
+def _payer(payer: str) -> Refusal | None:
+    if not payer:
+        return _empty("payer")
+    if "|" in payer:
+        return Refusal("bad_payer", "payer", "payer holds a '|', which separates payer and member in keys: use another name.")
+    return None
+
+
+def _start(start: dt.date, field: str) -> Refusal | None:
+    return None if EARLIEST <= start <= LATEST else _impossible(field)
+
+
+def _span(start: dt.date, end: dt.date | None, field: str) -> Refusal | None:
+    if end is not None and end < start:
+        return _backwards(field, start, end)
+    return _start(start, field.replace("_to", "_from").replace("_end_", "_start_"))
+
+
+def _backwards(field: str, start: dt.date | None = None, end: dt.date | None = None) -> Refusal:
+    dates = f" ({start} > {end})" if start and end else ""
+    return Refusal("end_before_start", field, f"{field} lies before its start{dates}: correct the dates and send it again.")
+
+
+def _impossible(field: str) -> Refusal:
+    return Refusal("impossible_date", field, f"{field} lies outside {EARLIEST.year} to {LATEST.year} or after today: correct the date and send it again.")
+
+
+def _empty(field: str) -> Refusal:
+    return Refusal("missing_value", field, f"{field} is empty: send the record with it.")

@@ -1,0 +1,161 @@
+"""Intake: what plans send becomes an envelope on `member-events`, a reference record on `control`, or a row in quarantine.
+
+Stateless. A batch is acknowledged when the broker has all that came of it; after a crash the batch is worked again, and the
+deterministic event ids make the second copy harmless.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from schemas.codec import Codec, Undecodable
+from schemas.keys import member_key, partition_of
+from schemas.records import FORMAT_VERSION, Claim, Enrollment, Envelope, PcpSelection, Position, Refused
+from schemas.topics import name as topic_name
+from state import validation
+from streams.batching import Batch
+from streams.batching import Record as Received
+from streams.producing import Message, Sender
+from streams.vault import UNKNOWN_PAYER, Vault
+
+logger = logging.getLogger(__name__)
+
+ORIGIN_HEADER = "panelstream-origin"
+"""`topic/partition/offset` where a record first stood: a replay from quarantine keeps its place in the order."""
+HISTORY_HEADER = "panelstream-history"
+"""Set by `publish --history`: the record's own accepted_at counts."""
+MOST_BYTES = 1_000_000
+"""A larger record is refused at intake (design.md, limits)."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What came of a batch, for metrics."""
+
+    accepted: int
+    refused: tuple[str, ...]
+
+
+class Intake:
+    """Turns batches of input records into what the state machines read."""
+
+    def __init__(
+        self,
+        codec: Codec,
+        vault: Vault,
+        sender: Sender,
+        *,
+        prefix: str,
+        partitions: int,
+        now: Callable[[], dt.datetime],
+    ) -> None:
+        self._codec = codec
+        self._vault = vault
+        self._sender = sender
+        self._prefix = prefix
+        self._partitions = partitions
+        self._now = now
+        self._member_events = topic_name(prefix, "member-events")
+        self._control = topic_name(prefix, "control")
+        self._quarantine = topic_name(prefix, "quarantine")
+
+    async def take(self, batch: Batch) -> Counted:
+        """Work one batch; return when the broker has everything that came of it. Raises `Stop` when it does not."""
+        now = self._now()
+        topic = batch.tp.topic.removeprefix(self._prefix)
+        messages: list[Message] = []
+        refused: list[str] = []
+        for received in batch.records:
+            message, reason = self._one(topic, received, now)
+            messages.append(message)
+            if reason:
+                refused.append(reason)
+        await self._sender.send(messages)
+        return Counted(len(messages) - len(refused), tuple(refused))
+
+    def _one(self, topic: str, received: Received, now: dt.datetime) -> tuple[Message, str | None]:
+        data = received.value or b""
+        headers = dict(received.headers)
+        position = _position(topic, received, headers)
+        if len(data) > MOST_BYTES:
+            return self._refuse(
+                position, data, now, "too_large", None, f"the record has over {MOST_BYTES:,} bytes: send it in parts."
+            )
+        try:
+            record = self._codec.decode_input(topic, data)
+        except Undecodable as problem:
+            return self._refuse(position, data, now, problem.reason, problem.field, problem.message)
+        accepted_at = now
+        if HISTORY_HEADER in headers and record.accepted_at is not None:
+            accepted_at = record.accepted_at
+        problem_found = validation.refusal(record, accepted_at.date())
+        if problem_found:
+            return self._refuse(
+                position,
+                data,
+                now,
+                problem_found.reason,
+                problem_found.field,
+                problem_found.message,
+                getattr(record, "payer", UNKNOWN_PAYER),
+            )
+        if isinstance(record, Claim | Enrollment | PcpSelection):
+            return self._envelope(record, position, accepted_at, data), None
+        return Message(self._control, 0, type(record).__struct_config__.tag.encode(), self._codec.encode_control(record)), None
+
+    def _envelope(
+        self, record: Claim | Enrollment | PcpSelection, position: Position, accepted_at: dt.datetime, data: bytes
+    ) -> Message:
+        key = member_key(record.payer, record.member_id)
+        envelope = Envelope(
+            kind=str(type(record).__struct_config__.tag),
+            event_id=self._codec.event_id_of(record),
+            payer=record.payer,
+            member_id=record.member_id,
+            position=position,
+            accepted_at=accepted_at,
+            format_version=FORMAT_VERSION,
+            flags=validation.flags(record),
+            facts=self._codec.encode_facts(record),
+            original=self._vault.seal(record.payer, data),
+        )
+        return Message(
+            self._member_events, partition_of(key, self._partitions), key.encode(), self._codec.encode_envelope(envelope)
+        )
+
+    def _refuse(
+        self,
+        position: Position,
+        data: bytes,
+        now: dt.datetime,
+        reason: str,
+        field: str | None,
+        message: str,
+        payer: str = UNKNOWN_PAYER,
+    ) -> tuple[Message, str]:
+        refused = Refused(
+            topic=position.topic,
+            partition=position.partition,
+            offset=position.offset,
+            reason=reason,
+            field=field,
+            message=message,
+            refused_at=now,
+            payer=payer or None,
+            original=self._vault.seal(payer, data),
+        )
+        key = str(position)
+        value = self._codec.encode_output("quarantine", refused, None)
+        return Message(self._quarantine, partition_of(key, self._partitions), key.encode(), value), reason
+
+
+def _position(topic: str, received: Received, headers: dict[str, bytes]) -> Position:
+    origin = headers.get(ORIGIN_HEADER)
+    if origin:
+        first, partition, offset = origin.decode().rsplit("/", 2)
+        return Position(first, int(partition), int(offset))
+    return Position(topic, received.partition, received.offset)
+

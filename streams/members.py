@@ -1,0 +1,424 @@
+"""The member agent: folds envelopes into members, decides what changed, and commits both with the position, once.
+
+What changed is decided per record, so that it does not depend on where a batch was cut; writing is done per batch.
+No rule of the program stands here: `state.engine` decides, this module feeds it, stores, and hands on (design.md,
+exactly-once effects on Faust).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from schemas.codec import Codec
+from schemas.keys import member_key, partition_of
+from schemas.records import Envelope, Position, Refused, Tick, Version
+from schemas.topics import TOPICS
+from schemas.topics import name as topic_name
+from state import engine
+from state.reference.knowledge import Knowledge, Touch
+from state.stores.log_state import OutboxRow
+from state.stores.members import AT_ONCE, Cursor, MemberRow, MemberState, Selection
+from streams.batching import Batch
+from streams.stopping import EXIT_FAULT, EXIT_HOLE, Stop, failpoint
+
+logger = logging.getLogger(__name__)
+
+STEP = 2_000
+"""Members of one step of a wide record."""
+CAUSE_OF_CONTROL = {
+    "tick": "tick",
+    "provider": "roster",
+    "practice": "practice",
+    "payer": "payer",
+    "table": "table",
+    "feed_manifest": "feed_manifest",
+}
+CAUSE_OF_FACT = {"claim": "claim", "enrollment": "enrollment", "pcp_selection": "selection"}
+COMPACTED = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
+
+
+@dataclass(slots=True)
+class Working:
+    """A member while a batch is worked on: its state and the cold rows that the batch's facts need."""
+
+    member: engine.Member
+    rows: dict[str, engine.Row | None]
+    due: dt.date | None
+    alert_open: bool
+    failed: str | None
+    terms: frozenset[str] = frozenset()
+    changed: bool = False
+    stored: set[str] = field(default_factory=set)
+    held: list[tuple[int, bytes]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An envelope, decoded, with the offset at which it stands on `member-events`."""
+
+    offset: int
+    key: str
+    envelope: Envelope
+    raw: bytes
+
+
+class MemberPartition:
+    """One partition of `member-events` at work."""
+
+    def __init__(self, state: MemberState, knowledge: Knowledge, codec: Codec, *, prefix: str, partition: int, partitions: int) -> None:
+        self.state = state
+        self.knowledge = knowledge
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self._codec = codec
+        self._prefix = prefix
+        self._partition = partition
+        self._partitions = partitions
+
+    @classmethod
+    async def resume(
+        cls, state: MemberState, initial: Knowledge, codec: Codec, *, prefix: str, partition: int, partitions: int
+    ) -> MemberPartition:
+        """Take up a state file: everything of reference that it has applied is known again."""
+        self = cls(state, initial, codec, prefix=prefix, partition=partition, partitions=partitions)
+        for offset, facts in await state.reference():
+            record = codec.decode_facts("control", facts)
+            if not isinstance(record, Tick):
+                self.knowledge = self.knowledge.apply(record, Position("control", 0, offset), as_of=state.as_of).knowledge
+        if state.as_of is not None:
+            self.knowledge = self.knowledge.reach(state.as_of).knowledge
+        return self
+
+    async def apply(self, batch: Batch) -> None:
+        """Apply what of a batch lies above the watermark. Raises `Stop` on a hole, a foreign key, or anything unknown."""
+        arrived = [
+            self._arrived(record.offset, record.key, record.value) for record in batch.records if record.offset >= self.state.watermark
+        ]
+        if not arrived:
+            return
+        self._check_unbroken(arrived, batch.end)
+        run: list[Arrived] = []
+        for one in arrived:
+            if one.envelope.sequence is None:
+                run.append(one)
+                continue
+            await self._facts(run)
+            run = []
+            await self._control(one)
+        await self._facts(run)
+
+    def _arrived(self, offset: int, key: bytes | None, value: bytes | None) -> Arrived:
+        if value is None or key is None:
+            raise Stop(f"{self._place(offset)} has no key or no value: nothing but panelstream may write there.", EXIT_FAULT)
+        try:
+            envelope = self._codec.decode_envelope(value)
+        except Exception as problem:
+            raise Stop(
+                f"{self._place(offset)} is not an envelope this release can read ({type(problem).__name__}): "
+                "start a release that can; nothing was acknowledged.",
+                EXIT_FAULT,
+            ) from problem
+        text = key.decode()
+        if envelope.sequence is None and partition_of(text, self._partitions) != self._partition:
+            raise Stop(
+                f"{self._place(offset)} has a key that belongs to partition {partition_of(text, self._partitions)} of "
+                f"{self._partitions}: its producer counts partitions differently; nothing was acknowledged.",
+                EXIT_FAULT,
+            )
+        return Arrived(offset, text, envelope, value)
+
+    def _check_unbroken(self, arrived: Sequence[Arrived], end: int) -> None:
+        first, last = arrived[0].offset, arrived[-1].offset
+        if first != self.state.watermark or last - first + 1 != len(arrived) or end != last + 1:
+            raise Stop(
+                f"member-events[{self._partition}] does not continue at {self.state.watermark}, where the state ends "
+                f"(got {first} to {last}, {len(arrived)} records): records of the log are missing. Restore the topic, "
+                "or a backup of the state that reaches further.",
+                EXIT_HOLE,
+            )
+
+    # -- facts ----------------------------------------------------------------------------------------------------------
+
+    async def _facts(self, run: Sequence[Arrived]) -> None:
+        if not run:
+            return
+        facts = [self._fact(one) for one in run]
+        working = await self._fetch(run, facts)
+        outputs: list[tuple[Version, engine.Output | Refused]] = []
+        for place, (one, fact) in enumerate(zip(run, facts, strict=True)):
+            mine = working[one.key]
+            if mine.failed is not None:
+                mine.held.append((one.offset, one.raw))
+                continue
+            try:
+                self._work(mine, one, fact, outputs)
+            except Exception as fault:  # noqa: BLE001 - one member's fault must not stop the others
+                outputs = [out for out in outputs if out[0].offset != one.offset]
+                working[one.key] = await self._failed(one, run[:place], facts[:place], fault)
+                outputs.append((Version(self._partition, one.offset, 0), self._refused(one, _fault_refusal(fault))))
+        failpoint("before_commit")
+        end = run[-1].offset + 1
+        async with self.state.transaction(watermark=end):
+            await self._write(working)
+            await self.state.put_out(self._outbox(outputs))
+            await self.state.note_accepted(max(one.envelope.accepted_at for one in run))
+        failpoint("after_commit")
+
+    def _fact(self, one: Arrived) -> engine.Fact:
+        envelope = one.envelope
+        body = self._codec.decode_facts(envelope.kind, envelope.facts)
+        return engine.Fact(
+            kind=envelope.kind,
+            event_id=envelope.event_id,
+            position=envelope.position,
+            accepted_at=envelope.accepted_at,
+            body=body,
+            given_id=body.event_id is not None,
+        )
+
+    async def _fetch(self, run: Sequence[Arrived], facts: Sequence[engine.Fact]) -> dict[str, Working]:
+        stored = await self.state.members(list(dict.fromkeys(one.key for one in run)))
+        working: dict[str, Working] = {}
+        for one in run:
+            if one.key in working:
+                continue
+            row = stored.get(one.key)
+            if row is None:
+                member = engine.new_member(one.envelope.payer, one.envelope.member_id)
+                working[one.key] = Working(member, {}, None, alert_open=False, failed=None)
+            else:
+                working[one.key] = _stored(row)
+        needed = [(one.key, name) for one, fact in zip(run, facts, strict=True) for name in engine.row_names(fact)]
+        while needed:
+            wanted = list(dict.fromkeys(needed))
+            found = await self.state.rows(wanted)
+            for key, name in wanted:
+                data = found.get((key, name))
+                working[key].rows[name] = None if data is None else engine.decode_row(data)
+            needed = [
+                (one.key, name)
+                for one, fact in zip(run, facts, strict=True)
+                for name in engine.rows_missing(fact, working[one.key].rows)
+            ]
+        return working
+
+    def _work(self, mine: Working, one: Arrived, fact: engine.Fact, outputs: list[tuple[Version, engine.Output | Refused]]) -> None:
+        folded = engine.fold(mine.member, mine.rows, fact, self.knowledge)
+        mine.stored |= folded.stored
+        made: list[engine.Output | Refused] = []
+        if folded.refusal is not None:
+            self.counts[fact.kind, folded.refusal.reason] += 1
+            made.append(self._refused(one, folded.refusal))
+        else:
+            self.counts[fact.kind, "applied" if folded.changed else "duplicate"] += 1
+        if folded.changed or folded.stored:
+            mine.changed = True
+        if folded.changed:
+            if self.state.as_of is None:
+                mine.due = dt.date.fromisoformat(AT_ONCE)
+            else:
+                made.extend(self._advance(mine, self.state.as_of, CAUSE_OF_FACT[fact.kind], str(fact.position)))
+        outputs.extend((Version(self._partition, one.offset, ordinal), out) for ordinal, out in enumerate(made))
+
+    def _advance(self, mine: Working, as_of: dt.date, cause: str, position: str) -> tuple[engine.Output, ...]:
+        advanced = engine.advance(mine.member, as_of, self.knowledge, cause=cause, position=position)
+        mine.due, mine.alert_open, mine.changed = advanced.due, advanced.alert_open, True
+        return advanced.outputs
+
+    async def _failed(
+        self, one: Arrived, before: Sequence[Arrived], facts: Sequence[engine.Fact], fault: Exception
+    ) -> Working:
+        """The member as it was before the fault: from the file, with the batch's earlier facts applied again; marked failed."""
+        logger.error("a member of %s failed at offset %d: %s", self._place(one.offset), one.offset, type(fault).__name__)
+        mine_before = [(earlier, fact) for earlier, fact in zip(before, facts, strict=True) if earlier.key == one.key]
+        again = (await self._fetch([one, *(earlier for earlier, _ in mine_before)], [self._fact(one), *(fact for _, fact in mine_before)]))[
+            one.key
+        ]
+        for earlier, fact in mine_before:
+            self._work(again, earlier, fact, [])
+        again.failed = type(fault).__name__
+        again.changed = True
+        again.held.append((one.offset, one.raw))
+        self.counts[one.envelope.kind, "failed"] += 1
+        return again
+
+    # -- control records ------------------------------------------------------------------------------------------------
+
+    async def _control(self, one: Arrived) -> None:
+        sequence = one.envelope.sequence or 0
+        if sequence <= self.state.control:
+            async with self.state.transaction(watermark=one.offset + 1):
+                pass
+            return
+        if sequence != self.state.control + 1:
+            raise Stop(
+                f"{self._place(one.offset)} is control record {sequence}, but {self.state.control} is the last one here: "
+                "a broadcast is missing. Nothing was acknowledged; see the conductor's log.",
+                EXIT_HOLE,
+            )
+        record = self._codec.decode_facts("control", one.envelope.facts)
+        cause = CAUSE_OF_CONTROL[str(type(record).__struct_config__.tag)]
+        position = str(one.envelope.position)
+        if isinstance(record, Tick):
+            if self.state.as_of is None or record.date > self.state.as_of:
+                reached = self.knowledge.reach(record.date)
+                self.knowledge = reached.knowledge
+                touch = reached.touch if reached.touch.everyone else None
+                await self._wide(one, touch, record.date, cause, position)
+                await self._finish(one, as_of=record.date, record=None)
+            else:
+                await self._finish(one, as_of=None, record=None)
+            return
+        applied = self.knowledge.apply(record, Position("control", 0, one.envelope.position.offset), as_of=self.state.as_of)
+        self.knowledge = applied.knowledge
+        if self.state.as_of is not None:
+            await self._wide(one, applied.touch, self.state.as_of, cause, position)
+        elif applied.touch.everyone:
+            await self._wide(one, applied.touch, None, cause, position)
+        await self._finish(one, as_of=None, record=one.envelope.facts)
+
+    async def _wide(self, one: Arrived, touch: Touch | None, as_of: dt.date | None, cause: str, position: str) -> None:
+        """Work the members a control record concerns in steps, with a cursor in the file. `touch` None: those who are due."""
+        selections = _selections(touch, as_of)
+        cursor = self.state.cursor
+        if cursor is None or cursor.offset != one.offset:
+            cursor = Cursor(one.offset, "", 0)
+        for selection in selections:
+            while True:
+                rows = await self.state.concerned(selection, cursor.last_key, STEP)
+                if not rows:
+                    break
+                cursor = await self._step(one, rows, cursor, touch, as_of, cause, position)
+
+    async def _step(
+        self,
+        one: Arrived,
+        rows: Sequence[MemberRow],
+        cursor: Cursor,
+        touch: Touch | None,
+        as_of: dt.date | None,
+        cause: str,
+        position: str,
+    ) -> Cursor:
+        codes_changed = touch is not None and touch.everyone
+        cold = await self.state.all_rows([row.key for row in rows]) if codes_changed else {}
+        working: dict[str, Working] = {}
+        outputs: list[tuple[Version, engine.Output | Refused]] = []
+        ordinal = cursor.ordinal
+        for row in rows:
+            mine = _stored(row)
+            try:
+                if codes_changed:
+                    engine.rederive(
+                        mine.member, {name: engine.decode_row(data) for name, data in cold[row.key].items()}, self.knowledge
+                    )
+                    mine.changed = True
+                made = self._advance(mine, as_of, cause, position) if as_of is not None else ()
+            except Exception as fault:  # noqa: BLE001 - one member's fault must not stop the others
+                logger.error("a member of %s failed at offset %d: %s", self._place(one.offset), one.offset, type(fault).__name__)  # noqa: TRY400
+                mine = _stored(row)
+                mine.failed, mine.changed = type(fault).__name__, True
+                made = ()
+                self.counts[cause, "failed"] += 1
+            working[row.key] = mine
+            for out in made:
+                outputs.append((Version(self._partition, one.offset, ordinal), out))
+                ordinal += 1
+        after = Cursor(one.offset, rows[-1].key, ordinal)
+        failpoint("before_step")
+        async with self.state.transaction():
+            await self._write(working)
+            await self.state.put_out(self._outbox(outputs))
+            await self.state.move_cursor(after)
+        failpoint("after_step")
+        return after
+
+    async def _finish(self, one: Arrived, *, as_of: dt.date | None, record: bytes | None) -> None:
+        async with self.state.transaction(watermark=one.offset + 1):
+            await self.state.finish_control(
+                one.envelope.sequence or 0, as_of=as_of, record=record, offset=one.envelope.position.offset
+            )
+
+    # -- writing --------------------------------------------------------------------------------------------------------
+
+    async def _write(self, working: dict[str, Working]) -> None:
+        changed = [(key, mine) for key, mine in working.items() if mine.changed]
+        await self.state.write_members(
+            MemberRow(key, mine.due, mine.alert_open, mine.failed, engine.encode_member(mine.member)) for key, mine in changed
+        )
+        rows = [
+            (key, name, engine.encode_row(row))
+            for key, mine in working.items()
+            for name in mine.stored
+            if (row := mine.rows[name]) is not None
+        ]
+        if rows:
+            await self.state.write_rows(rows)
+        await self.state.write_terms((term, key) for key, mine in changed for term in engine.terms(mine.member) - mine.terms)
+        held = [(offset, key, raw) for key, mine in working.items() for offset, raw in mine.held]
+        if held:
+            await self.state.hold(held)
+
+    def _outbox(self, outputs: Iterable[tuple[Version, engine.Output | Refused]]) -> Iterator[OutboxRow]:
+        """Rows in order; of several values for one key of a compacted topic only the last of the batch."""
+        latest: dict[tuple[str, str], OutboxRow] = {}
+        for place, (version, out) in enumerate(outputs):
+            if isinstance(out, Refused):
+                topic, key, record = "quarantine", f"{out.topic}/{out.partition}/{out.offset}", out
+                partition = partition_of(key, self._partitions)
+            else:
+                topic, key, record = out.topic, out.key, out.record
+                partition = self._partition
+            value = None if record is None else self._codec.encode_output(topic, record, version)
+            slot = (topic, key) if topic in COMPACTED else (topic, f"{key}#{place}")
+            latest.pop(slot, None)
+            latest[slot] = OutboxRow(topic_name(self._prefix, topic), key.encode(), partition, value)
+        return iter(latest.values())
+
+    def _refused(self, one: Arrived, refusal: engine.Refusal) -> Refused:
+        position = one.envelope.position
+        return Refused(
+            topic=position.topic,
+            partition=position.partition,
+            offset=position.offset,
+            reason=refusal.reason,
+            field=refusal.field,
+            message=refusal.message,
+            refused_at=one.envelope.accepted_at,
+            payer=one.envelope.payer,
+            original=one.envelope.original,
+        )
+
+    def _place(self, offset: int) -> str:
+        return f"member-events[{self._partition}] at {offset}"
+
+
+def _stored(row: MemberRow) -> Working:
+    member = engine.decode_member(row.state)
+    return Working(member, {}, row.due, row.alert_open, row.failed, engine.terms(member))
+
+
+def _selections(touch: Touch | None, as_of: dt.date | None) -> list[Selection]:
+    if touch is None:
+        return [Selection(due_by=as_of)]
+    if touch.everyone:
+        return [Selection()]
+    if touch.payer is not None:
+        return [Selection(payer=touch.payer)]
+    if touch.open_alerts_of is not None:
+        return [Selection(open_alerts_of=touch.open_alerts_of)]
+    if touch.terms:
+        return [Selection(terms=touch.terms)]
+    return []
+
+
+def _fault_refusal(fault: Exception) -> engine.Refusal:
+    return engine.Refusal(
+        "member_failed",
+        None,
+        f"applying it failed with {type(fault).__name__}: the fact is kept and the member marked failed; report this, and after "
+        "a release that mends it run `panelstream rebuild`.",
+    )

@@ -1,0 +1,83 @@
+"""The relay: takes committed outputs from a state file to the broker, in order, and only then lets the input be acknowledged.
+
+One task per state file. Outputs of a member partition go in transactions under an identity of that partition, so that the
+broker fences a frozen former owner; broadcasts go plainly, since a partition ignores a sequence it has applied (design.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from state.stores.log_state import LogState
+from streams.batching import Batch
+from streams.producing import FencedSender, Message, Sender
+from streams.stopping import failpoint
+
+PORTION = 2_000
+"""Outputs of one transaction at the most."""
+
+
+class Relay:
+    """Relays one state file's outbox and settles the batches whose outputs are out."""
+
+    def __init__(self, state: LogState, sender: Sender, settle: Callable[[Batch], None], partitions: int) -> None:
+        self._state = state
+        self._sender = sender
+        self._settle = settle
+        self._partitions = partitions
+        self._unsettled: deque[Batch] = deque()
+        self._work = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._closing = False
+        self._work.set()
+
+    def committed(self, batch: Batch) -> None:
+        """The state now holds this batch: relay what it caused, then settle it."""
+        self._unsettled.append(batch)
+        self._idle.clear()
+        self._work.set()
+
+    async def run(self) -> None:
+        """Relay until `close`. Raises `Stop` when the broker fences or fails."""
+        if isinstance(self._sender, FencedSender):
+            await self._sender.claim()
+        while True:
+            await self._work.wait()
+            if self._closing:
+                return
+            self._work.clear()
+            await self._empty()
+
+    async def _empty(self) -> None:
+        while not self._closing:
+            done = len(self._unsettled)
+            rows = await self._state.waiting(PORTION)
+            if not rows:
+                for _ in range(done):
+                    self._settle(self._unsettled.popleft())
+                if not self._unsettled:
+                    self._idle.set()
+                    return
+                continue
+            failpoint("before_relay")
+            await self._sender.send(
+                [
+                    Message(row.topic, partition, row.key, row.value)
+                    for row in rows
+                    for partition in (range(self._partitions) if row.partition is None else (row.partition,))
+                ]
+            )
+            failpoint("before_delete")
+            await self._state.relayed(rows[-1].sequence)
+            failpoint("after_delete")
+
+    async def drained(self) -> None:
+        """Wait until every output committed so far is out."""
+        await self._idle.wait()
+
+    def close(self) -> None:
+        """Stop after the transaction under way; what is left stays in the outbox."""
+        self._closing = True
+        self._work.set()
