@@ -102,7 +102,7 @@ class FencedSender(Sender):
     """A transactional producer: the broker refuses a former owner of the same `identity` for good."""
 
     def __init__(self, bootstrap: str, identity: str) -> None:
-        super().__init__(bootstrap, **{"transactional.id": identity, "transaction.timeout.ms": 30_000})
+        super().__init__(bootstrap, **{"transactional.id": identity, "transaction.timeout.ms": int(PATIENCE * 1000)})
         self._identity = identity
 
     async def claim(self) -> None:

@@ -259,6 +259,7 @@ def run(settings: Settings) -> int:
         worker = Worker(settings)
     except (TableError, RegistryError) as problem:
         raise Stop(str(problem), EXIT_CONFIG) from None
+    _make_folder(settings.state)
     if settings.metrics_port is not None:
         try:
             prometheus_client.start_http_server(settings.metrics_port, addr="127.0.0.1")
@@ -266,7 +267,7 @@ def run(settings: Settings) -> int:
             raise Stop(
                 f"Port {settings.metrics_port} on 127.0.0.1 is taken: set PANELSTREAM_METRICS_PORT to a free one.", EXIT_CONFIG
             ) from None
-    service = faust.Worker(worker.app, loglevel="WARNING", redirect_stdouts=False)
+    service = faust.Worker(worker.app, loglevel="WARNING", redirect_stdouts=False, quiet=True)
     try:
         service.execute_from_commandline()
     except SystemExit as end:
@@ -274,6 +275,13 @@ def run(settings: Settings) -> int:
     except Exception as problem:  # noqa: BLE001 - whatever ends the service is told in one sentence
         raise Stop(f"The worker's connection to Kafka ended ({type(problem).__name__}): check the broker, then start it again.", EXIT_BROKER) from None
     return 0
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as problem:
+        raise Stop(f"The state folder {folder} cannot be made ({problem.strerror}): set PANELSTREAM_STATE to a local disk.", EXIT_STATE) from None
 
 
 def _last_frames(fault: BaseException) -> str:

@@ -177,6 +177,10 @@ class LogState:
         async with self.transaction():
             await self._db.execute("DELETE FROM outbox WHERE sequence <= ?", (up_to,))
 
+    async def forget_outputs(self) -> None:
+        """Empty the outbox unsent: for a state made anew, whose outputs the live one has sent. Inside a transaction."""
+        await self._db.execute("DELETE FROM outbox")
+
     async def fetch(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Rows of a query, outside or inside the transaction of the caller."""
         return list(await self._db.execute_fetchall(query, values))

@@ -6,6 +6,7 @@ One row a member holds all that an event needs; cold rows (claim families, sourc
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
@@ -14,6 +15,14 @@ from state.stores.log_state import LogState
 
 T = TypeVar("T")
 
+CONTENT = (
+    "SELECT as_of, control FROM progress",
+    "SELECT control, record FROM reference ORDER BY control",
+    "SELECT key, due, alert, failed, state FROM members ORDER BY key",
+    "SELECT member, name, state FROM rows ORDER BY member, name",
+    "SELECT event_offset, envelope FROM held ORDER BY event_offset",
+)
+"""What makes two state files the same: all but positions, epochs and times of acceptance."""
 NEVER = "9999-12-31"
 AT_ONCE = "0001-01-01"
 """Due date of a member folded before the partition's first tick."""
@@ -191,6 +200,16 @@ class MemberState(LogState):
     async def reference(self) -> list[tuple[int, bytes]]:
         """Every reference record applied, in order: (event offset, facts)."""
         return [(row[1], row[0]) for row in await self.fetch("SELECT record, event_offset FROM reference ORDER BY control")]
+
+    async def digest(self) -> str:
+        """What this partition knows and has said, as one sha256: equal for equal logs, however they were batched."""
+        total = hashlib.sha256()
+        async with self._one_at_a_time:
+            for query in CONTENT:
+                async with self._db.execute(query) as rows:
+                    async for row in rows:
+                        total.update(repr(tuple(row)).encode())
+        return total.hexdigest()
 
 
 def _member_row(row: Sequence[object]) -> MemberRow:

@@ -1,0 +1,89 @@
+"""What `streams.batching` takes from Faust's and aiokafka's private API: this fails when it moves."""
+
+from __future__ import annotations
+
+import inspect
+from importlib.metadata import version
+
+import aiokafka
+import faust
+import pytest
+from faust.transport.consumer import Consumer
+from faust.transport.drivers import aiokafka as driver
+from faust.types.tuples import ConsumerMessage
+
+from streams import batching
+
+
+@pytest.mark.parametrize(
+    ("package", "pinned"), [("faust-streaming", "0.15.3"), ("mode-streaming", "0.7.1"), ("aiokafka", "0.14.0")]
+)
+def test_the_versions_are_those_the_adaptation_was_proved_on(package: str, pinned: str) -> None:
+    assert version(package) == pinned
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("seek_to_committed", ["self"]),
+        ("perform_seek", ["self"]),
+        ("getmany", ["self", "timeout"]),
+        ("_wait_next_records", ["self", "timeout"]),
+        ("_filter_tps_with_pending_acks", ["self", "topics"]),
+        ("_new_offset", ["self", "tp"]),
+        ("_should_commit", ["self", "tp", "offset"]),
+        ("_add_gap", ["self", "tp", "offset_from", "offset_to"]),
+        ("on_partitions_revoked", ["self", "revoked"]),
+        ("seek", ["self", "partition", "offset"]),
+        ("highwater", ["self", "tp"]),
+    ],
+)
+def test_each_method_we_override_or_call_is_still_there(name: str, parameters: list[str]) -> None:
+    method = inspect.unwrap(getattr(driver.Consumer, name))
+    assert list(inspect.signature(method).parameters) == parameters
+
+
+def test_the_commit_goes_through_the_two_methods_we_guard() -> None:
+    assert "_filter_tps_with_pending_acks" in inspect.getsource(Consumer.force_commit)
+    assert "_new_offset" in inspect.getsource(Consumer._filter_committable_offsets)
+    assert "_committed_offset" in inspect.getsource(Consumer._should_commit)
+
+
+def test_messages_are_drained_from_getmany_and_dropped_only_below_the_read_offset() -> None:
+    source = inspect.getsource(Consumer._drain_messages)
+    assert "self.getmany" in source
+    assert "offset >= r_offset" in source
+
+
+def test_the_thread_builds_its_consumer_where_we_set_the_isolation_level() -> None:
+    assert "_create_worker_consumer" in inspect.getsource(driver.AIOKafkaConsumerThread._create_consumer)
+    assert "self._isolation_level" in inspect.getsource(aiokafka.AIOKafkaConsumer.start)
+
+
+def test_a_message_is_built_from_the_fields_we_give() -> None:
+    names = list(inspect.signature(ConsumerMessage.__init__).parameters)[1:]
+    assert names[:12] == [
+        "topic",
+        "partition",
+        "offset",
+        "timestamp",
+        "timestamp_type",
+        "headers",
+        "key",
+        "value",
+        "checksum",
+        "serialized_key_size",
+        "serialized_value_size",
+        "tp",
+    ]
+    assert "generation_id" in names
+
+
+async def test_installing_gives_an_app_our_consumer() -> None:
+    app = faust.App("test-install", broker="kafka://127.0.0.1:1", store="memory://", web_enabled=False)
+
+    async def nowhere(_tp: object) -> int | None:
+        return None
+
+    batching.install(app, nowhere)
+    assert issubclass(app.transport.Consumer, batching.BatchConsumer)
