@@ -135,7 +135,7 @@ class Container:
     def terminate(self, patience: float) -> None:
         """Ask it to end; after `patience` seconds it is killed."""
         if self._exists:
-            _docker("stop", "--time", str(int(patience)), self.name)
+            _docker("stop", "-t", str(int(patience)), self.name)
 
     def kill(self) -> None:
         """Kill -9 its server; its files stay."""

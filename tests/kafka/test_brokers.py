@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -126,20 +126,20 @@ def test_acknowledged_records_survive_kill_and_restart(broker_to_kill: KafkaBrok
 
 
 def test_a_broker_that_cannot_be_prepared_says_why_and_leaves_no_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broker_factory: Callable[..., KafkaBroker]
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(ServerFailedError, match="neither"):
-        KafkaBroker(own=True, settings={"process.roles": "neither"}).start()
+        broker_factory(settings={"process.roles": "neither"}).start()
     assert not list(tmp_path.iterdir())
 
 
 def test_a_broker_that_does_not_start_shows_its_log_and_leaves_no_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broker_factory: Callable[..., KafkaBroker]
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(ServerFailedError, match="heap size"):
-        KafkaBroker(own=True, heap="1m").start()
+        broker_factory(heap="1m").start()
     assert not list(tmp_path.iterdir())
 
 
