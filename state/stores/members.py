@@ -203,13 +203,15 @@ class MemberState(LogState):
 
     async def digest(self) -> str:
         """What this partition knows and has said, as one sha256: equal for equal logs, however they were batched."""
-        total = hashlib.sha256()
-        async with self._one_at_a_time:
-            for query in CONTENT:
-                async with self._db.execute(query) as rows:
-                    async for row in rows:
-                        total.update(repr(tuple(row)).encode())
-        return total.hexdigest()
+        return digest_of_rows([row for query in CONTENT for row in await self.fetch(query)])
+
+
+def digest_of_rows(rows: Iterable[Sequence[object]]) -> str:
+    """The digest of the rows that the queries of `CONTENT` give, in their order."""
+    total = hashlib.sha256()
+    for row in rows:
+        total.update(repr(tuple(row)).encode())
+    return total.hexdigest()
 
 
 def _member_row(row: Sequence[object]) -> MemberRow:

@@ -1,0 +1,366 @@
+"""Bytes to typed records and back: the Confluent wire format with Avro outside, msgpack for the compact facts inside.
+
+Avro is decoded once, at the edge (design.md, where the time goes). Errors carry a reason, a field and a sentence; none of them
+repeats a value, since they reach logs.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import io
+import json
+import re
+import struct
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+import fastavro
+import msgspec
+
+from schemas.records import (
+    Alert,
+    Attribution,
+    AttributionChange,
+    Claim,
+    ControlRecord,
+    Enrollment,
+    Envelope,
+    FeedManifest,
+    MemberFact,
+    PayerRecord,
+    PcpSelection,
+    Position,
+    Practice,
+    Provider,
+    Record,
+    Refused,
+    Source,
+    Table,
+    Tick,
+    Version,
+)
+from schemas.registry import Registry, Schema, UnknownSchema, newest
+
+T = TypeVar("T")
+
+MAGIC = 0
+_HEADER = struct.Struct(">bi")
+_EMPTY = (None, (), [], "")
+
+TOPIC_OF: Mapping[type, str] = {
+    Claim: "claims",
+    Enrollment: "enrollments",
+    PcpSelection: "pcp-selections",
+    Provider: "reference",
+    Practice: "reference",
+    PayerRecord: "reference",
+    Table: "reference",
+    FeedManifest: "reference",
+}
+"""The input topic of each record."""
+BY_KIND: Mapping[str, type] = {str(record.__struct_config__.tag): record for record in (*TOPIC_OF, Tick)}  # type: ignore[attr-defined]
+INPUT_OF_TOPIC: Mapping[str, type] = {"claims": Claim, "enrollments": Enrollment, "pcp-selections": PcpSelection}
+OUTPUT_OF_TOPIC: Mapping[str, type] = {
+    "attribution": Attribution,
+    "attribution-changes": AttributionChange,
+    "attribution-alerts": Alert,
+    "alert-history": Alert,
+    "quarantine": Refused,
+}
+Output = Attribution | AttributionChange | Alert | Refused
+
+
+class Undecodable(ValueError):  # noqa: N818 - says what the record is
+    """A record that cannot be read. `reason` is a code, `field` a path or None, `message` a sentence without data."""
+
+    def __init__(self, reason: str, field: str | None, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.field = field
+        self.message = message
+
+
+class Codec:
+    """Reads and writes everything on the wire, with schemas identified by `registry`."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._writers: dict[int, Any] = {}
+        self._headers: dict[str, bytes] = {}
+        self._facts_encoder = msgspec.msgpack.Encoder()
+        self._facts_decoder = msgspec.msgpack.Decoder(Record | Tick)
+        self._json_decoder = msgspec.json.Decoder(Record)
+        self._envelope_schema = _parsed("member-events")
+        self._envelope_header = self._header("member-events")
+
+    # -- what plans send ------------------------------------------------------------------------------------------------
+
+    def from_json(self, line: bytes | str) -> Record:
+        """A line of an event file (interface.md section 3). Unknown keys are passed over. Raises `Undecodable`."""
+        try:
+            return self._json_decoder.decode(line)
+        except msgspec.ValidationError as problem:
+            raise _mistyped(problem) from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise Undecodable("not_json", None, "the line is not one JSON object: send one event a line.") from None
+
+    def to_json(self, record: Record) -> str:
+        """The line of an event file."""
+        return msgspec.json.encode(record).decode()
+
+    def encode_record(self, record: Record) -> bytes:
+        """A record for its input topic."""
+        topic = TOPIC_OF[type(record)]
+        if topic == "reference":
+            return self._encode(topic, _wrapped(record))
+        return self._encode(topic, _plain(record))
+
+    def decode_input(self, topic: str, data: bytes) -> Record:
+        """What stands on an input topic, read with our newest schema whatever it was written with. Raises `Undecodable`."""
+        raw = self._decode(topic, data)
+        record_type: Any = INPUT_OF_TOPIC.get(topic)
+        if record_type is None:
+            kind = raw.get("event_type")
+            record_type, raw = BY_KIND.get(str(kind)), raw.get(str(kind))
+            if record_type is None or raw is None:
+                raise Undecodable(
+                    "unknown_event_type", "event_type", "event_type names no record this release knows, or its record is missing."
+                )
+        return _typed(record_type, raw)
+
+    # -- the logs -------------------------------------------------------------------------------------------------------
+
+    def encode_control(self, record: ControlRecord) -> bytes:
+        """A record of the program's log."""
+        return self._encode("control", _wrapped(record))
+
+    def decode_control(self, data: bytes) -> ControlRecord:
+        """A record of the program's log. Raises `Undecodable`."""
+        raw = self._decode("control", data)
+        kind = str(raw["event_type"])
+        if kind not in BY_KIND:
+            raise Undecodable("unknown_event_type", "event_type", "event_type names no control record this release knows.")
+        record: ControlRecord = _typed(BY_KIND[kind], raw[kind])
+        return record
+
+    def encode_facts(self, record: MemberFact | ControlRecord) -> bytes:
+        """The compact facts of an envelope."""
+        return self._facts_encoder.encode(record)
+
+    def decode_facts(self, kind: str, facts: bytes) -> Any:
+        """The record in an envelope of this kind ("control" for broadcasts)."""
+        record = self._facts_decoder.decode(facts)
+        if kind != "control" and record.__struct_config__.tag != kind:
+            raise Undecodable("mixed_envelope", "kind", "the envelope's kind is not that of its facts.")
+        return record
+
+    def encode_envelope(self, envelope: Envelope) -> bytes:
+        """An envelope for `member-events`."""
+        position = envelope.position
+        out = io.BytesIO()
+        out.write(self._envelope_header)
+        fastavro.schemaless_writer(
+            out,
+            self._envelope_schema,
+            {
+                "kind": envelope.kind,
+                "event_id": envelope.event_id,
+                "payer": envelope.payer,
+                "member_id": envelope.member_id,
+                "position": {"topic": position.topic, "partition": position.partition, "offset": position.offset},
+                "accepted_at": envelope.accepted_at,
+                "format_version": envelope.format_version,
+                "flags": envelope.flags,
+                "facts": envelope.facts,
+                "original": envelope.original,
+                "sequence": envelope.sequence,
+            },
+        )
+        return out.getvalue()
+
+    def decode_envelope(self, data: bytes) -> Envelope:
+        """An envelope from `member-events`. Raises `Undecodable`."""
+        raw = self._decode("member-events", data)
+        raw["position"] = Position(**raw["position"])
+        raw["flags"] = tuple(raw["flags"])
+        return Envelope(**raw)
+
+    # -- outputs --------------------------------------------------------------------------------------------------------
+
+    def encode_output(self, topic: str, record: Output, version: Version | None) -> bytes:
+        """An output with its version (None where no member agent wrote it)."""
+        raw = _plain(record)
+        raw["version"] = (
+            None if version is None else {"partition": version.partition, "offset": version.offset, "ordinal": version.ordinal}
+        )
+        return self._encode(topic, raw)
+
+    def decode_output(self, topic: str, data: bytes) -> tuple[Any, Version | None]:
+        """An output and its version."""
+        raw = self._decode(topic, data)
+        version = raw.pop("version")
+        return _typed(OUTPUT_OF_TOPIC[topic], raw), None if version is None else Version(**version)
+
+    # -- identity -------------------------------------------------------------------------------------------------------
+
+    def content_digest(self, record: Record) -> bytes:
+        """What a record says, without who sent it when: 16 bytes."""
+        return content_digest(record)
+
+    def event_id_of(self, record: Record) -> str:
+        """The source's id, else one that equal natural keys and versions share (style: 32 hex digits)."""
+        return event_id_of(record)
+
+    # -- Avro -----------------------------------------------------------------------------------------------------------
+
+    def _header(self, topic: str) -> bytes:
+        if topic not in self._headers:
+            self._headers[topic] = _HEADER.pack(MAGIC, self._registry.id_of(topic))
+        return self._headers[topic]
+
+    def _encode(self, topic: str, raw: Mapping[str, Any]) -> bytes:
+        out = io.BytesIO()
+        out.write(self._header(topic))
+        fastavro.schemaless_writer(out, _parsed(topic), raw)
+        return out.getvalue()
+
+    def _decode(self, topic: str, data: bytes) -> dict[str, Any]:
+        if len(data) < _HEADER.size or data[0] != MAGIC:
+            raise Undecodable(
+                "not_avro", None, "the record does not begin as Confluent-framed Avro (0, schema id): send it through an Avro serializer."
+            )
+        number = _HEADER.unpack_from(data)[1]
+        writer = self._writer(topic, number)
+        stream = io.BytesIO(data)
+        stream.seek(_HEADER.size)
+        reader = _parsed(topic)
+        try:
+            raw = fastavro.schemaless_reader(stream, writer, None if writer == reader else reader)
+        except (ValueError, OverflowError):
+            raise Undecodable("impossible_value", None, "a date or time in the record does not exist: correct it and send it again.") from None
+        except Exception:  # noqa: BLE001 - fastavro raises whatever its C code meets
+            raise Undecodable(
+                "undecodable", None, f"the bytes do not follow schema {number}: check the producer's serializer."
+            ) from None
+        if stream.tell() != len(data) or not isinstance(raw, dict):
+            raise Undecodable("undecodable", None, f"bytes are left over after schema {number}: check the producer's serializer.")
+        return raw
+
+    def _writer(self, topic: str, number: int) -> Any:
+        writer = self._writers.get(number)
+        if writer is None:
+            try:
+                schema = self._registry.schema(number)
+            except UnknownSchema:
+                raise Undecodable(
+                    "unknown_schema", None, f"no schema has id {number} here: register it, or set PANELSTREAM_REGISTRY_URL to its registry."
+                ) from None
+            try:
+                writer = fastavro.parse_schema(schema, named_schemas={})
+            except Exception:  # noqa: BLE001 - whatever a foreign registry holds
+                raise Undecodable("unknown_schema", None, f"schema {number} is not an Avro schema: register it as Avro.") from None
+            self._writers[number] = writer
+        return writer
+
+
+@cache
+def _parsed(topic: str) -> Schema:
+    schema: Schema = fastavro.parse_schema(newest(topic), named_schemas={})  # type: ignore[assignment]
+    return schema
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    """A record as Avro wants it: plain dicts, dates and times kept, decimals as strings."""
+    raw: dict[str, Any] = msgspec.to_builtins(record, builtin_types=(dt.date, dt.datetime, bytes))
+    return raw
+
+
+def _wrapped(record: Any) -> dict[str, Any]:
+    kind = str(record.__struct_config__.tag)
+    return {"event_type": kind, kind: _plain(record)}
+
+
+@cache
+def _decode_into(record_type: type[T]) -> Callable[[Any], T]:
+    def decode(raw: Any) -> T:
+        return msgspec.convert(raw, record_type, builtin_types=(dt.date, dt.datetime, bytes))
+
+    return decode
+
+
+def _typed(record_type: Any, raw: Any) -> Any:
+    config = record_type.__struct_config__
+    if config.tag is not None:
+        raw[config.tag_field] = config.tag
+    try:
+        return _decode_into(record_type)(_present(raw))
+    except msgspec.ValidationError as problem:
+        raise _mistyped(problem) from None
+
+
+def _present(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is null: absent and null are the same, and a default stands for both."""
+    return {
+        name: [_present(item) if isinstance(item, dict) else item for item in value] if isinstance(value, list) else value
+        for name, value in raw.items()
+        if value is not None
+    }
+
+
+_WHERE = re.compile(r" - at `\$\.?(.*)`$")
+_MISSING = re.compile(r"missing required field `(\w+)`")
+
+
+def _mistyped(problem: msgspec.ValidationError) -> Undecodable:
+    """What msgspec says of a value that does not fit, without the value."""
+    text = str(problem)
+    where = _WHERE.search(text)
+    path = re.sub(r"\[(\.\.\.|\d+)\]", "", where.group(1)) if where else ""
+    missing = _MISSING.search(text)
+    if missing:
+        field = f"{path}.{missing.group(1)}".lstrip(".")
+        return Undecodable("missing_value", field, f"{field} is missing: send the record with it.")
+    field = path or "event_type"
+    if "Invalid enum value" in text or "Invalid value" in text:
+        return Undecodable("not_in_list", field, f"{field} is not one of the values it may have: see its list in the schema.")
+    if re.search(r"Invalid (RFC3339|ISO|date|datetime)|date", text):
+        return Undecodable("impossible_date", field, f"{field} is not a date that exists, as YYYY-MM-DD: correct it and send it again.")
+    expected = re.search(r"Expected `([^`]+)`", text)
+    kind = f" as {expected.group(1)}" if expected else ""
+    return Undecodable("wrong_type", field, f"{field} is not of its type{kind}: correct it and send it again.")
+
+
+_SOURCE_FIELDS = frozenset(Source.__struct_fields__)
+_canonical = msgspec.msgpack.Encoder(order="sorted")
+
+
+def content_digest(record: Record) -> bytes:
+    """What a record says, without who sent it when: blake2b, 16 bytes."""
+    said = {
+        name: value
+        for name in record.__struct_fields__
+        if name not in _SOURCE_FIELDS and (value := getattr(record, name)) not in _EMPTY
+    }
+    return hashlib.blake2b(_canonical.encode([type(record).__struct_config__.tag, said]), digest_size=16).digest()
+
+
+def event_id_of(record: Record) -> str:
+    """The event's id: the source's, else a digest of its natural key and version; without a version, of its content.
+
+    Two claims without a version are one event only if they say the same (design.md law 2).
+    """
+    if record.event_id is not None:
+        return record.event_id
+    parts: tuple[Any, ...] | None = None
+    match record:
+        case Claim(claim_version=int()):
+            parts = (record.payer, record.member_id, record.payer_claim_control_number, record.claim_frequency_code, record.claim_version)
+        case Enrollment():
+            parts = (record.payer, record.member_id, record.span_id, record.span_version)
+        case PcpSelection():
+            parts = (record.payer, record.member_id, record.selection_id, record.selection_version)
+    if parts is None:
+        return content_digest(record).hex()
+    return hashlib.sha256(json.dumps([type(record).__struct_config__.tag, *parts]).encode()).hexdigest()[:32]
