@@ -27,6 +27,8 @@ import confluent_kafka
 import typer
 from rich.console import Console
 from rich.table import Table as Grid
+from streams.publishing import message_of
+from streams.waiting import wait_until_applied, wait_until_quiet
 
 from ops.brokers.embedded import EmbeddedBroker
 from ops.sample.population import Event, population
@@ -38,10 +40,8 @@ from schemas.topics import name as topic_name
 from streams import topic_admin
 from streams.adapters import tuva
 from streams.producing import Message, Sender
-from streams.publishing import message_of
 from streams.settings import Settings
 from streams.stopping import EXIT_FAULT, Stop
-from streams.waiting import wait_until_applied, wait_until_quiet
 
 V = TypeVar("V")
 
@@ -169,16 +169,18 @@ class Demo:
         by_day = itertools.groupby(events, key=_accepted_on)
         history: list[Event] = []
         days: list[tuple[dt.date, list[Event]]] = []
-        for day, some in by_day:
+        for day, those in by_day:
             if day < first:
-                history.extend(some)
+                history.extend(those)
             else:
-                days.append((day, list(some)))
+                days.append((day, list(those)))
         sent = self._publish(history)
         wait_until_quiet(self.settings)
         self._tick(first)
         self._listen()
-        panels = Counter(a.practice_id for _, a in self.heard.attribution.values() if a.as_of > TUVA_DATE and a.practice_id)
+        panels = Counter(
+            a.practice_id for _, a in self.heard.attribution.values() if a.as_of > TUVA_DATE and a.practice_id
+        )
         open_alerts = sum(alert.state in ("raised", "changed") for _, alert in self.heard.alerts.values())
         self.console.print(
             f"{sent:,} events of history: {panels.total():,} members on the panels of {len(panels)} practices, "
@@ -186,7 +188,15 @@ class Demo:
         )
         self.heard.new_alerts.clear()
         grid = Grid(box=None, pad_edge=False, header_style="dim")
-        for column, justify in (("day", "left"), ("events", "right"), ("refused", "right"), ("raised", "right"), ("resolved", "right"), ("fallen off", "right"), ("for example", "left")):
+        for column, justify in (
+            ("day", "left"),
+            ("events", "right"),
+            ("refused", "right"),
+            ("raised", "right"),
+            ("resolved", "right"),
+            ("fallen off", "right"),
+            ("for example", "left"),
+        ):
             grid.add_column(column, justify=justify, no_wrap=column != "for example")  # type: ignore[arg-type]
         for day, some in days:
             before = len(self.heard.refused)
@@ -212,7 +222,11 @@ class Demo:
     # -- showing --------------------------------------------------------------------------------------------------------
 
     def _say_hello(self, *, on_kafka: bool) -> None:
-        place = f"Kafka at {self.settings.bootstrap}" if on_kafka else "the embedded broker (for demonstration; no `rebuild` or `topics check` on it)"
+        place = (
+            f"Kafka at {self.settings.bootstrap}"
+            if on_kafka
+            else "the embedded broker (for demonstration; no `rebuild` or `topics check` on it)"
+        )
         self.console.print(f"[bold]panelstream[/bold]: whose patient is this, and is that about to change? On {place}.")
 
     def _title(self, text: str) -> None:
@@ -362,13 +376,16 @@ class Demo:
             for partition in range(PARTITIONS if topic in ("claims", "member-events") else 1):
                 place = confluent_kafka.TopicPartition(topic_name(self.settings.prefix, topic), partition)
                 if self.consumer.get_watermark_offsets(place, timeout=10)[0] != 0:
-                    raise Stop(f"The embedded broker has dropped records of {topic}[{partition}]: the demo has grown too large.", EXIT_FAULT)
+                    raise Stop(
+                        f"The embedded broker has dropped records of {topic}[{partition}]: the demo has grown too large.",
+                        EXIT_FAULT,
+                    )
 
     # -- the worker -----------------------------------------------------------------------------------------------------
 
     def _start_worker(self) -> subprocess.Popen[bytes]:
         log = (OUT / "worker.log").open("wb")
-        return subprocess.Popen(  # noqa: S603 - our own program
+        return subprocess.Popen(
             [sys.executable, "-m", "ops.program", "worker"], env=self._environment(), stdout=log, stderr=log
         )
 
@@ -399,7 +416,11 @@ def _example(alerts: list[Alert]) -> str:
     why = REASONS.get(alert.reason, alert.reason)
     if alert.state == "expired":
         return f"{alert.payer} {alert.member_id} has left {alert.practice_id}: {why}"
-    keep = f"; {alert.visits_needed} visit{'s' if alert.visits_needed != 1 else ''} would keep them" if alert.visits_needed else ""
+    keep = (
+        f"; {alert.visits_needed} visit{'s' if alert.visits_needed != 1 else ''} would keep them"
+        if alert.visits_needed
+        else ""
+    )
     return f"{alert.payer} {alert.member_id} leaves {alert.practice_id} on {alert.secure_until}: {why}{keep}"
 
 

@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 MAGIC = 0
 _HEADER = struct.Struct(">bi")
-_EMPTY = (None, (), [], "")
+_EMPTY: tuple[object, ...] = (None, (), [], "")
 
 TOPIC_OF: Mapping[type, str] = {
     Claim: "claims",
@@ -72,7 +72,7 @@ OUTPUT_OF_TOPIC: Mapping[str, type] = {
 Output = Attribution | AttributionChange | Alert | Refused
 
 
-class Undecodable(ValueError):  # noqa: N818 - says what the record is
+class Undecodable(ValueError):
     """A record that cannot be read. `reason` is a code, `field` a path or None, `message` a sentence without data."""
 
     def __init__(self, reason: str, field: str | None, message: str) -> None:
@@ -100,11 +100,12 @@ class Codec:
     def from_json(self, line: bytes | str) -> Record:
         """A line of an event file (interface.md section 3). Unknown keys are passed over. Raises `Undecodable`."""
         try:
-            return self._json_decoder.decode(line)
+            record: Record = self._json_decoder.decode(line)
         except msgspec.ValidationError as problem:
             raise _mistyped(problem) from None
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise Undecodable("not_json", None, "the line is not one JSON object: send one event a line.") from None
+        return record
 
     def to_json(self, record: Record) -> str:
         """The line of an event file."""
@@ -119,16 +120,19 @@ class Codec:
 
     def decode_input(self, topic: str, data: bytes) -> Record:
         """What stands on an input topic, read with our newest schema whatever it was written with. Raises `Undecodable`."""
-        raw = self._decode(topic, data)
+        raw: Any = self._decode(topic, data)
         record_type: Any = INPUT_OF_TOPIC.get(topic)
         if record_type is None:
             kind = raw.get("event_type")
             record_type, raw = BY_KIND.get(str(kind)), raw.get(str(kind))
             if record_type is None or raw is None:
                 raise Undecodable(
-                    "unknown_event_type", "event_type", "event_type names no record this release knows, or its record is missing."
+                    "unknown_event_type",
+                    "event_type",
+                    "event_type names no record this release knows, or its record is missing.",
                 )
-        return _typed(record_type, raw)
+        record: Record = _typed(record_type, raw)
+        return record
 
     # -- the logs -------------------------------------------------------------------------------------------------------
 
@@ -141,7 +145,9 @@ class Codec:
         raw = self._decode("control", data)
         kind = str(raw["event_type"])
         if kind not in BY_KIND:
-            raise Undecodable("unknown_event_type", "event_type", "event_type names no control record this release knows.")
+            raise Undecodable(
+                "unknown_event_type", "event_type", "event_type names no control record this release knows."
+            )
         record: ControlRecord = _typed(BY_KIND[kind], raw[kind])
         return record
 
@@ -152,7 +158,7 @@ class Codec:
     def decode_facts(self, kind: str, facts: bytes) -> Any:
         """The record in an envelope of this kind ("control" for broadcasts)."""
         record = self._facts_decoder.decode(facts)
-        if kind != "control" and record.__struct_config__.tag != kind:
+        if kind not in {"control", record.__struct_config__.tag}:
             raise Undecodable("mixed_envelope", "kind", "the envelope's kind is not that of its facts.")
         return record
 
@@ -193,7 +199,9 @@ class Codec:
         """An output with its version (None where no member agent wrote it)."""
         raw = _plain(record)
         raw["version"] = (
-            None if version is None else {"partition": version.partition, "offset": version.offset, "ordinal": version.ordinal}
+            None
+            if version is None
+            else {"partition": version.partition, "offset": version.offset, "ordinal": version.ordinal}
         )
         return self._encode(topic, raw)
 
@@ -229,38 +237,48 @@ class Codec:
     def _decode(self, topic: str, data: bytes) -> dict[str, Any]:
         if len(data) < _HEADER.size or data[0] != MAGIC:
             raise Undecodable(
-                "not_avro", None, "the record does not begin as Confluent-framed Avro (0, schema id): send it through an Avro serializer."
+                "not_avro",
+                None,
+                "the record does not begin as Confluent-framed Avro (0, schema id): send it through an Avro serializer.",
             )
         number = _HEADER.unpack_from(data)[1]
-        writer = self._writer(topic, number)
+        writer = self._writer(number)
         stream = io.BytesIO(data)
         stream.seek(_HEADER.size)
         reader = _parsed(topic)
         try:
             raw = fastavro.schemaless_reader(stream, writer, None if writer == reader else reader)
         except (ValueError, OverflowError):
-            raise Undecodable("impossible_value", None, "a date or time in the record does not exist: correct it and send it again.") from None
-        except Exception:  # noqa: BLE001 - fastavro raises whatever its C code meets
+            raise Undecodable(
+                "impossible_value", None, "a date or time in the record does not exist: correct it and send it again."
+            ) from None
+        except Exception:
             raise Undecodable(
                 "undecodable", None, f"the bytes do not follow schema {number}: check the producer's serializer."
             ) from None
         if stream.tell() != len(data) or not isinstance(raw, dict):
-            raise Undecodable("undecodable", None, f"bytes are left over after schema {number}: check the producer's serializer.")
+            raise Undecodable(
+                "undecodable", None, f"bytes are left over after schema {number}: check the producer's serializer."
+            )
         return raw
 
-    def _writer(self, topic: str, number: int) -> Any:
+    def _writer(self, number: int) -> Any:
         writer = self._writers.get(number)
         if writer is None:
             try:
                 schema = self._registry.schema(number)
             except UnknownSchema:
                 raise Undecodable(
-                    "unknown_schema", None, f"no schema has id {number} here: register it, or set PANELSTREAM_REGISTRY_URL to its registry."
+                    "unknown_schema",
+                    None,
+                    f"no schema has id {number} here: register it, or set PANELSTREAM_REGISTRY_URL to its registry.",
                 ) from None
             try:
                 writer = fastavro.parse_schema(schema, named_schemas={})
-            except Exception:  # noqa: BLE001 - whatever a foreign registry holds
-                raise Undecodable("unknown_schema", None, f"schema {number} is not an Avro schema: register it as Avro.") from None
+            except Exception:
+                raise Undecodable(
+                    "unknown_schema", None, f"schema {number} is not an Avro schema: register it as Avro."
+                ) from None
             self._writers[number] = writer
         return writer
 
@@ -303,7 +321,9 @@ def _typed(record_type: Any, raw: Any) -> Any:
 def _present(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Without what is null: absent and null are the same, and a default stands for both."""
     return {
-        name: [_present(item) if isinstance(item, dict) else item for item in value] if isinstance(value, list) else value
+        name: [_present(item) if isinstance(item, dict) else item for item in value]
+        if isinstance(value, list)
+        else value
         for name, value in raw.items()
         if value is not None
     }
@@ -324,9 +344,13 @@ def _mistyped(problem: msgspec.ValidationError) -> Undecodable:
         return Undecodable("missing_value", field, f"{field} is missing: send the record with it.")
     field = path or "event_type"
     if "Invalid enum value" in text or "Invalid value" in text:
-        return Undecodable("not_in_list", field, f"{field} is not one of the values it may have: see its list in the schema.")
+        return Undecodable(
+            "not_in_list", field, f"{field} is not one of the values it may have: see its list in the schema."
+        )
     if re.search(r"Invalid (RFC3339|ISO|date|datetime)|date", text):
-        return Undecodable("impossible_date", field, f"{field} is not a date that exists, as YYYY-MM-DD: correct it and send it again.")
+        return Undecodable(
+            "impossible_date", field, f"{field} is not a date that exists, as YYYY-MM-DD: correct it and send it again."
+        )
     expected = re.search(r"Expected `([^`]+)`", text)
     kind = f" as {expected.group(1)}" if expected else ""
     return Undecodable("wrong_type", field, f"{field} is not of its type{kind}: correct it and send it again.")
@@ -356,7 +380,13 @@ def event_id_of(record: Record) -> str:
     parts: tuple[Any, ...] | None = None
     match record:
         case Claim(claim_version=int()):
-            parts = (record.payer, record.member_id, record.payer_claim_control_number, record.claim_frequency_code, record.claim_version)
+            parts = (
+                record.payer,
+                record.member_id,
+                record.payer_claim_control_number,
+                record.claim_frequency_code,
+                record.claim_version,
+            )
         case Enrollment():
             parts = (record.payer, record.member_id, record.span_id, record.span_version)
         case PcpSelection():

@@ -40,7 +40,7 @@ def schema_file(topic: str, version: int) -> Schema:
 
 
 def index() -> dict[str, dict[str, dict[str, Any]]]:
-    """topic -> version -> {id, fingerprint}."""
+    """Topic -> version -> {id, fingerprint}."""
     loaded: dict[str, dict[str, dict[str, Any]]] = json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))
     return loaded
 
@@ -55,7 +55,11 @@ class EmbeddedRegistry:
 
     @cached_property
     def _by_id(self) -> dict[int, tuple[str, int]]:
-        return {entry["id"]: (topic, int(version)) for topic, versions in index().items() for version, entry in versions.items()}
+        return {
+            entry["id"]: (topic, int(version))
+            for topic, versions in index().items()
+            for version, entry in versions.items()
+        }
 
     @cached_property
     def _newest(self) -> dict[str, int]:
@@ -80,11 +84,13 @@ class RemoteRegistry:
 
         self._url = url
         self._client = SchemaRegistryClient({"url": url})
-        self._ids = {topic: self._register(f"{prefix}{topic}-value", versions, topic) for topic, versions in index().items()}
+        self._ids = {
+            topic: self._register(f"{prefix}{topic}-value", versions, topic) for topic, versions in index().items()
+        }
         self._schemas: dict[int, Schema] = {}
 
     def _register(self, subject: str, versions: dict[str, Any], topic: str) -> int:
-        from confluent_kafka.schema_registry import ServerConfig
+        from confluent_kafka.schema_registry import ConfigCompatibilityLevel, ServerConfig
         from confluent_kafka.schema_registry import Schema as Registered
         from confluent_kafka.schema_registry.error import SchemaRegistryError
 
@@ -93,7 +99,7 @@ class RemoteRegistry:
             for version in sorted(versions, key=int):
                 text = json.dumps(schema_file(topic, int(version)))
                 number = self._client.register_schema(subject, Registered(text, "AVRO"))
-            self._client.set_config(subject, ServerConfig(compatibility="FULL_TRANSITIVE"))
+            self._client.set_config(subject, ServerConfig(compatibility=ConfigCompatibilityLevel.FULL_TRANSITIVE))
         except SchemaRegistryError as problem:
             raise RegistryError(
                 f"The schema registry at {self._url} refuses {subject} ({problem.error_message}): it holds another schema "
@@ -120,7 +126,9 @@ class RemoteRegistry:
             except SchemaRegistryError as problem:
                 if problem.http_status_code == 404:
                     raise UnknownSchema(number) from None
-                raise RegistryError(f"The schema registry at {self._url} cannot give schema {number} ({problem.error_message}).") from None
+                raise RegistryError(
+                    f"The schema registry at {self._url} cannot give schema {number} ({problem.error_message})."
+                ) from None
             self._schemas[number] = json.loads(text or "{}")
         return self._schemas[number]
 

@@ -48,8 +48,14 @@ def refusal(record: Record, accepted_on: dt.date) -> Refusal | None:
         case FeedManifest():
             return _payer(record.payer) or _span(record.covers_from, record.covers_to, "covers_to")
         case Table():
-            return None if _SHA256.fullmatch(record.digest) else Refusal(
-                "bad_digest", "digest", "digest is not 64 lower-case hex digits: send the sha256 of the table's file."
+            return (
+                None
+                if _SHA256.fullmatch(record.digest)
+                else Refusal(
+                    "bad_digest",
+                    "digest",
+                    "digest is not 64 lower-case hex digits: send the sha256 of the table's file.",
+                )
             )
 
 
@@ -93,9 +99,10 @@ def _claim(claim: Claim, accepted_on: dt.date) -> Refusal | None:
             return Refusal(
                 "service_date_in_future",
                 "lines.claim_line_start_date",
-                f"line {line.claim_line_number} is dated after the day it was accepted ({accepted_on}): correct the date and send it again.",
+                f"line {line.claim_line_number} is dated after the day it was accepted ({accepted_on}): "
+                "correct the date and send it again.",
             )
-        if not EARLIEST <= start:
+        if not start >= EARLIEST:
             return _impossible("lines.claim_line_start_date")
         if end is not None and end < start:
             return _backwards("lines.claim_line_end_date")
@@ -135,7 +142,9 @@ def _payer(payer: str) -> Refusal | None:
     if not payer:
         return _empty("payer")
     if "|" in payer:
-        return Refusal("bad_payer", "payer", "payer holds a '|', which separates payer and member in keys: use another name.")
+        return Refusal(
+            "bad_payer", "payer", "payer holds a '|', which separates payer and member in keys: use another name."
+        )
     return None
 
 
@@ -151,11 +160,17 @@ def _span(start: dt.date, end: dt.date | None, field: str) -> Refusal | None:
 
 def _backwards(field: str, start: dt.date | None = None, end: dt.date | None = None) -> Refusal:
     dates = f" ({start} > {end})" if start and end else ""
-    return Refusal("end_before_start", field, f"{field} lies before its start{dates}: correct the dates and send it again.")
+    return Refusal(
+        "end_before_start", field, f"{field} lies before its start{dates}: correct the dates and send it again."
+    )
 
 
 def _impossible(field: str) -> Refusal:
-    return Refusal("impossible_date", field, f"{field} lies outside {EARLIEST.year} to {LATEST.year} or after today: correct the date and send it again.")
+    return Refusal(
+        "impossible_date",
+        field,
+        f"{field} lies outside {EARLIEST.year} to {LATEST.year} or after today: correct the date and send it again.",
+    )
 
 
 def _empty(field: str) -> Refusal:

@@ -28,17 +28,23 @@ MOST_RECORDS = 1_000
 """Records in one batch at the most; beyond it the gain per record is small and the memory held is not."""
 
 
-
 class Record(Protocol):
     """What the consumer hands on: an aiokafka record."""
 
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    @property
+    def topic(self) -> str: ...  # noqa: D102
+    @property
+    def partition(self) -> int: ...  # noqa: D102
+    @property
+    def offset(self) -> int: ...  # noqa: D102
+    @property
+    def timestamp(self) -> int: ...  # noqa: D102
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def headers(self) -> tuple[tuple[str, bytes], ...]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,7 @@ class BatchConsumer(driver.Consumer):
         self._next_read[tp] = self._settled[tp] = committed
         return committed
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # type: ignore[override]  # noqa: ASYNC109 - Faust's signature
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109 - Faust's signature
         """Yield batches of at most `MOST_RECORDS`, each as one message whose value is a `Batch`."""
         fetched, active = await self._wait_next_records(timeout)
         if fetched is None or self.should_stop:
@@ -154,7 +160,7 @@ class BatchConsumer(driver.Consumer):
             last.offset,
             last.timestamp / 1000,
             0,
-            (),
+            [],
             None,
             batch,  # type: ignore[arg-type]
             None,
@@ -170,7 +176,10 @@ class BatchConsumer(driver.Consumer):
         Batches of a former generation settle nothing. A batch that begins after what is settled would commit past
         records nobody has handled: the process ends.
         """
-        if batch.generation != self.app.consumer_generation_id or self._placed.get(batch.tp, batch.generation) != batch.generation:
+        if (
+            batch.generation != self.app.consumer_generation_id
+            or self._placed.get(batch.tp, batch.generation) != batch.generation
+        ):
             return
         settled = self._settled.get(batch.tp, batch.begin)
         if batch.begin > settled:

@@ -92,7 +92,9 @@ class Conductor:
             original=b"",
             sequence=self.state.sequence + 1,
         )
-        return OutboxRow(topic_name(self._prefix, "member-events"), b"control", None, self._codec.encode_envelope(envelope))
+        return OutboxRow(
+            topic_name(self._prefix, "member-events"), b"control", None, self._codec.encode_envelope(envelope)
+        )
 
     def _conflict(self, received: Received) -> OutboxRow:
         refused = Refused(
@@ -115,7 +117,9 @@ def tick_message(codec: Codec, prefix: str, date: dt.date) -> Message:
     return Message(topic_name(prefix, "control"), 0, b"tick", codec.encode_control(Tick(date=date)))
 
 
-async def tick_if_midnight_passed(state: ProgramState, codec: Codec, sender: Sender, prefix: str, today: dt.date) -> bool:
+async def tick_if_midnight_passed(
+    state: ProgramState, codec: Codec, sender: Sender, prefix: str, today: dt.date
+) -> bool:
     """Append today's tick to `control` unless it was broadcast already. Twice is harmless."""
     if state.ticked is not None and state.ticked >= today:
         return False

@@ -104,7 +104,9 @@ class Intake:
             )
         if isinstance(record, Claim | Enrollment | PcpSelection):
             return self._envelope(record, position, accepted_at, data), None
-        return Message(self._control, 0, type(record).__struct_config__.tag.encode(), self._codec.encode_control(record)), None
+        return Message(
+            self._control, 0, str(type(record).__struct_config__.tag).encode(), self._codec.encode_control(record)
+        ), None
 
     def _envelope(
         self, record: Claim | Enrollment | PcpSelection, position: Position, accepted_at: dt.datetime, data: bytes
@@ -123,7 +125,10 @@ class Intake:
             original=self._vault.seal(record.payer, data),
         )
         return Message(
-            self._member_events, partition_of(key, self._partitions), key.encode(), self._codec.encode_envelope(envelope)
+            self._member_events,
+            partition_of(key, self._partitions),
+            key.encode(),
+            self._codec.encode_envelope(envelope),
         )
 
     def _refuse(
@@ -158,4 +163,3 @@ def _position(topic: str, received: Received, headers: dict[str, bytes]) -> Posi
         first, partition, offset = origin.decode().rsplit("/", 2)
         return Position(first, int(partition), int(offset))
     return Position(topic, received.partition, received.offset)
-

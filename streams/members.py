@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from schemas.codec import Codec
-from schemas.keys import member_key, partition_of
+from schemas.keys import partition_of
 from schemas.records import Envelope, Position, Refused, Tick, Version
 from schemas.topics import TOPICS
 from schemas.topics import name as topic_name
@@ -69,7 +69,9 @@ class Arrived:
 class MemberPartition:
     """One partition of `member-events` at work."""
 
-    def __init__(self, state: MemberState, knowledge: Knowledge, codec: Codec, *, prefix: str, partition: int, partitions: int) -> None:
+    def __init__(
+        self, state: MemberState, knowledge: Knowledge, codec: Codec, *, prefix: str, partition: int, partitions: int
+    ) -> None:
         self.state = state
         self.knowledge = knowledge
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -87,7 +89,9 @@ class MemberPartition:
         for offset, facts in await state.reference():
             record = codec.decode_facts("control", facts)
             if not isinstance(record, Tick):
-                self.knowledge = self.knowledge.apply(record, Position("control", 0, offset), as_of=state.as_of).knowledge
+                self.knowledge = self.knowledge.apply(
+                    record, Position("control", 0, offset), as_of=state.as_of
+                ).knowledge
         if state.as_of is not None:
             self.knowledge = self.knowledge.reach(state.as_of).knowledge
         return self
@@ -95,7 +99,9 @@ class MemberPartition:
     async def apply(self, batch: Batch) -> None:
         """Apply what of a batch lies above the watermark. Raises `Stop` on a hole, a foreign key, or anything unknown."""
         arrived = [
-            self._arrived(record.offset, record.key, record.value) for record in batch.records if record.offset >= self.state.watermark
+            self._arrived(record.offset, record.key, record.value)
+            for record in batch.records
+            if record.offset >= self.state.watermark
         ]
         if not arrived:
             return
@@ -112,7 +118,9 @@ class MemberPartition:
 
     def _arrived(self, offset: int, key: bytes | None, value: bytes | None) -> Arrived:
         if value is None or key is None:
-            raise Stop(f"{self._place(offset)} has no key or no value: nothing but panelstream may write there.", EXIT_FAULT)
+            raise Stop(
+                f"{self._place(offset)} has no key or no value: nothing but panelstream may write there.", EXIT_FAULT
+            )
         try:
             envelope = self._codec.decode_envelope(value)
         except Exception as problem:
@@ -155,7 +163,7 @@ class MemberPartition:
                 continue
             try:
                 self._work(mine, one, fact, outputs)
-            except Exception as fault:  # noqa: BLE001 - one member's fault must not stop the others
+            except Exception as fault:
                 outputs = [out for out in outputs if out[0].offset != one.offset]
                 working[one.key] = await self._failed(one, run[:place], facts[:place], fault)
                 outputs.append((Version(self._partition, one.offset, 0), self._refused(one, _fault_refusal(fault))))
@@ -205,7 +213,9 @@ class MemberPartition:
             ]
         return working
 
-    def _work(self, mine: Working, one: Arrived, fact: engine.Fact, outputs: list[tuple[Version, engine.Output | Refused]]) -> None:
+    def _work(
+        self, mine: Working, one: Arrived, fact: engine.Fact, outputs: list[tuple[Version, engine.Output | Refused]]
+    ) -> None:
         folded = engine.fold(mine.member, mine.rows, fact, self.knowledge)
         mine.stored |= folded.stored
         made: list[engine.Output | Refused] = []
@@ -232,11 +242,15 @@ class MemberPartition:
         self, one: Arrived, before: Sequence[Arrived], facts: Sequence[engine.Fact], fault: Exception
     ) -> Working:
         """The member as it was before the fault: from the file, with the batch's earlier facts applied again; marked failed."""
-        logger.error("a member of %s failed at offset %d: %s", self._place(one.offset), one.offset, type(fault).__name__)
+        logger.error(
+            "a member of %s failed at offset %d: %s", self._place(one.offset), one.offset, type(fault).__name__
+        )
         mine_before = [(earlier, fact) for earlier, fact in zip(before, facts, strict=True) if earlier.key == one.key]
-        again = (await self._fetch([one, *(earlier for earlier, _ in mine_before)], [self._fact(one), *(fact for _, fact in mine_before)]))[
-            one.key
-        ]
+        again = (
+            await self._fetch(
+                [one, *(earlier for earlier, _ in mine_before)], [self._fact(one), *(fact for _, fact in mine_before)]
+            )
+        )[one.key]
         for earlier, fact in mine_before:
             self._work(again, earlier, fact, [])
         again.failed = type(fault).__name__
@@ -272,7 +286,9 @@ class MemberPartition:
             else:
                 await self._finish(one, as_of=None, record=None)
             return
-        applied = self.knowledge.apply(record, Position("control", 0, one.envelope.position.offset), as_of=self.state.as_of)
+        applied = self.knowledge.apply(
+            record, Position("control", 0, one.envelope.position.offset), as_of=self.state.as_of
+        )
         self.knowledge = applied.knowledge
         if self.state.as_of is not None:
             await self._wide(one, applied.touch, self.state.as_of, cause, position)
@@ -313,12 +329,16 @@ class MemberPartition:
             try:
                 if codes_changed:
                     engine.rederive(
-                        mine.member, {name: engine.decode_row(data) for name, data in cold[row.key].items()}, self.knowledge
+                        mine.member,
+                        {name: engine.decode_row(data) for name, data in cold[row.key].items()},
+                        self.knowledge,
                     )
                     mine.changed = True
                 made = self._advance(mine, as_of, cause, position) if as_of is not None else ()
-            except Exception as fault:  # noqa: BLE001 - one member's fault must not stop the others
-                logger.error("a member of %s failed at offset %d: %s", self._place(one.offset), one.offset, type(fault).__name__)  # noqa: TRY400
+            except Exception as fault:
+                logger.error(
+                    "a member of %s failed at offset %d: %s", self._place(one.offset), one.offset, type(fault).__name__
+                )
                 mine = _stored(row)
                 mine.failed, mine.changed = type(fault).__name__, True
                 made = ()
@@ -347,7 +367,8 @@ class MemberPartition:
     async def _write(self, working: dict[str, Working]) -> None:
         changed = [(key, mine) for key, mine in working.items() if mine.changed]
         await self.state.write_members(
-            MemberRow(key, mine.due, mine.alert_open, mine.failed, engine.encode_member(mine.member)) for key, mine in changed
+            MemberRow(key, mine.due, mine.alert_open, mine.failed, engine.encode_member(mine.member))
+            for key, mine in changed
         )
         rows = [
             (key, name, engine.encode_row(row))
@@ -357,7 +378,9 @@ class MemberPartition:
         ]
         if rows:
             await self.state.write_rows(rows)
-        await self.state.write_terms((term, key) for key, mine in changed for term in engine.terms(mine.member) - mine.terms)
+        await self.state.write_terms(
+            (term, key) for key, mine in changed for term in engine.terms(mine.member) - mine.terms
+        )
         held = [(offset, key, raw) for key, mine in working.items() for offset, raw in mine.held]
         if held:
             await self.state.hold(held)

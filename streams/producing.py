@@ -6,7 +6,7 @@ A tenth of the cost of aiokafka's producer (design.md, where the time goes).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,7 @@ class Message:
     partition: int
     key: bytes
     value: bytes | None
-    headers: dict[str, bytes] = field(default_factory=dict)
+    headers: Mapping[str, str | bytes | None] = field(default_factory=dict)
 
 
 class Sender:
@@ -71,7 +71,7 @@ class Sender:
                         message.key,
                         message.partition,
                         on_delivery=noted,
-                        headers=message.headers or None,
+                        headers=dict(message.headers) or None,
                     )
                     break
                 except BufferError:
@@ -136,12 +136,14 @@ class FencedSender(Sender):
                     continue
                 if error.retriable():
                     continue
-                raise Stop(f"The broker refused a transaction of {self._identity} ({error.str()}): check it.", EXIT_BROKER) from None
+                raise Stop(
+                    f"The broker refused a transaction of {self._identity} ({error.str()}): check it.", EXIT_BROKER
+                ) from None
             return
 
 
 _FENCED_CODES = {
-    confluent_kafka.KafkaError._FENCED,
+    confluent_kafka.KafkaError._FENCED,  # noqa: SLF001 - librdkafka's own code, public by its documentation
     confluent_kafka.KafkaError.PRODUCER_FENCED,
     confluent_kafka.KafkaError.INVALID_PRODUCER_EPOCH,
 }

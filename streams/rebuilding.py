@@ -37,7 +37,9 @@ class LogRecord:
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-async def rebuild(settings: Settings, codec: Codec, knowledge: Knowledge, partition: int, up_to: int | None, path: Path) -> tuple[str, int]:
+async def rebuild(
+    settings: Settings, codec: Codec, knowledge: Knowledge, partition: int, up_to: int | None, path: Path
+) -> tuple[str, int]:
     """Work `member-events[partition]` from its beginning up to an offset (None: its end) into a new file at `path`.
 
     Returns the digest of what it then knows, and its watermark. Raises `Stop` when the log does not begin at 0.
@@ -84,14 +86,22 @@ def read_log(settings: Settings, topic: str, partition: int, start: int, up_to: 
         while position < end:
             messages = consumer.consume(min(MOST_RECORDS, end - position), timeout=PATIENCE)
             if not messages or any(message.error() for message in messages):
-                raise Stop(f"The broker stopped answering while {topic}[{partition}] was read: check it and try again.", EXIT_BROKER)
+                raise Stop(
+                    f"The broker stopped answering while {topic}[{partition}] was read: check it and try again.",
+                    EXIT_BROKER,
+                )
             records = tuple(
-                LogRecord(topic, partition, message.offset() or 0, message.timestamp()[1], message.key(), message.value())
+                LogRecord(
+                    topic, partition, message.offset() or 0, message.timestamp()[1], message.key(), message.value()
+                )
                 for message in messages
             )
             yield Batch(TP(topic, partition), 0, position, records[-1].offset + 1, records)
             position = records[-1].offset + 1
     except confluent_kafka.KafkaException as problem:
-        raise Stop(f"{topic}[{partition}] cannot be read ({problem.args[0].str()}): check the broker and the topic.", EXIT_BROKER) from None
+        raise Stop(
+            f"{topic}[{partition}] cannot be read ({problem.args[0].str()}): check the broker and the topic.",
+            EXIT_BROKER,
+        ) from None
     finally:
         consumer.close()

@@ -60,7 +60,9 @@ class Settings:
         try:
             timezone = zoneinfo.ZoneInfo(zone)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-            raise Stop(f"PANELSTREAM_TZ is {zone!r}: give a zone name such as America/Los_Angeles.", EXIT_CONFIG) from None
+            raise Stop(
+                f"PANELSTREAM_TZ is {zone!r}: give a zone name such as America/Los_Angeles.", EXIT_CONFIG
+            ) from None
         values: dict[str, object] = {
             "bootstrap": env.get("KAFKA_BOOTSTRAP", "127.0.0.1:9092"),
             "prefix": env.get("PANELSTREAM_PREFIX", ""),

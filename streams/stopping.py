@@ -25,7 +25,7 @@ EXIT_CONFIG = 78
 """A setting, an argument or a table is wrong or missing."""
 
 
-class Stop(Exception):  # noqa: N818 - it is an instruction, not an error of the reader's making
+class Stop(Exception):
     """The process has to end. The text is the one sentence for a person: what is wrong and what to do next."""
 
     def __init__(self, sentence: str, code: int = EXIT_FAULT) -> None:

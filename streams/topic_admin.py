@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import confluent_kafka
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 
 from schemas.topics import TOPICS, Topic, config
 from schemas.topics import name as topic_name
@@ -39,7 +39,9 @@ def create(settings: Settings, *, replication: int) -> list[str]:
         except confluent_kafka.KafkaException as problem:
             error = problem.args[0]
             if error.code() != confluent_kafka.KafkaError.TOPIC_ALREADY_EXISTS:
-                raise Stop(f"Topic {name} could not be created ({error.str()}): check the broker's permissions.", EXIT_BROKER) from None
+                raise Stop(
+                    f"Topic {name} could not be created ({error.str()}): check the broker's permissions.", EXIT_BROKER
+                ) from None
     return [topic_name(settings.prefix, topic.name) for topic in missing]
 
 
@@ -75,7 +77,10 @@ def _mistakes(admin: AdminClient, settings: Settings) -> Iterator[str]:
     if settings.embedded or not present:
         return
     resources = [ConfigResource(ResourceType.TOPIC, topic_name(settings.prefix, topic.name)) for topic in present]
-    answers = {resource.name: answer for resource, answer in admin.describe_configs(resources, request_timeout=PATIENCE).items()}
+    answers = {
+        resource.name: answer
+        for resource, answer in admin.describe_configs(resources, request_timeout=PATIENCE).items()
+    }
     for topic in present:
         name = topic_name(settings.prefix, topic.name)
         actual = answers[name].result(PATIENCE)
@@ -100,6 +105,7 @@ def _partitions(admin: AdminClient, settings: Settings) -> dict[str, int]:
         topics = admin.list_topics(timeout=PATIENCE).topics
     except confluent_kafka.KafkaException:
         raise Stop(
-            f"No Kafka broker answers at {settings.bootstrap}: start it, or set KAFKA_BOOTSTRAP to where it is.", EXIT_BROKER
+            f"No Kafka broker answers at {settings.bootstrap}: start it, or set KAFKA_BOOTSTRAP to where it is.",
+            EXIT_BROKER,
         ) from None
     return {name: len(topic.partitions) for name, topic in topics.items()}

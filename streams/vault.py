@@ -5,6 +5,7 @@ AES-GCM with a 256-bit key per payer, in a folder only the service can read. `cr
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -36,7 +37,10 @@ class Vault:
         try:
             return self._cipher(payer, create=False).decrypt(sealed[:_NONCE], sealed[_NONCE:], None)
         except InvalidTag:
-            raise Stop(f"These bytes were sealed with another key than the one in {self._folder}: restore that key.", EXIT_CONFIG) from None
+            raise Stop(
+                f"These bytes were sealed with another key than the one in {self._folder}: restore that key.",
+                EXIT_CONFIG,
+            ) from None
 
     def _cipher(self, payer: str, *, create: bool) -> AESGCM:
         cipher = self._ciphers.get(payer)
@@ -48,15 +52,15 @@ class Vault:
         path = self._folder / (hashlib.sha256(payer.encode()).hexdigest()[:32] + ".key")
         if not path.exists():
             if not create:
-                raise Stop(f"{path} is missing: the original bytes of this payer cannot be read without its key.", EXIT_CONFIG)
+                raise Stop(
+                    f"{path} is missing: the original bytes of this payer cannot be read without its key.", EXIT_CONFIG
+                )
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             # Written whole under another name first: a second worker sees no key or all of it, and the first one wins.
             fresh = path.with_suffix(f".{os.getpid()}")
             fresh.touch(mode=0o600)
             fresh.write_bytes(AESGCM.generate_key(256))
-            try:
+            with contextlib.suppress(FileExistsError):
                 os.link(fresh, path)
-            except FileExistsError:
-                pass
             fresh.unlink()
         return path.read_bytes()

@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 import prometheus_client
@@ -42,7 +42,9 @@ from streams.vault import Vault
 
 logger = logging.getLogger(__name__)
 
-RECORDS = prometheus_client.Counter("panelstream_records", "Records worked, by stage, kind and result.", ["stage", "kind", "result"])
+RECORDS = prometheus_client.Counter(
+    "panelstream_records", "Records worked, by stage, kind and result.", ["stage", "kind", "result"]
+)
 BATCH_SECONDS = prometheus_client.Histogram("panelstream_batch_seconds", "Time to work one batch, by stage.", ["stage"])
 
 TICK_LOOK = 5.0
@@ -108,12 +110,12 @@ class Worker:
         self._agent(app, "conductor", [self._control], self._apply)
         self._agent(app, "members", [self._member_events], self._apply)
         app.timer(TICK_LOOK)(self._look_at_calendar)
-        app.on_partitions_revoked.connect(self._on_revoked)
-        app.on_before_shutdown.connect(self._on_shutdown)
+        app.on_partitions_revoked.connect(cast(Any, self._on_revoked))
+        app.on_before_shutdown.connect(cast(Any, self._on_shutdown))
         return app
 
     def _agent(self, app: faust.App, stage: str, topics: list[str], work: Callable[[Batch], Awaitable[None]]) -> None:
-        async def agent(stream: faust.StreamT[Any]) -> AsyncIterator[None]:  # type: ignore[misc]
+        async def agent(stream: faust.StreamT[Any]) -> AsyncIterator[None]:
             async for event in stream.events():
                 batch: Any = event.message.value
                 # What came before a rebalance is fetched again by whoever owns the partition now.
@@ -144,9 +146,12 @@ class Worker:
                 "permissions, then start the worker again; nothing of the batch was kept or acknowledged.",
                 EXIT_STATE,
             )
-        except Exception as fault:  # noqa: BLE001 - the last line of defence
+        except Exception as fault:
             where = _last_frames(fault)
-            end_process(f"An unknown fault, {type(fault).__name__} at {where}: nothing was acknowledged; please report it.", EXIT_FAULT)
+            end_process(
+                f"An unknown fault, {type(fault).__name__} at {where}: nothing was acknowledged; please report it.",
+                EXIT_FAULT,
+            )
 
     # -- batches --------------------------------------------------------------------------------------------------------
 
@@ -195,17 +200,27 @@ class Worker:
         settings = self.settings
         settle = consumer_of(self.app).settle
         if tp.topic == self._control:
-            program = await ProgramState.open(settings.state / "control.sqlite", topic=tp.topic, partition=0, partitions=1)
+            program = await ProgramState.open(
+                settings.state / "control.sqlite", topic=tp.topic, partition=0, partitions=1
+            )
             return self._hold(
                 Conductor(program, self.codec, prefix=settings.prefix),
                 program,
                 Relay(program, Sender(settings.bootstrap), settle, settings.partitions),
             )
         members = await MemberState.open(
-            member_file(settings.state, tp.partition), topic=tp.topic, partition=tp.partition, partitions=settings.partitions
+            member_file(settings.state, tp.partition),
+            topic=tp.topic,
+            partition=tp.partition,
+            partitions=settings.partitions,
         )
         agent = await MemberPartition.resume(
-            members, self.knowledge, self.codec, prefix=settings.prefix, partition=tp.partition, partitions=settings.partitions
+            members,
+            self.knowledge,
+            self.codec,
+            prefix=settings.prefix,
+            partition=tp.partition,
+            partitions=settings.partitions,
         )
         sender = FencedSender(settings.bootstrap, f"{settings.group}-members-{tp.partition}")
         return self._hold(agent, members, Relay(members, sender, settle, settings.partitions))
@@ -265,15 +280,19 @@ def run(settings: Settings) -> int:
             prometheus_client.start_http_server(settings.metrics_port, addr="127.0.0.1")
         except OSError:
             raise Stop(
-                f"Port {settings.metrics_port} on 127.0.0.1 is taken: set PANELSTREAM_METRICS_PORT to a free one.", EXIT_CONFIG
+                f"Port {settings.metrics_port} on 127.0.0.1 is taken: set PANELSTREAM_METRICS_PORT to a free one.",
+                EXIT_CONFIG,
             ) from None
     service = faust.Worker(worker.app, loglevel="WARNING", redirect_stdouts=False, quiet=True)
     try:
         service.execute_from_commandline()
     except SystemExit as end:
         return int(end.code or 0) if isinstance(end.code, int | None) else EXIT_FAULT
-    except Exception as problem:  # noqa: BLE001 - whatever ends the service is told in one sentence
-        raise Stop(f"The worker's connection to Kafka ended ({type(problem).__name__}): check the broker, then start it again.", EXIT_BROKER) from None
+    except Exception as problem:
+        raise Stop(
+            f"The worker's connection to Kafka ended ({type(problem).__name__}): check the broker, then start it again.",
+            EXIT_BROKER,
+        ) from None
     return 0
 
 
@@ -281,7 +300,10 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as problem:
-        raise Stop(f"The state folder {folder} cannot be made ({problem.strerror}): set PANELSTREAM_STATE to a local disk.", EXIT_STATE) from None
+        raise Stop(
+            f"The state folder {folder} cannot be made ({problem.strerror}): set PANELSTREAM_STATE to a local disk.",
+            EXIT_STATE,
+        ) from None
 
 
 def _last_frames(fault: BaseException) -> str:
