@@ -313,20 +313,9 @@ def _typed(record_type: Any, raw: Any) -> Any:
     if config.tag is not None:
         raw[config.tag_field] = config.tag
     try:
-        return _decode_into(record_type)(_present(raw))
+        return _decode_into(record_type)(raw)
     except msgspec.ValidationError as problem:
         raise _mistyped(problem) from None
-
-
-def _present(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is null: absent and null are the same, and a default stands for both."""
-    return {
-        name: [_present(item) if isinstance(item, dict) else item for item in value]
-        if isinstance(value, list)
-        else value
-        for name, value in raw.items()
-        if value is not None
-    }
 
 
 _WHERE = re.compile(r" - at `\$\.?(.*)`$")

@@ -112,6 +112,10 @@ class RemoteRegistry:
             ) from None
         return number
 
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._client.close()
+
     def id_of(self, topic: str) -> int:
         """The number the registry gave to a topic's newest schema."""
         return self._ids[topic]
