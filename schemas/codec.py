@@ -87,7 +87,7 @@ class Codec:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._writers: dict[int, Any] = {}
+        self._writers: dict[tuple[str, int], tuple[Any, Any]] = {}
         self._headers: dict[str, bytes] = {}
         self._facts_encoder = msgspec.msgpack.Encoder()
         self._facts_decoder = msgspec.msgpack.Decoder(Record | Tick)
@@ -242,12 +242,11 @@ class Codec:
                 "the record does not begin as Confluent-framed Avro (0, schema id): send it through an Avro serializer.",
             )
         number = _HEADER.unpack_from(data)[1]
-        writer = self._writer(number)
+        writer, reader = self._schemas(topic, number)
         stream = io.BytesIO(data)
         stream.seek(_HEADER.size)
-        reader = _parsed(topic)
         try:
-            raw = fastavro.schemaless_reader(stream, writer, None if writer == reader else reader)
+            raw = fastavro.schemaless_reader(stream, writer, reader)
         except (ValueError, OverflowError):
             raise Undecodable(
                 "impossible_value", None, "a date or time in the record does not exist: correct it and send it again."
@@ -262,9 +261,10 @@ class Codec:
             )
         return raw
 
-    def _writer(self, number: int) -> Any:
-        writer = self._writers.get(number)
-        if writer is None:
+    def _schemas(self, topic: str, number: int) -> tuple[Any, Any]:
+        """The schema a record was written with, and ours to read it by (None where they are the same)."""
+        known = self._writers.get((topic, number))
+        if known is None:
             try:
                 schema = self._registry.schema(number)
             except UnknownSchema:
@@ -275,12 +275,13 @@ class Codec:
                 ) from None
             try:
                 writer = fastavro.parse_schema(schema, named_schemas={})
-            except Exception:
+            except Exception:  # whatever a foreign registry holds
                 raise Undecodable(
                     "unknown_schema", None, f"schema {number} is not an Avro schema: register it as Avro."
                 ) from None
-            self._writers[number] = writer
-        return writer
+            reader = _parsed(topic)
+            known = self._writers[topic, number] = (writer, None if writer == reader else reader)
+        return known
 
 
 @cache

@@ -12,7 +12,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -59,6 +59,8 @@ class Held:
     state: LogState
     relay: Relay
     relaying: asyncio.Task[None]
+    working: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a batch is applied: a partition is not let go in the middle of one."""
 
 
 class Worker:
@@ -177,7 +179,10 @@ class Worker:
         held = self._held.get(batch.tp)
         if held is None:
             return
-        await held.agent.apply(batch)
+        async with held.working:
+            if self._held.get(batch.tp) is not held:
+                return
+            await held.agent.apply(batch)
         if isinstance(held.agent, MemberPartition):
             for (kind, result), count in held.agent.counts.items():
                 RECORDS.labels("members", kind, result).inc(count)
@@ -238,7 +243,8 @@ class Worker:
             held.relay.close()
         for held in gone:
             await held.relaying
-            await held.state.close()
+            async with held.working:
+                await held.state.close()
 
     async def _on_revoked(self, _app: object, revoked: set[TP], **_: object) -> None:
         await self._let_go(revoked)
