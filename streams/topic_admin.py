@@ -19,8 +19,7 @@ CHECKED = ("cleanup.policy", "retention.ms", "message.timestamp.type")
 
 def create(settings: Settings, *, replication: int) -> list[str]:
     """Create the topics that are missing; return their names. Raises `Stop` when the broker refuses."""
-    admin = _admin(settings)
-    there = _partitions(admin, settings)
+    there = partition_counts(settings)
     missing = [topic for topic in TOPICS if topic_name(settings.prefix, topic.name) not in there]
     if not missing:
         return []
@@ -33,6 +32,8 @@ def create(settings: Settings, *, replication: int) -> list[str]:
         )
         for topic in missing
     ]
+    # The client must outlive what it was asked for.
+    admin = _admin(settings)
     for name, done in admin.create_topics(wanted, operation_timeout=PATIENCE).items():
         try:
             done.result(PATIENCE)
@@ -47,8 +48,7 @@ def create(settings: Settings, *, replication: int) -> list[str]:
 
 def check(settings: Settings) -> list[str]:
     """What is wrong with the topics, a sentence each; empty when all is well. Raises `Stop` when the broker is away."""
-    admin = _admin(settings)
-    return list(_mistakes(admin, settings))
+    return list(_mistakes(settings))
 
 
 def require(settings: Settings) -> None:
@@ -59,8 +59,20 @@ def require(settings: Settings) -> None:
         raise Stop(mistakes[0] + more, EXIT_CONFIG)
 
 
-def _mistakes(admin: AdminClient, settings: Settings) -> Iterator[str]:
-    there = _partitions(admin, settings)
+def partition_counts(settings: Settings) -> dict[str, int]:
+    """The partition count of every topic at the broker, by its full name. Raises `Stop` when the broker is away."""
+    try:
+        topics = _admin(settings).list_topics(timeout=PATIENCE).topics
+    except confluent_kafka.KafkaException:
+        raise Stop(
+            f"No Kafka broker answers at {settings.bootstrap}: start it, or set KAFKA_BOOTSTRAP to where it is.",
+            EXIT_BROKER,
+        ) from None
+    return {name: len(topic.partitions) for name, topic in topics.items()}
+
+
+def _mistakes(settings: Settings) -> Iterator[str]:
+    there = partition_counts(settings)
     present: list[Topic] = []
     for topic in TOPICS:
         name = topic_name(settings.prefix, topic.name)
@@ -77,6 +89,7 @@ def _mistakes(admin: AdminClient, settings: Settings) -> Iterator[str]:
     if settings.embedded or not present:
         return
     resources = [ConfigResource(ResourceType.TOPIC, topic_name(settings.prefix, topic.name)) for topic in present]
+    admin = _admin(settings)
     answers = {
         resource.name: answer
         for resource, answer in admin.describe_configs(resources, request_timeout=PATIENCE).items()
@@ -98,14 +111,3 @@ def _wanted(settings: Settings, topic: Topic) -> int:
 
 def _admin(settings: Settings) -> AdminClient:
     return AdminClient({"bootstrap.servers": settings.bootstrap, "log_level": 2})
-
-
-def _partitions(admin: AdminClient, settings: Settings) -> dict[str, int]:
-    try:
-        topics = admin.list_topics(timeout=PATIENCE).topics
-    except confluent_kafka.KafkaException:
-        raise Stop(
-            f"No Kafka broker answers at {settings.bootstrap}: start it, or set KAFKA_BOOTSTRAP to where it is.",
-            EXIT_BROKER,
-        ) from None
-    return {name: len(topic.partitions) for name, topic in topics.items()}

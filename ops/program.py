@@ -1,0 +1,80 @@
+"""The console script `panelstream`: every verb, and every expected mistake as one sentence and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+from ops import demo, generate
+from schemas.registry import RegistryError
+from state.reference.tables import TableError
+from state.stores.log_state import StateFileError
+from streams.cli.program import program
+from streams.stopping import EXIT_CONFIG, EXIT_FAULT, EXIT_STATE, Stop
+
+EXIT_INTERRUPTED = 130
+
+
+def app() -> typer.Typer:
+    """The whole program."""
+    whole = program()
+    whole.command("demo")(demo.command)
+    whole.command("generate")(generate.command)
+    return whole
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one verb and end the process: 0, or a sentence on standard error and another status."""
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        code = app()(given, prog_name="panelstream", standalone_mode=False)
+    except TyperException as mistake:
+        _end(_usage(mistake), EXIT_CONFIG)
+    except Stop as stop:
+        _end(stop.sentence, stop.code)
+    except (TableError, RegistryError) as problem:
+        _end(str(problem), EXIT_CONFIG)
+    except StateFileError as problem:
+        _end(str(problem), EXIT_STATE)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`): nothing is wrong, and nothing is left to say.
+        sys.stdout = None  # type: ignore[assignment]
+        sys.exit(0)
+    except OSError as problem:
+        _end(f"{problem.filename or 'A file'} cannot be used ({problem.strerror}): check its path and permissions.", EXIT_CONFIG)
+    except (KeyboardInterrupt, Abort):
+        _end("stopped.", EXIT_INTERRUPTED)
+    except Exception as fault:  # noqa: BLE001 - a traceback may hold a member's data
+        _end(f"An unknown fault, {type(fault).__name__} at {_place(fault)}: please report it.", EXIT_FAULT)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(mistake: TyperException) -> str:
+    """What is wrong with the arguments, and where their help is."""
+    context = getattr(mistake, "ctx", None)
+    verb = context.command_path if context else "panelstream"
+    message = mistake.format_message().strip()
+    return f"{message}{'' if message.endswith('.') else '.'} See `{verb} --help`."
+
+
+def _place(fault: BaseException) -> str:
+    frames = []
+    traceback = fault.__traceback__
+    while traceback is not None:
+        frames.append(f"{Path(traceback.tb_frame.f_code.co_filename).name}:{traceback.tb_lineno}")
+        traceback = traceback.tb_next
+    return " < ".join(reversed(frames[-4:]))
+
+
+def _end(sentence: str, code: int) -> NoReturn:
+    typer.echo(f"panelstream: {sentence}", err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Arguments that several verbs share, and how they are read."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.stopping import EXIT_CONFIG, Stop
+
+
+def day(text: str) -> dt.date:
+    """A date as YYYY-MM-DD. Raises `typer.BadParameter`."""
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a date: give it as YYYY-MM-DD.") from None
+
+
+def moment(text: str) -> dt.datetime:
+    """A time as RFC 3339 with its zone; a date alone is the end of that day, UTC. Raises `typer.BadParameter`."""
+    try:
+        when = dt.datetime.fromisoformat(text)
+    except ValueError:
+        when = None
+    if when is not None and "T" not in text.upper():
+        return dt.datetime.combine(when.date(), dt.time.max, dt.UTC)
+    if when is None or when.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} is not a time with its zone: give it as 2025-07-01T00:00:00Z.")
+    return when
+
+
+Bootstrap = Annotated[
+    str | None,
+    typer.Option(
+        "--bootstrap", metavar="HOST:PORT", help="Kafka's address. Default: KAFKA_BOOTSTRAP, else 127.0.0.1:9092."
+    ),
+]
+Prefix = Annotated[
+    str | None,
+    typer.Option("--prefix", metavar="TEXT", help="Before every topic and the group. Default: PANELSTREAM_PREFIX."),
+]
+State = Annotated[
+    Path | None,
+    typer.Option("--state", metavar="DIR", help="Folder of the state files. Default: PANELSTREAM_STATE."),
+]
+AsOf = Annotated[
+    dt.date,
+    typer.Option("--as-of", metavar="DATE", parser=day, help="The day described, YYYY-MM-DD."),
+]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Event files: NDJSON, one event a line.")]
+
+
+def existing_files(files: list[Path]) -> list[Path]:
+    """The files, if all are there. Raises `Stop` naming the first that is not."""
+    for path in files:
+        if not path.is_file():
+            why = "is a folder, not an event file" if path.is_dir() else "does not exist"
+            raise Stop(f"{path} {why}: name NDJSON files with one event a line.", EXIT_CONFIG)
+    return files

@@ -1,0 +1,131 @@
+"""Waiting until the service has done its work, by the offsets its consumer group has committed.
+
+A worker commits an offset only when everything that came of the record is out (streams.relay), so that a group without lag means that
+every output can be read. Reads only; never joins the group.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import confluent_kafka
+
+from schemas.codec import Codec
+from schemas.topics import TOPICS
+from schemas.topics import name as topic_name
+from streams import topic_admin
+from streams.conductor import tick_message
+from streams.producing import Sender
+from streams.settings import Settings
+from streams.stopping import EXIT_BROKER, EXIT_CONFIG, Stop
+
+PATIENCE = 60.0
+"""Seconds without any worker moving before we give up."""
+LOOK = 0.1
+"""Seconds between two looks at the committed offsets."""
+BROKER_PATIENCE = 15.0
+
+Report = Callable[[int, int], None]
+Place = tuple[str, int]
+
+
+def wait_until_applied(
+    settings: Settings, codec: Codec, date: dt.date, *, report: Report = lambda _done, _total: None
+) -> None:
+    """Append the tick to `date` and return when every partition has applied it and all that came of it is out.
+
+    Raises `Stop` when the broker is away, or no worker moves for `PATIENCE` seconds.
+    """
+    with Progress(settings, report) as progress:
+        Sender(settings.bootstrap).send_now([tick_message(codec, settings.prefix, date)])
+        progress.reach(["control"])
+        progress.reach(["member-events"])
+
+
+def wait_until_quiet(settings: Settings, *, report: Report = lambda _done, _total: None) -> None:
+    """Return when everything sent before the call is applied and all that came of it is out. Raises `Stop` as above."""
+    with Progress(settings, report) as progress:
+        progress.reach([topic.name for topic in TOPICS if topic.is_input])
+        progress.reach(["control"])
+        progress.reach(["member-events"])
+
+
+class Progress:
+    """The committed offsets of the consumer group, watched."""
+
+    def __init__(self, settings: Settings, report: Report) -> None:
+        self._settings = settings
+        self._report = report
+        self._counts = topic_admin.partition_counts(settings)
+        self._consumer = confluent_kafka.Consumer(
+            {
+                "bootstrap.servers": settings.bootstrap,
+                "group.id": settings.group,
+                "enable.auto.commit": False,
+                "log_level": 2,
+            }
+        )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def reach(self, topics: Iterable[str]) -> None:
+        """Wait until the group has committed the ends that these topics have now."""
+        try:
+            self._reach([topic_name(self._settings.prefix, topic) for topic in topics])
+        except confluent_kafka.KafkaException as problem:
+            raise Stop(
+                f"The broker at {self._settings.bootstrap} does not say how far the workers are "
+                f"({problem.args[0].str()}): check it and try again.",
+                EXIT_BROKER,
+            ) from None
+
+    def _reach(self, topics: Sequence[str]) -> None:
+        ends = self._ends(topics)
+        committed = self._committed(list(ends))
+        start = sum(committed.values())
+        total = sum(ends.values()) - start
+        moved_at, moved_to = time.monotonic(), start
+        while True:
+            left = sum(max(0, end - committed[place]) for place, end in ends.items())
+            self._report(total - left, total)
+            if not left:
+                return
+            reached = sum(committed.values())
+            if reached != moved_to:
+                moved_at, moved_to = time.monotonic(), reached
+            elif time.monotonic() - moved_at > PATIENCE:
+                raise Stop(
+                    f"No worker has moved for {PATIENCE:.0f} seconds, with {left:,} records of {', '.join(topics)} to go: start "
+                    "one with `panelstream worker`, or see why it ended; what was sent will then be applied.",
+                    EXIT_BROKER,
+                )
+            time.sleep(LOOK)
+            committed = self._committed(list(ends))
+
+    def _ends(self, topics: Sequence[str]) -> dict[Place, int]:
+        """The end of every partition that holds anything."""
+        ends: dict[Place, int] = {}
+        for topic in topics:
+            if topic not in self._counts:
+                raise Stop(f"Topic {topic} does not exist: run `panelstream topics create`.", EXIT_CONFIG)
+            for partition in range(self._counts[topic]):
+                low, high = self._consumer.get_watermark_offsets(
+                    confluent_kafka.TopicPartition(topic, partition), timeout=BROKER_PATIENCE
+                )
+                if high > low:
+                    ends[topic, partition] = high
+        return ends
+
+    def _committed(self, places: Sequence[Place]) -> dict[Place, int]:
+        if not places:
+            return {}
+        known = self._consumer.committed(
+            [confluent_kafka.TopicPartition(*place) for place in places], timeout=BROKER_PATIENCE
+        )
+        return {(found.topic, found.partition): max(0, found.offset) for found in known}
