@@ -26,7 +26,7 @@ class StateFileError(Exception):
     """A state file cannot be used. The text says which, why, and what to do."""
 
 
-class EpochLost(StateFileError):  # noqa: N818 - says what happened
+class EpochLost(StateFileError):
     """Another owner has opened the file since: nothing may be written by this one."""
 
 
@@ -65,7 +65,9 @@ class LogState:
         self._one_at_a_time = asyncio.Lock()
 
     @classmethod
-    async def open(cls, path: Path, *, topic: str, partition: int, partitions: int, patience: float = LOCK_PATIENCE) -> Self:
+    async def open(
+        cls, path: Path, *, topic: str, partition: int, partitions: int, patience: float = LOCK_PATIENCE
+    ) -> Self:
         """Open or create the file, lock it, raise its epoch.
 
         Raises `StateFileError` when a live process holds it, or it is of another format, topic, partition or count.
@@ -96,7 +98,9 @@ class LogState:
     async def _claim(
         cls, db: aiosqlite.Connection, path: Path, topic: str, partition: int, partitions: int
     ) -> tuple[int, int]:
-        tables = {str(row[0]) for row in await db.execute_fetchall("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        tables = {
+            str(row[0]) for row in await db.execute_fetchall("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
         if not tables:
             await db.executescript("BEGIN IMMEDIATE;" + cls._META + cls.SCHEMA)
             await db.execute("INSERT INTO meta VALUES (?, ?, ?, ?, 0, 0)", (FORMAT, topic, partition, partitions))
@@ -105,7 +109,9 @@ class LogState:
             raise StateFileError(f"{path} is not a state file: move it away or choose another PANELSTREAM_STATE.")
         await db.execute("BEGIN IMMEDIATE")
         await db.execute("UPDATE meta SET epoch = epoch + 1")
-        rows = list(await db.execute_fetchall("SELECT format, topic, partition, partitions, watermark, epoch FROM meta"))
+        rows = list(
+            await db.execute_fetchall("SELECT format, topic, partition, partitions, watermark, epoch FROM meta")
+        )
         form, its_topic, its_partition, its_partitions, watermark, epoch = rows[0]
         if form != FORMAT:
             raise StateFileError(

@@ -88,7 +88,9 @@ class MemberState(LogState):
 
     async def _on_open(self) -> None:
         row = (
-            await self.fetch("SELECT as_of, accepted_at, control, cursor_offset, cursor_key, cursor_ordinal FROM progress")
+            await self.fetch(
+                "SELECT as_of, accepted_at, control, cursor_offset, cursor_key, cursor_ordinal FROM progress"
+            )
         )[0]
         self.as_of = dt.date.fromisoformat(row[0]) if row[0] else None
         self.accepted_at = dt.datetime.fromisoformat(row[1])
@@ -146,7 +148,8 @@ class MemberState(LogState):
     async def write_rows(self, rows: Iterable[tuple[str, str, bytes]]) -> None:
         """Insert or replace cold rows (member, name, bytes). Inside a transaction."""
         await self._db.executemany(
-            "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (member, name) DO UPDATE SET state = excluded.state", list(rows)
+            "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (member, name) DO UPDATE SET state = excluded.state",
+            list(rows),
         )
 
     async def write_terms(self, terms: Iterable[tuple[str, str]]) -> None:
@@ -199,7 +202,9 @@ class MemberState(LogState):
 
     async def reference(self) -> list[tuple[int, bytes]]:
         """Every reference record applied, in order: (event offset, facts)."""
-        return [(row[1], row[0]) for row in await self.fetch("SELECT record, event_offset FROM reference ORDER BY control")]
+        return [
+            (row[1], row[0]) for row in await self.fetch("SELECT record, event_offset FROM reference ORDER BY control")
+        ]
 
     async def digest(self) -> str:
         """What this partition knows and has said, as one sha256: equal for equal logs, however they were batched."""

@@ -38,6 +38,8 @@ class ProgramState(LogState):
 
     async def note_broadcast(self, sequence: int, ticked: dt.date | None) -> None:
         """The last sequence given out, and the date if it was a tick. Inside a transaction."""
-        await self._db.execute("UPDATE program SET sequence = ?, ticked = coalesce(?, ticked)", (sequence, ticked and ticked.isoformat()))
+        await self._db.execute(
+            "UPDATE program SET sequence = ?, ticked = coalesce(?, ticked)", (sequence, ticked and ticked.isoformat())
+        )
         self.sequence = sequence
         self.ticked = ticked or self.ticked

@@ -23,7 +23,8 @@ from streams.worker import member_file
 
 def command(
     partition: Annotated[
-        list[int] | None, typer.Option("--partition", "-p", help="A partition to rebuild; may be repeated. Default: all.")
+        list[int] | None,
+        typer.Option("--partition", "-p", help="A partition to rebuild; may be repeated. Default: all."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Keep the rebuilt state files in this folder, to take the place of lost ones.")
@@ -38,7 +39,9 @@ def command(
     """
     settings = Settings.from_environment()
     if settings.embedded:
-        raise Stop("rebuild is not offered on the embedded broker, which drops old records: use a real Kafka.", EXIT_CONFIG)
+        raise Stop(
+            "rebuild is not offered on the embedded broker, which drops old records: use a real Kafka.", EXIT_CONFIG
+        )
     chosen = partition or list(range(settings.partitions))
     wrong = [number for number in chosen if not 0 <= number < settings.partitions]
     if wrong:
