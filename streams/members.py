@@ -8,6 +8,7 @@ exactly-once effects on Faust).
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +23,7 @@ from state import engine
 from state.reference.knowledge import Knowledge, Touch
 from state.stores.log_state import OutboxRow
 from state.stores.members import AT_ONCE, Cursor, MemberRow, MemberState, Selection
-from streams.batching import Batch
+from streams.batching import Batch, Record
 from streams.stopping import EXIT_FAULT, EXIT_HOLE, Stop, failpoint
 
 logger = logging.getLogger(__name__)
@@ -98,16 +99,18 @@ class MemberPartition:
 
     async def apply(self, batch: Batch) -> None:
         """Apply what of a batch lies above the watermark. Raises `Stop` on a hole, a foreign key, or anything unknown."""
-        arrived = [
-            self._arrived(record.offset, record.key, record.value)
-            for record in batch.records
-            if record.offset >= self.state.watermark
-        ]
-        if not arrived:
+        waiting = [record for record in batch.records if record.offset >= self.state.watermark]
+        if not waiting:
             return
-        self._check_unbroken(arrived, batch.end)
+        self._check_unbroken(waiting, batch.end)
         run: list[Arrived] = []
-        for one in arrived:
+        for record in waiting:
+            if record.offset in self.state.skips:
+                await self._facts(run)
+                run = []
+                await self._skip(record)
+                continue
+            one = self._arrived(record)
             if one.envelope.sequence is None:
                 run.append(one)
                 continue
@@ -116,34 +119,52 @@ class MemberPartition:
             await self._control(one)
         await self._facts(run)
 
-    def _arrived(self, offset: int, key: bytes | None, value: bytes | None) -> Arrived:
-        if value is None or key is None:
+    def _arrived(self, record: Record) -> Arrived:
+        offset = record.offset
+        if record.value is None or record.key is None:
             raise Stop(
-                f"{self._place(offset)} has no key or no value: nothing but panelstream may write there.", EXIT_FAULT
+                f"{self._place(offset)} has no key or no value: nothing but panelstream may write there. {self._last_resort(offset)}",
+                EXIT_FAULT,
             )
         try:
-            envelope = self._codec.decode_envelope(value)
+            envelope = self._codec.decode_envelope(record.value)
         except Exception as problem:
             raise Stop(
                 f"{self._place(offset)} is not an envelope this release can read ({type(problem).__name__}): "
-                "start a release that can; nothing was acknowledged.",
+                f"start a release that can; nothing was acknowledged. {self._last_resort(offset)}",
                 EXIT_FAULT,
             ) from problem
-        text = key.decode()
-        if envelope.sequence is None and partition_of(text, self._partitions) != self._partition:
+        key = record.key.decode()
+        if envelope.sequence is None and partition_of(key, self._partitions) != self._partition:
             raise Stop(
-                f"{self._place(offset)} has a key that belongs to partition {partition_of(text, self._partitions)} of "
+                f"{self._place(offset)} has a key that belongs to partition {partition_of(key, self._partitions)} of "
                 f"{self._partitions}: its producer counts partitions differently; nothing was acknowledged.",
                 EXIT_FAULT,
             )
-        return Arrived(offset, text, envelope, value)
+        return Arrived(offset, key, envelope, record.value)
 
-    def _check_unbroken(self, arrived: Sequence[Arrived], end: int) -> None:
-        first, last = arrived[0].offset, arrived[-1].offset
-        if first != self.state.watermark or last - first + 1 != len(arrived) or end != last + 1:
+    def _last_resort(self, offset: int) -> str:
+        return f"As the last resort: panelstream skip {self._partition} {offset} --reason TEXT."
+
+    async def _skip(self, record: Record) -> None:
+        """Pass over a record by an operator's order, keeping its bytes. Raises `Stop` when the bytes are not those meant."""
+        data = record.value or b""
+        if hashlib.sha256(data).hexdigest() != self.state.skips[record.offset]:
+            raise Stop(
+                f"{self._place(record.offset)} was ordered to be skipped, but it is not the record that was meant (its digest "
+                "differs): the log was replaced. Nothing was acknowledged.",
+                EXIT_FAULT,
+            )
+        async with self.state.transaction(watermark=record.offset + 1):
+            await self.state.hold([(record.offset, (record.key or b"").decode(errors="replace"), data)])
+        self.counts["record", "skipped"] += 1
+
+    def _check_unbroken(self, waiting: Sequence[Record], end: int) -> None:
+        first, last = waiting[0].offset, waiting[-1].offset
+        if first != self.state.watermark or last - first + 1 != len(waiting) or end != last + 1:
             raise Stop(
                 f"member-events[{self._partition}] does not continue at {self.state.watermark}, where the state ends "
-                f"(got {first} to {last}, {len(arrived)} records): records of the log are missing. Restore the topic, "
+                f"(got {first} to {last}, {len(waiting)} records): records of the log are missing. Restore the topic, "
                 "or a backup of the state that reaches further.",
                 EXIT_HOLE,
             )

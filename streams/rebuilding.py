@@ -5,7 +5,8 @@ The same `MemberPartition` works the same log into an empty file; nothing is sen
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,15 +39,25 @@ class LogRecord:
 
 
 async def rebuild(
-    settings: Settings, codec: Codec, knowledge: Knowledge, partition: int, up_to: int | None, path: Path
+    settings: Settings,
+    codec: Codec,
+    knowledge: Knowledge,
+    partition: int,
+    up_to: int | None,
+    path: Path,
+    skips: Iterable[tuple[int, str, str, dt.datetime]] = (),
 ) -> tuple[str, int]:
     """Work `member-events[partition]` from its beginning up to an offset (None: its end) into a new file at `path`.
 
+    `skips` are the live file's: what an operator had passed over stays passed over.
     Returns the digest of what it then knows, and its watermark. Raises `Stop` when the log does not begin at 0.
     """
     topic = topic_name(settings.prefix, "member-events")
     state = await MemberState.open(path, topic=topic, partition=partition, partitions=settings.partitions)
     try:
+        async with state.transaction():
+            for skip in skips:
+                await state.order_skip(*skip)
         agent = await MemberPartition.resume(
             state, knowledge, codec, prefix=settings.prefix, partition=partition, partitions=settings.partitions
         )

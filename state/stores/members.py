@@ -21,6 +21,7 @@ CONTENT = (
     "SELECT key, due, alert, failed, state FROM members ORDER BY key",
     "SELECT member, name, state FROM rows ORDER BY member, name",
     "SELECT event_offset, envelope FROM held ORDER BY event_offset",
+    "SELECT event_offset, digest, reason FROM skips ORDER BY event_offset",
 )
 """What makes two state files the same: all but positions, epochs and times of acceptance."""
 NEVER = "9999-12-31"
@@ -75,6 +76,7 @@ class MemberState(LogState):
         CREATE TABLE rows (member TEXT NOT NULL, name TEXT NOT NULL, state BLOB NOT NULL, PRIMARY KEY (member, name)) WITHOUT ROWID;
         CREATE TABLE terms (term TEXT NOT NULL, member TEXT NOT NULL, PRIMARY KEY (term, member)) WITHOUT ROWID;
         CREATE TABLE held (event_offset INTEGER PRIMARY KEY, member TEXT NOT NULL, envelope BLOB NOT NULL);
+        CREATE TABLE skips (event_offset INTEGER PRIMARY KEY, digest TEXT NOT NULL, reason TEXT NOT NULL, decided_at TEXT NOT NULL);
         CREATE TABLE reference (control INTEGER PRIMARY KEY, record BLOB NOT NULL, event_offset INTEGER NOT NULL);
         """
 
@@ -85,6 +87,8 @@ class MemberState(LogState):
     control: int
     """Sequence of the last control record applied."""
     cursor: Cursor | None
+    skips: dict[int, str]
+    """Records an operator has ordered to be passed over: offset -> sha256 of the bytes meant."""
 
     async def _on_open(self) -> None:
         row = (
@@ -96,6 +100,7 @@ class MemberState(LogState):
         self.accepted_at = dt.datetime.fromisoformat(row[1])
         self.control = int(row[2])
         self.cursor = None if row[3] is None else Cursor(row[3], row[4], row[5])
+        self.skips = {row[0]: row[1] for row in await self.fetch("SELECT event_offset, digest FROM skips")}
 
     async def members(self, keys: Sequence[str]) -> dict[str, MemberRow]:
         """The stored members among `keys`."""
@@ -159,6 +164,13 @@ class MemberState(LogState):
     async def hold(self, facts: Iterable[tuple[int, str, bytes]]) -> None:
         """Keep facts (offset, member, envelope) of a failed member for the day its fault is mended. Inside a transaction."""
         await self._db.executemany("INSERT OR IGNORE INTO held VALUES (?, ?, ?)", list(facts))
+
+    async def order_skip(self, offset: int, digest: str, reason: str, decided_at: dt.datetime) -> None:
+        """Have the record at this offset passed over, if it is the one with this sha256. Inside a transaction."""
+        await self._db.execute(
+            "INSERT OR REPLACE INTO skips VALUES (?, ?, ?, ?)", (offset, digest, reason, decided_at.isoformat())
+        )
+        self.skips[offset] = digest
 
     async def concerned(self, selection: Selection, after: str, most: int) -> list[MemberRow]:
         """The next members, by key, that a wide record concerns. Failed members are left out."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import datetime as dt
 import sqlite3
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -67,10 +70,12 @@ async def _rebuild_all(settings: Settings, chosen: list[int], out: Path | None) 
             fresh = member_file(folder, number)
             if fresh.exists():
                 raise Stop(f"{fresh} is there already: choose another --out folder.", EXIT_CONFIG)
-            digest, watermark = await rebuild(settings, codec, knowledge, number, live[1] if live else None, fresh)
+            digest, watermark = await rebuild(
+                settings, codec, knowledge, number, live.watermark if live else None, fresh, live.skips if live else ()
+            )
             if live is None:
                 verdict = "no live file here"
-            elif live[0] == digest:
+            elif live.digest == digest:
                 verdict = "equal"
             else:
                 verdict = "DIFFERENT"
@@ -79,11 +84,25 @@ async def _rebuild_all(settings: Settings, chosen: list[int], out: Path | None) 
     return differing
 
 
-def _live(path: Path) -> tuple[str, int] | None:
-    """Digest and watermark of a live file, of one moment; the worker may go on writing."""
+@dataclass(frozen=True)
+class Live:
+    """A live state file at one moment; the worker may go on writing."""
+
+    digest: str
+    watermark: int
+    skips: list[tuple[int, str, str, dt.datetime]]
+
+
+def _live(path: Path) -> Live | None:
     if not path.exists():
         return None
-    with sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None) as db:
+    with contextlib.closing(
+        sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    ) as db:
         db.execute("BEGIN")
         watermark = int(db.execute("SELECT watermark FROM meta").fetchone()[0])
-        return digest_of_rows(row for query in CONTENT for row in db.execute(query)), watermark
+        skips = [
+            (offset, digest, reason, dt.datetime.fromisoformat(decided_at))
+            for offset, digest, reason, decided_at in db.execute("SELECT * FROM skips")
+        ]
+        return Live(digest_of_rows(row for query in CONTENT for row in db.execute(query)), watermark, skips)

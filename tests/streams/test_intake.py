@@ -1,0 +1,199 @@
+"""Intake: every record a plan sends becomes an envelope, a control record, or a row in quarantine; never nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from schemas.codec import Codec
+from schemas.keys import partition_of
+from schemas.records import Claim, ClaimLine, Enrollment, FeedManifest, PcpSelection, Position, Provider, Record, Table
+from schemas.registry import EmbeddedRegistry
+from streams.batching import Batch
+from streams.intake import HISTORY_HEADER, MOST_BYTES, ORIGIN_HEADER, Intake
+from streams.producing import Message
+from streams.rebuilding import LogRecord
+from streams.vault import Vault
+
+CODEC = Codec(EmbeddedRegistry())
+NOW = dt.datetime(2025, 7, 1, 9, tzinfo=dt.UTC)
+DAY = dt.date(2025, 6, 20)
+
+
+class Kept:
+    """A sender that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    async def send(self, messages: Sequence[Message]) -> None:
+        self.messages.extend(messages)
+
+
+def line(number: int = 1, day: dt.date = DAY, **changes: Any) -> ClaimLine:
+    return ClaimLine(claim_line_number=number, claim_line_start_date=day, hcpcs_code="99213", **changes)
+
+
+def claim(*lines: ClaimLine, **changes: Any) -> Claim:
+    given: dict[str, Any] = {
+        "payer": "aetna",
+        "member_id": "M1",
+        "payer_claim_control_number": "C1",
+        "claim_frequency_code": "1",
+        "claim_status": "paid",
+        "claim_type": "professional",
+        "lines": lines or (line(),),
+    }
+    return Claim(**{**given, **changes})
+
+
+def span(**changes: Any) -> Enrollment:
+    given: dict[str, Any] = {
+        "payer": "aetna",
+        "member_id": "M1",
+        "span_id": "S1",
+        "span_version": 1,
+        "enrollment_start_date": dt.date(2024, 1, 1),
+        "product": "PPO",
+        "line_of_business": "commercial",
+        "birth_date": dt.date(1980, 1, 1),
+        "gender": "F",
+    }
+    return Enrollment(**{**given, **changes})
+
+
+def selection(**changes: Any) -> PcpSelection:
+    given: dict[str, Any] = {
+        "payer": "aetna",
+        "member_id": "NEVER-ENROLLED",
+        "selection_id": "P1",
+        "selection_version": 1,
+        "pcp_npi": "1234567893",
+        "selection_source": "member_selected",
+        "effective_from": DAY,
+    }
+    return PcpSelection(**{**given, **changes})
+
+
+async def taken(
+    folder: Path, topic: str, *values: bytes, headers: tuple[tuple[str, bytes], ...] = ()
+) -> tuple[list[Message], Vault]:
+    sender, vault = Kept(), Vault(folder / "keys")
+    intake = Intake(CODEC, vault, sender, prefix="t.", partitions=24, now=lambda: NOW)  # type: ignore[arg-type]
+    records = tuple(
+        LogRecord(f"t.{topic}", 3, 70 + place, 0, None, value, headers) for place, value in enumerate(values)
+    )
+    await intake.take(Batch(TP(f"t.{topic}", 3), 1, 70, 70 + len(values), records))
+    return sender.messages, vault
+
+
+async def test_a_claim_becomes_an_envelope_for_its_member_with_its_position_and_its_bytes(tmp_path: Path) -> None:
+    data = CODEC.encode_record(claim(line(rendering_npi="1234567890"), event_id="E1"))
+    (message,), vault = await taken(tmp_path, "claims", data)
+    envelope = CODEC.decode_envelope(message.value or b"")
+    assert (message.topic, message.key, message.partition) == (
+        "t.member-events",
+        b"aetna|M1",
+        partition_of("aetna|M1", 24),
+    )
+    assert (envelope.event_id, envelope.position, envelope.accepted_at) == ("E1", Position("claims", 3, 70), NOW)
+    assert envelope.flags == ("npi_check_digit:lines.rendering_npi",)
+    assert data not in envelope.original
+    assert vault.open("aetna", envelope.original) == data
+
+
+async def test_a_replayed_record_keeps_its_first_position(tmp_path: Path) -> None:
+    headers = ((ORIGIN_HEADER, b"enrollments/7/1234"),)
+    (message,), _ = await taken(tmp_path, "enrollments", CODEC.encode_record(span()), headers=headers)
+    assert CODEC.decode_envelope(message.value or b"").position == Position("enrollments", 7, 1234)
+
+
+async def test_an_own_time_of_acceptance_counts_only_for_history(tmp_path: Path) -> None:
+    then = dt.datetime(2024, 2, 3, tzinfo=dt.UTC)
+    data = CODEC.encode_record(span(accepted_at=then))
+    (live,), _ = await taken(tmp_path, "enrollments", data)
+    (history,), _ = await taken(tmp_path, "enrollments", data, headers=((HISTORY_HEADER, b"1"),))
+    assert CODEC.decode_envelope(live.value or b"").accepted_at == NOW
+    assert CODEC.decode_envelope(history.value or b"").accepted_at == then
+
+
+async def test_reference_records_go_to_control(tmp_path: Path) -> None:
+    provider = Provider(npi="1234567893", practice_id="A", tin="95", taxonomy_code="207Q00000X", is_pcp=True,
+                        effective_from=DAY, roster_version=1)  # fmt: skip
+    (message,), _ = await taken(tmp_path, "reference", CODEC.encode_record(provider))
+    assert (message.topic, message.partition) == ("t.control", 0)
+    assert CODEC.decode_control(message.value or b"") == provider
+
+
+@pytest.mark.parametrize(
+    ("topic", "record", "reason", "field"),
+    [
+        ("claims", claim(line(day=dt.date(2025, 7, 3))), "service_date_in_future", "lines.claim_line_start_date"),
+        ("claims", claim(line(day=dt.date(1805, 7, 3))), "impossible_date", "lines.claim_line_start_date"),
+        ("claims", claim(line(claim_line_end_date=dt.date(2025, 6, 1))), "end_before_start", "lines.claim_line_end_date"),
+        ("claims", claim(line(1), line(2), line(1)), "repeated_line_number", "lines.claim_line_number"),
+        ("claims", claim(lines=()), "no_lines", "lines"),
+        ("claims", claim(payer=""), "missing_value", "payer"),
+        ("claims", claim(payer="a|b"), "bad_payer", "payer"),
+        ("claims", claim(payer_claim_control_number=""), "missing_value", "payer_claim_control_number"),
+        ("claims", claim(admission_date=DAY, discharge_date=dt.date(2025, 6, 1)), "end_before_start", "discharge_date"),
+        ("enrollments", span(enrollment_end_date=dt.date(2023, 1, 1)), "end_before_start", "enrollment_end_date"),
+        ("enrollments", span(birth_date=dt.date(2031, 1, 1)), "impossible_date", "birth_date"),
+        ("enrollments", span(death_date=dt.date(1970, 1, 1)), "end_before_start", "death_date"),
+        ("pcp-selections", selection(effective_to=dt.date(2025, 1, 1)), "end_before_start", "effective_to"),
+        ("reference", Provider(npi="1234567893", practice_id="A", tin="95", taxonomy_code="x", is_pcp=True, roster_version=1,
+                               effective_from=dt.date(2025, 3, 1), effective_to=dt.date(2025, 2, 1)),
+         "end_before_start", "effective_to"),
+        ("reference", FeedManifest(payer="a", feed="claims", file="f", list_version=1, covers_from=DAY,
+                                   covers_to=dt.date(2025, 1, 1), records=1), "end_before_start", "covers_to"),
+        ("reference", Table(kind="ruleset", name="guide", version="1", digest="abc", activated_from=DAY), "bad_digest", "digest"),
+    ],
+)  # fmt: skip
+async def test_what_makes_no_sense_goes_to_quarantine_with_its_reason_field_and_bytes(
+    tmp_path: Path, topic: str, record: Record, reason: str, field: str
+) -> None:
+    data = CODEC.encode_record(record)
+    (message,), vault = await taken(tmp_path, topic, data)
+    refused, version = CODEC.decode_output("quarantine", message.value or b"")
+    assert (message.topic, message.key, version) == ("t.quarantine", f"{topic}/3/70".encode(), None)
+    assert (refused.reason, refused.field) == (reason, field)
+    assert (refused.topic, refused.partition, refused.offset) == (topic, 3, 70)
+    assert "M1" not in refused.message
+    assert vault.open(refused.payer or "", refused.original) == data
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        claim(lines=(), claim_frequency_code="8", claim_status="reversed"),
+        claim(line(day=dt.date(2025, 7, 2))),
+        span(maintenance_type_code="024", enrollment_end_date=dt.date(2023, 12, 31)),
+        span(enrollment_end_date=dt.date(9999, 12, 31)),
+        selection(),
+        selection(pcp_npi="1234567890"),
+        selection(effective_to=DAY),
+    ],
+)
+async def test_what_is_odd_but_right_is_accepted(tmp_path: Path, record: Record) -> None:
+    topic = {Claim: "claims", Enrollment: "enrollments", PcpSelection: "pcp-selections"}[type(record)]  # type: ignore[index]
+    (message,), _ = await taken(tmp_path, topic, CODEC.encode_record(record))
+    assert message.topic == "t.member-events"
+
+
+async def test_a_record_over_one_megabyte_and_one_that_is_no_avro_are_quarantined_beside_a_good_one(
+    tmp_path: Path,
+) -> None:
+    messages, vault = await taken(tmp_path, "claims", b"x" * (MOST_BYTES + 1), b"{}", CODEC.encode_record(claim()))
+    reasons = [
+        CODEC.decode_output("quarantine", message.value or b"")[0].reason
+        for message in messages
+        if "quarantine" in message.topic
+    ]
+    assert (reasons, messages[2].topic) == (["too_large", "not_avro"], "t.member-events")
+    refused, _ = CODEC.decode_output("quarantine", messages[1].value or b"")
+    assert vault.open("", refused.original) == b"{}"
