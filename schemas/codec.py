@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import io
-import json
 import re
 import struct
 from collections.abc import Callable, Mapping
@@ -383,4 +382,4 @@ def event_id_of(record: Record) -> str:
             parts = (record.payer, record.member_id, record.selection_id, record.selection_version)
     if parts is None:
         return content_digest(record).hex()
-    return hashlib.sha256(json.dumps([type(record).__struct_config__.tag, *parts]).encode()).hexdigest()[:32]
+    return hashlib.sha256(_canonical.encode([type(record).__struct_config__.tag, *parts])).hexdigest()[:32]
