@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from ops import demo, generate
 from schemas.registry import RegistryError
 from state.reference.tables import TableError
 from state.stores.log_state import StateFileError
+from streams.adapters.sources import SourceError
 from streams.cli.program import program
 from streams.stopping import EXIT_CONFIG, EXIT_FAULT, EXIT_STATE, Stop
 
@@ -33,23 +35,28 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         code = app()(given, prog_name="panelstream", standalone_mode=False)
+        sys.stdout.flush()
     except TyperException as mistake:
         _end(_usage(mistake), EXIT_CONFIG)
     except Stop as stop:
         _end(stop.sentence, stop.code)
-    except (TableError, RegistryError) as problem:
+    except (TableError, RegistryError, SourceError) as problem:
         _end(str(problem), EXIT_CONFIG)
     except StateFileError as problem:
         _end(str(problem), EXIT_STATE)
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`): nothing is wrong, and nothing is left to say.
-        sys.stdout = None  # type: ignore[assignment]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as problem:
-        _end(f"{problem.filename or 'A file'} cannot be used ({problem.strerror}): check its path and permissions.", EXIT_CONFIG)
+        _end(
+            f"{problem.filename or 'A file'} cannot be used ({problem.strerror}): check its path and permissions.",
+            EXIT_CONFIG,
+        )
     except (KeyboardInterrupt, Abort):
         _end("stopped.", EXIT_INTERRUPTED)
-    except Exception as fault:  # noqa: BLE001 - a traceback may hold a member's data
+    except Exception as fault:
+        # A traceback may hold a member's data.
         _end(f"An unknown fault, {type(fault).__name__} at {_place(fault)}: please report it.", EXIT_FAULT)
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -10,14 +10,24 @@ from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
+from state.engine import Refusal
 
 from schemas.codec import TOPIC_OF, Codec, Undecodable
 from schemas.keys import member_key, partition_of
-from schemas.records import Claim, Enrollment, PayerRecord, PcpSelection, Practice, Provider, Record, Table
+from schemas.records import (
+    Claim,
+    Enrollment,
+    FeedManifest,
+    PayerRecord,
+    PcpSelection,
+    Practice,
+    Provider,
+    Record,
+    Table,
+)
 from schemas.topics import TOPICS
 from schemas.topics import name as topic_name
 from state import validation
-from state.engine import Refusal
 from streams import topic_admin
 from streams.intake import HISTORY_HEADER, MOST_BYTES
 from streams.producing import Message, Sender
@@ -42,21 +52,19 @@ class Published:
     """The first refusals: where, field, what to do. No member data."""
 
 
-def read(codec: Codec, line: bytes, *, history: bool, today: dt.date) -> Record | Refusal:
-    """A line of an event file as a valid record, or why it is refused.
-
-    With `history` it is judged as of the day of its own accepted_at, where it has one; else as of `today` (UTC).
-    """
+def decode(codec: Codec, line: bytes) -> Record | Refusal:
+    """A line of an event file as a record, or why it is none."""
     if len(line) > MOST_BYTES:
         return Refusal("too_large", None, f"the record has over {MOST_BYTES:,} bytes: send it in parts.")
     try:
-        record = codec.from_json(line)
+        return codec.from_json(line)
     except Undecodable as problem:
         return Refusal(problem.reason, problem.field, problem.message)
-    accepted_on = today
-    if history and record.accepted_at is not None:
-        accepted_on = record.accepted_at.astimezone(dt.UTC).date()
-    return validation.refusal(record, accepted_on) or record
+
+
+def accepted_on(record: Record, otherwise: dt.date) -> dt.date:
+    """The day (UTC) on which a record says it was accepted; `otherwise` where it does not say."""
+    return otherwise if record.accepted_at is None else record.accepted_at.astimezone(dt.UTC).date()
 
 
 def message_of(codec: Codec, record: Record, *, prefix: str, partitions: int, history: bool) -> Message:
@@ -96,7 +104,11 @@ def publish(
     waiting: list[Message] = []
     for path, row, line in _lines(files):
         done += len(line)
-        found = read(codec, line, history=history, today=today) if line.strip() else None
+        if line.isspace():
+            continue
+        found = decode(codec, line)
+        if not isinstance(found, Refusal):
+            found = validation.refusal(found, accepted_on(found, today) if history else today) or found
         if isinstance(found, Refusal):
             published.refused[found.reason] += 1
             if len(published.told) < SHOWN:
@@ -104,12 +116,10 @@ def publish(
                 published.told.append(f"{place}  {found.field or '-'}  {found.message}")
             if refused_to is not None:
                 refused_to.write(line if line.endswith(b"\n") else line + b"\n")
-        elif found is not None:
+        else:
             topic = TOPIC_OF[type(found)]
             published.sent[topic] += 1
-            waiting.append(
-                message_of(codec, found, prefix=settings.prefix, partitions=counts[topic], history=history)
-            )
+            waiting.append(message_of(codec, found, prefix=settings.prefix, partitions=counts[topic], history=history))
         if len(waiting) >= PORTION:
             sender.send_now(waiting)
             waiting = []
@@ -143,13 +153,12 @@ def _key(record: Record) -> str:
         case Claim() | Enrollment() | PcpSelection():
             return member_key(record.payer, record.member_id)
         case Provider():
-            name = record.npi
+            return f"provider:{record.npi}"
         case Practice():
-            name = record.practice_id
+            return f"practice:{record.practice_id}"
         case Table():
-            name = record.name
+            return f"table:{record.name}"
         case PayerRecord():
-            name = record.payer
-        case _:
-            name = record.payer
-    return f"{record.__struct_config__.tag}:{name}"
+            return f"payer:{record.payer}"
+        case FeedManifest():
+            return f"feed_manifest:{record.payer}"

@@ -31,12 +31,17 @@ Report = Callable[[int, int], None]
 Place = tuple[str, int]
 
 
+def _nobody(_what: str) -> Report:
+    return lambda _done, _total: None
+
+
 def wait_until_applied(
-    settings: Settings, codec: Codec, date: dt.date, *, report: Report = lambda _done, _total: None
+    settings: Settings, codec: Codec, date: dt.date, *, report: Callable[[str], Report] = _nobody
 ) -> None:
     """Append the tick to `date` and return when every partition has applied it and all that came of it is out.
 
-    Raises `Stop` when the broker is away, or no worker moves for `PATIENCE` seconds.
+    `report(what)` gives whom to tell how far that part is. Raises `Stop` when the broker is away, or no worker moves for
+    `PATIENCE` seconds.
     """
     with Progress(settings, report) as progress:
         Sender(settings.bootstrap).send_now([tick_message(codec, settings.prefix, date)])
@@ -44,7 +49,7 @@ def wait_until_applied(
         progress.reach(["member-events"])
 
 
-def wait_until_quiet(settings: Settings, *, report: Report = lambda _done, _total: None) -> None:
+def wait_until_quiet(settings: Settings, *, report: Callable[[str], Report] = _nobody) -> None:
     """Return when everything sent before the call is applied and all that came of it is out. Raises `Stop` as above."""
     with Progress(settings, report) as progress:
         progress.reach([topic.name for topic in TOPICS if topic.is_input])
@@ -55,7 +60,7 @@ def wait_until_quiet(settings: Settings, *, report: Report = lambda _done, _tota
 class Progress:
     """The committed offsets of the consumer group, watched."""
 
-    def __init__(self, settings: Settings, report: Report) -> None:
+    def __init__(self, settings: Settings, report: Callable[[str], Report]) -> None:
         self._settings = settings
         self._report = report
         self._counts = topic_admin.partition_counts(settings)
@@ -90,10 +95,11 @@ class Progress:
         committed = self._committed(list(ends))
         start = sum(committed.values())
         total = sum(ends.values()) - start
+        report = self._report(f"records of {', '.join(topics)}")
         moved_at, moved_to = time.monotonic(), start
         while True:
             left = sum(max(0, end - committed[place]) for place, end in ends.items())
-            self._report(total - left, total)
+            report(total - left, total)
             if not left:
                 return
             reached = sum(committed.values())

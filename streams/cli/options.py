@@ -51,6 +51,10 @@ AsOf = Annotated[
     typer.Option("--as-of", metavar="DATE", parser=day, help="The day described, YYYY-MM-DD."),
 ]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Event files: NDJSON, one event a line.")]
+Tables = Annotated[
+    Path | None,
+    typer.Option("--tables", metavar="DIR", help="Folder of your own tables. Default: PANELSTREAM_TABLES."),
+]
 
 
 def existing_files(files: list[Path]) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from streams.cli import publish, rebuild, tick, topics, worker
+from streams.cli import explain, imports, publish, quarantine, rebuild, replay, tick, topics, worker
 
 
 def program() -> typer.Typer:
@@ -18,5 +18,9 @@ def program() -> typer.Typer:
     app.command("worker")(worker.command)
     app.command("publish")(publish.command)
     app.command("tick")(tick.command)
+    app.add_typer(imports.app, name="import")
+    app.command("replay")(replay.command)
+    app.command("explain")(explain.command)
+    app.add_typer(quarantine.app, name="quarantine")
     app.command("rebuild")(rebuild.command)
     return app

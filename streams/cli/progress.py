@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 EVERY = 10.0
 """Seconds between two plain lines."""
@@ -17,21 +17,33 @@ Report = Callable[[int, int], None]
 
 
 @contextlib.contextmanager
-def progress(what: str) -> Iterator[Report]:
-    """Show `what` and how far it is, as `report(done, total)` is called."""
+def progress() -> Iterator[Callable[[str], Report]]:
+    """Show how far each part of the work is: `part("members")` gives whom to tell."""
     console = Console(stderr=True, highlight=False)
-    if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task(what, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+    if not console.is_terminal:
+        yield lambda what: _Lines(console, what).report
         return
-    last = time.monotonic()
+    amount = TextColumn("{task.completed:,.0f} of {task.total:,.0f}")
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn(), console=console, transient=True
+    ) as bars:
 
-    def line(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= EVERY:
-            last = time.monotonic()
-            console.print(f"{what}: {done:,} of {total:,}")
+        def part(what: str) -> Report:
+            task = bars.add_task(what, total=1)
+            return lambda done, total: bars.update(task, completed=done, total=total)
 
-    yield line
+        yield part
+
+
+class _Lines:
+    """Plain lines for one part of the work."""
+
+    def __init__(self, console: Console, what: str) -> None:
+        self._console = console
+        self._what = what
+        self._last = time.monotonic()
+
+    def report(self, done: int, total: int) -> None:
+        if time.monotonic() - self._last >= EVERY:
+            self._last = time.monotonic()
+            self._console.print(f"{self._what}: {done:,} of {total:,}")

@@ -16,11 +16,13 @@ from streams.stopping import EXIT_CONFIG, Stop
 
 def command(
     files: Files,
+    *,
     history: Annotated[
         bool, typer.Option("--history", help="The records' own accepted_at is when they were known: for backfills.")
     ] = False,
     refused: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the refused lines here, as they are, to mend and send again.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the refused lines here, as they are, to mend and send again."),
     ] = None,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
@@ -44,7 +46,7 @@ def command(
             if any(refused.exists() and refused.samefile(path) for path in files):
                 raise Stop(f"{refused} is one of the files to send: give --refused another name.", EXIT_CONFIG)
             refused_to = stack.enter_context(refused.open("wb"))
-        report = stack.enter_context(progress("bytes sent"))
+        report = stack.enter_context(progress())("bytes sent")
         published = publish(settings, codec, files, history=history, refused_to=refused_to, report=report)
     for topic, count in published.sent.items():
         typer.echo(f"sent {count:,} to {settings.prefix}{topic}")

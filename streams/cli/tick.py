@@ -38,6 +38,6 @@ def command(
             EXIT_CONFIG,
         )
     codec = Codec(registry_for(settings.registry_url, settings.prefix))
-    with progress(f"records to {date}") as report:
-        wait_until_applied(settings, codec, date, report=report)
+    with progress() as part:
+        wait_until_applied(settings, codec, date, report=part)
     typer.echo(f"the clock stands at {date}, and all that follows from it is out")

@@ -24,7 +24,8 @@ def write_events(events: Iterable[Mapping[str, object]], out: Path | None) -> in
         return count
     fresh = out.with_name(out.name + ".part")
     try:
-        with fresh.open("wb") as file, progress("events") as report:
+        with fresh.open("wb") as file, progress() as part:
+            report = part("events")
             for event in events:
                 file.write(encode(event) + b"\n")
                 count += 1

@@ -1,0 +1,102 @@
+"""What `replay` and `close` write, as rows and bytes: CSV with a header, sorted by the leading columns (interface.md section 4).
+
+Equal answers give equal bytes: lines end with a line feed, null is empty, several values are joined by `;`, dates are ISO.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from schemas.records import Alert, Attribution
+
+PANEL = (
+    "payer",
+    "member_id",
+    "status",
+    "step",
+    "practice_id",
+    "provider_npi",
+    "reason",
+    "visits_12m",
+    "visits_18m",
+    "last_visit_date",
+    "runner_up_practice_id",
+    "secure_until",
+    "drop_reason",
+    "next_practice_id",
+    "visits_needed",
+    "evidence",
+    "flags",
+)
+ALERTS = (
+    "payer",
+    "member_id",
+    "practice_id",
+    "state",
+    "reason",
+    "secure_until",
+    "next_panel_date",
+    "panel_visit_by",
+    "horizon_days",
+    "visits_needed",
+    "data_through",
+)
+QUARANTINE = ("source", "position", "reason", "field", "message")
+
+
+class Quarantined(msgspec.Struct, frozen=True, order=True):
+    """A refused record: `source` is the file or topic it came from, `position` its row or partition and offset there."""
+
+    source: str
+    position: tuple[int, ...]
+    reason: str
+    field: str
+    message: str
+
+
+def panel_csv(answers: Iterable[Attribution]) -> Iterator[bytes]:
+    """panel.csv, line by line. `answers` are sorted by payer and member."""
+    return _lines(PANEL, answers)
+
+
+def alerts_csv(alerts: Iterable[Alert]) -> Iterator[bytes]:
+    """alerts.csv, line by line. `alerts` are sorted by payer, member and practice."""
+    return _lines(ALERTS, alerts)
+
+
+def quarantine_csv(refused: Iterable[Quarantined]) -> Iterator[bytes]:
+    """quarantine.csv, line by line, by source and place in it, each record once."""
+    return _lines(QUARANTINE, sorted(set(refused)))
+
+
+def _lines(columns: Sequence[str], records: Iterable[msgspec.Struct]) -> Iterator[bytes]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    for record in records:
+        yield buffer.getvalue().encode()
+        buffer.seek(0)
+        buffer.truncate()
+        writer.writerow([_text(getattr(record, column)) for column in columns])
+    yield buffer.getvalue().encode()
+
+
+def _text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case dt.date():
+            return value.isoformat()
+        case tuple() if value and isinstance(value[0], int):
+            return "/".join(map(str, value))
+        case tuple():
+            return ";".join(value)
+        case _:
+            return str(value)

@@ -1,0 +1,193 @@
+"""`panelstream explain`: why a member is on a panel, until when, and what would change it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.cli.options import State, Tables, day, existing_files, moment
+from streams.cli.progress import progress
+from streams.settings import Settings
+from streams.stopping import EXIT_CONFIG, Stop
+
+if TYPE_CHECKING:
+    from schemas.records import Alert, Attribution
+    from streams.explaining import Explanation
+
+STEPS = {
+    "decision": "an accepted decision on an attribution request",
+    "selected": "a PCP selection in force",
+    "claims_12": "primary care visits of the last 12 months",
+    "claims_18": "primary care visits of the last 18 months; there is none in the last 12",
+    "plan": "the plan's own list",
+}
+NOT_ATTRIBUTED = {
+    "deceased": "the member has died",
+    "coverage_ended": "coverage has ended",
+    "out_of_scope_product": "covered, but in a product that is out of scope",
+    "not_yet_effective": "no coverage has begun yet",
+    "no_primary_care_visit": "covered, but without a PCP selection or a primary care visit in 18 months",
+}
+REASONS = {
+    "aging_out": "the last visit that counts ages out",
+    "outranked": "another practice comes out ahead",
+    "already_tied": "tied with another practice, held only by the later criteria",
+    "fallback_flip": "the 12 months run empty, and 18 months favour another practice",
+    "selection_ending": "the PCP selection ends",
+    "selection_changed": "another PCP selection takes effect",
+    "coverage_ending": "coverage ends",
+    "product_change": "coverage moves to a product out of scope",
+    "provider_leaving": "the provider leaves",
+    "practice_leaving": "the practice leaves",
+    "data_retracted": "a void or denial took back a visit",
+    "deceased": "the member's death is dated then",
+}
+FLAGS = {
+    "repanel": "the selected PCP is no longer active, the practice stands: assign another PCP",
+    "selected_pcp_inactive": "a PCP selection was passed over: neither PCP nor practice is active",
+    "taxonomy_unknown": "a visit did not count only because nothing says what the provider is",
+}
+
+
+def command(
+    payer: Annotated[str, typer.Option(metavar="P", help="The payer, as its records name it.")],
+    member: Annotated[str, typer.Option(metavar="M", help="The payer's member id.")],
+    *,
+    as_of: Annotated[
+        dt.date | None,
+        typer.Option("--as-of", metavar="DATE", parser=day, help="The day described. Default: where the clock stands."),
+    ] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option("--files", metavar="FILE", help="Ask event files, not a service; may be repeated."),
+    ] = None,
+    known_at: Annotated[
+        dt.datetime | None,
+        typer.Option(
+            "--known-at", metavar="TIME", parser=moment, help="With --files: leave out what was accepted later."
+        ),
+    ] = None,
+    ruleset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --files: by another ruleset of the project.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
+    state: State = None,
+    tables: Tables = None,
+) -> None:
+    """Say why a member is attributed as they are, until when that holds, and what would change it. This shows member data.
+
+    Read from the state of a worker on this host, also while it runs; with --files from event files alone.
+
+    Example: panelstream explain --payer acme --member A123 --as-of 2025-08-01
+    """
+    settings = Settings.from_environment(state=state, tables=tables)
+    explanation = _asked(settings, payer, member, as_of, files, known_at, ruleset)
+    if as_json:
+        typer.echo(_json(explanation))
+    else:
+        for line in _told(explanation):
+            typer.echo(line)
+
+
+def _asked(
+    settings: Settings,
+    payer: str,
+    member: str,
+    as_of: dt.date | None,
+    files: list[Path] | None,
+    known_at: dt.datetime | None,
+    ruleset: str | None,
+) -> Explanation:
+    from streams.explaining import from_files, from_state
+    from streams.replaying import Question
+
+    if not files:
+        if known_at or ruleset:
+            raise Stop("--known-at and --ruleset go with --files: a state file holds one of each.", EXIT_CONFIG)
+        return from_state(settings, payer, member, as_of)
+    if as_of is None:
+        raise Stop("--files needs --as-of: files have no clock.", EXIT_CONFIG)
+    with progress() as part:
+        question = Question(as_of, known_at, ruleset)
+        return from_files(settings, existing_files(files), payer, member, question, part("bytes read"))
+
+
+def _json(explanation: Explanation) -> str:
+    import msgspec
+
+    return msgspec.json.format(
+        msgspec.json.encode(
+            {
+                "attribution": explanation.attribution,
+                "alert": explanation.alert,
+                "data_through": explanation.data_through,
+                "source": explanation.source,
+                "failed": explanation.failed,
+            }
+        ),
+        indent=2,
+    ).decode()
+
+
+def _told(explanation: Explanation) -> Iterator[str]:
+    answer, alert = explanation.attribution, explanation.alert
+    yield f"{answer.payer} {answer.member_id} on {answer.as_of}"
+    if answer.practice_id:
+        yield f"  attributed to  {answer.practice_id}, {_provider(answer)}"
+        yield f"  because of     {STEPS[answer.step or '']} (step {answer.step})"
+    else:
+        yield f"  not attributed: {NOT_ATTRIBUTED.get(answer.reason or '', answer.reason)} ({answer.reason})"
+    last = f", the last on {answer.last_visit_date}" if answer.last_visit_date else ""
+    yield f"  visits         {answer.visits_12m} in 12 months, {answer.visits_18m} in 18{last}"
+    if answer.practice_id:
+        yield f"  runner-up      {answer.runner_up_practice_id or 'none'}"
+    yield f"  evidence       {', '.join(answer.evidence) or 'none'}"
+    if answer.practice_id:
+        yield from _future(answer)
+        yield from _alerted(alert)
+    for flag in answer.flags:
+        name, _, winner = flag.partition(":")
+        meaning = f"claims alone would say {winner}" if name == "conflict" else FLAGS.get(name, "")
+        yield f"  flag           {flag}{': ' if meaning else ''}{meaning}"
+    through = explanation.data_through
+    yield (
+        f"  claims         said to reach {through}"
+        if through
+        else "  claims         how far they reach has not been said"
+    )
+    yield f"  rules          {answer.ruleset}, engine {answer.engine_version}; facts of {explanation.source}"
+    if explanation.failed:
+        yield f"  SET ASIDE      a fault ({explanation.failed}) keeps later facts out of this answer: please report it"
+
+
+def _provider(answer: Attribution) -> str:
+    if answer.provider_npi:
+        return f"provider {answer.provider_npi}"
+    return "no provider (none of those seen is active there)" if answer.reason == "provider_inactive" else "no provider"
+
+
+def _future(answer: Attribution) -> Iterator[str]:
+    if answer.secure_until is None:
+        yield "  holds          until something new is known"
+        return
+    why = REASONS.get(answer.drop_reason or "", answer.drop_reason)
+    then = answer.next_practice_id or "no practice"
+    yield f"  holds until    {answer.secure_until}, then {then}: {why} ({answer.drop_reason})"
+    if answer.visits_needed:
+        visits = "a visit" if answer.visits_needed == 1 else f"{answer.visits_needed} visits on different days"
+        yield f"  to keep them   {visits} before {answer.secure_until}"
+    else:
+        yield "  to keep them   no visit would"
+
+
+def _alerted(alert: Alert | None) -> Iterator[str]:
+    if alert is None:
+        yield "  alert          none open"
+        return
+    panel = f"; missing from the panel of {alert.next_panel_date}" if alert.next_panel_date else ""
+    by = f", kept on it by a visit up to {alert.panel_visit_by}" if alert.panel_visit_by else ""
+    yield f"  alert          open, within {alert.horizon_days} days: {alert.reason}{panel}{by}"

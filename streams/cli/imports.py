@@ -1,0 +1,37 @@
+"""`panelstream import tuva|synthea`: a source's files as an event file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.cli.writing import write_events
+
+app = typer.Typer(help="Turn a source's files into an event file.")
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the source's CSV files.")]
+Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The event file to write.")]
+
+
+@app.command()
+def tuva(folder: Folder, out: Out) -> None:
+    """Turn Tuva input layer files (medical_claim, eligibility) into an event file.
+
+    Example: panelstream import tuva ops/sample/tuva --out tuva.ndjson
+    """
+    from streams.adapters import tuva as adapter
+
+    write_events(adapter.events(folder), out)
+
+
+@app.command()
+def synthea(folder: Folder, out: Out) -> None:
+    """Turn a Synthea CSV export into an event file: practices and providers with it, the claims filled in where it is thin.
+
+    Example: panelstream import synthea ops/sample/synthea --out synthea.ndjson
+    """
+    from streams.adapters import synthea as adapter
+
+    write_events(adapter.events(folder), out)

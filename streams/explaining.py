@@ -1,0 +1,126 @@
+"""One member's answer, asked of a worker's state file or of event files: read only, at any date."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from schemas.codec import Codec
+from schemas.keys import member_key, partition_of
+from schemas.records import Alert, Attribution, Position, Tick
+from schemas.registry import EmbeddedRegistry
+from state import engine
+from state.reference.knowledge import Knowledge
+from state.reference.tables import TableStore
+from streams.replaying import History, Question
+from streams.settings import Settings
+from streams.stopping import EXIT_CONFIG, EXIT_STATE, Stop
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is said of a member on a day, and what it rests on."""
+
+    attribution: Attribution
+    alert: Alert | None
+    """The alert open on that day."""
+    data_through: dt.date | None
+    """The last day that the payer's claims are said to cover."""
+    source: str
+    """Where the facts were read, and how far they go."""
+    failed: str | None
+    """The kind of fault for which the service set the member aside: facts that came later are not in the answer."""
+
+
+def from_state(settings: Settings, payer: str, member_id: str, as_of: dt.date | None) -> Explanation:
+    """The answer as a worker of this host knows it, on `as_of` or, without it, on the partition's own date.
+
+    Raises `Stop` for a state file that is not here or of another partition count, an unknown member, a clock not set yet.
+    """
+    from streams.worker import member_file
+
+    key = member_key(payer, member_id)
+    partition = partition_of(key, settings.partitions)
+    path = member_file(settings.state, partition)
+    if not path.exists():
+        raise Stop(
+            f"{path} does not exist: ask on the host whose worker holds partition {partition}, or set PANELSTREAM_STATE to its folder "
+            "and PANELSTREAM_PARTITIONS to its count.",
+            EXIT_STATE,
+        )
+    codec = Codec(EmbeddedRegistry())
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)) as db:
+            db.execute("BEGIN")
+            partitions, watermark = db.execute("SELECT partitions, watermark FROM meta").fetchone()
+            (today,) = db.execute("SELECT as_of FROM progress").fetchone()
+            stored = db.execute("SELECT state, failed FROM members WHERE key = ?", (key,)).fetchone()
+            cold = dict(db.execute("SELECT name, state FROM rows WHERE member = ?", (key,)).fetchall())
+            reference = db.execute("SELECT record, event_offset FROM reference ORDER BY control").fetchall()
+    except sqlite3.Error as problem:
+        raise Stop(
+            f"{path} cannot be read ({problem}): check its permissions, and that it is a state file.", EXIT_STATE
+        ) from None
+    if partitions != settings.partitions:
+        raise Stop(
+            f"{path} is of {partitions} partitions, PANELSTREAM_PARTITIONS is {settings.partitions}: set it to {partitions}.",
+            EXIT_CONFIG,
+        )
+    source = f"member-events[{partition}] below offset {watermark}"
+    if stored is None:
+        raise _unknown(payer, member_id, source)
+    day = as_of or (dt.date.fromisoformat(today) if today else None)
+    if day is None:
+        raise Stop("The clock has not been set: run `panelstream tick DATE`, or give --as-of.", EXIT_CONFIG)
+    knowledge = Knowledge.initial(TableStore([settings.tables]))
+    for facts, offset in reference:
+        record = codec.decode_facts("control", facts)
+        if not isinstance(record, Tick):
+            knowledge = knowledge.apply(record, Position("control", 0, offset), as_of=None).knowledge
+    knowledge = knowledge.reach(day).knowledge
+    member = engine.decode_member(stored[0])
+    if str(day) != today:
+        # The hot state holds what matters from its own date on, by the code lists of that date: for another day, everything again.
+        engine.rederive(member, {name: engine.decode_row(data) for name, data in cold.items()}, knowledge)
+    return _explained(member, day, knowledge, source, stored[1])
+
+
+def from_files(
+    settings: Settings,
+    paths: Sequence[Path],
+    payer: str,
+    member_id: str,
+    question: Question,
+    report: Callable[[int, int], None],
+) -> Explanation:
+    """The answer that `replay` of these files would give. Raises `Stop` for an unknown member."""
+    name = (payer, member_id)
+    history = History.of(paths, question, TableStore([settings.tables]), only=name, report=report)
+    source = ", ".join(history.files.names)
+    member = history.fold(name) if name in history.places else None
+    if member is None:
+        raise _unknown(payer, member_id, source)
+    return _explained(member, question.as_of, history.knowledge, source, None)
+
+
+def _explained(
+    member: engine.Member, as_of: dt.date, knowledge: Knowledge, source: str, failed: str | None
+) -> Explanation:
+    return Explanation(
+        engine.attribution(member, as_of, knowledge),
+        engine.open_alert(member, as_of, knowledge),
+        knowledge.data_through(member.payer),
+        source,
+        failed,
+    )
+
+
+def _unknown(payer: str, member_id: str, source: str) -> Stop:
+    return Stop(
+        f"No member {member_id} of payer {payer} is known in {source}: check both, or wait until the worker has caught up.",
+        EXIT_CONFIG,
+    )

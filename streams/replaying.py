@@ -1,0 +1,377 @@
+"""The same results from files alone, without a broker, by the very same state machine: for trying, backfills and audits.
+
+Two passes. The first decodes and validates every line as intake would, takes up what is reference, and remembers for each member the
+rows that speak of it: some 16 bytes a line. The second folds one member after the other and forgets it, so that memory does
+not grow with history.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import mmap
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from schemas.codec import Codec
+from schemas.keys import member_key
+from schemas.records import (
+    Alert,
+    Attribution,
+    Claim,
+    Enrollment,
+    MemberFact,
+    PcpSelection,
+    Position,
+    Record,
+    ReferenceRecord,
+    Table,
+)
+from schemas.registry import EmbeddedRegistry
+from state import engine, results, validation
+from state.reference.knowledge import Knowledge
+from state.reference.tables import TableStore
+from state.results import Quarantined
+from streams.publishing import accepted_on, decode
+from streams.stopping import EXIT_CONFIG, Stop
+
+DEFAULT_RULESET = "guide"
+TABLE_KINDS = ("primary_care_services", "primary_care_taxonomies")
+"""Kinds of which there is always a table in force; the others only once a record has brought one."""
+_ROW_BITS = 40
+_ROW_MASK = (1 << _ROW_BITS) - 1
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+MemberName = tuple[str, str]
+"""(payer, member_id)."""
+Report = Callable[[int, int], None]
+
+
+def _silent(_done: int, _total: int) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a replay is asked: the day described, what was known, and by which rules."""
+
+    as_of: dt.date
+    known_at: dt.datetime | None = None
+    """Records accepted later are left out. None: all are known."""
+    ruleset: str | None = None
+    """A ruleset of the project by name, in place of any that the files bring. None: theirs, else the guide's."""
+
+
+class EventFiles:
+    """Event files as rows that can be read again. Raises `Stop` for files that one position would not tell apart."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = list(dict.fromkeys(path.resolve() for path in paths))
+        self.names = [path.name for path in self._paths]
+        repeated = [name for name, count in Counter(self.names).items() if count > 1]
+        if repeated:
+            raise Stop(
+                f"Two files are called {repeated[0]}: a record's place is its file's name and row, so rename one of them.",
+                EXIT_CONFIG,
+            )
+        self._starts: list[array[int]] = []
+        self._maps: list[mmap.mmap | bytes] = []
+        self.digests: list[str] = []
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(path.stat().st_size for path in self._paths)
+
+    def lines(self) -> Iterator[tuple[int, int, bytes]]:
+        """Every line with its file (by number) and row (from 1), and afterwards random access by `line`."""
+        for number, path in enumerate(self._paths):
+            starts, at, digest = array("Q"), 0, hashlib.sha256()
+            with path.open("rb") as file:
+                for row, line in enumerate(file, start=1):
+                    starts.append(at)
+                    at += len(line)
+                    digest.update(line)
+                    yield number, row, line
+                starts.append(at)
+                self._maps.append(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if at else b"")
+            self._starts.append(starts)
+            self.digests.append(digest.hexdigest())
+
+    def line(self, number: int, row: int) -> bytes:
+        """A row once more."""
+        starts = self._starts[number]
+        return self._maps[number][starts[row - 1] : starts[row]]
+
+    def rows(self) -> list[int]:
+        """The number of rows of each file."""
+        return [len(starts) - 1 for starts in self._starts]
+
+
+@dataclass
+class History:
+    """What event files say, as far as it was known: reference taken up, members waiting to be folded."""
+
+    files: EventFiles
+    codec: Codec
+    question: Question
+    knowledge: Knowledge
+    places: dict[MemberName, array[int]] = field(default_factory=dict)
+    refused: list[Quarantined] = field(default_factory=list)
+    read: Counter[str] = field(default_factory=Counter)
+    """Records that were known and valid, by kind."""
+    first_accepted: dt.datetime | None = None
+    last_accepted: dt.datetime | None = None
+
+    @classmethod
+    def of(
+        cls,
+        paths: Sequence[Path],
+        question: Question,
+        tables: TableStore,
+        *,
+        only: MemberName | None = None,
+        report: Report = _silent,
+    ) -> History:
+        """Read event files; of members only `only`, if given. `report` hears bytes read and bytes there are.
+
+        Raises `Stop` for files that cannot be told apart, `TableError` for a table or ruleset that cannot be used.
+        """
+        knowledge = Knowledge.initial(tables, ruleset=question.ruleset or DEFAULT_RULESET)
+        files = EventFiles(paths)
+        self = cls(files, Codec(EmbeddedRegistry()), question, knowledge)
+        known_on = (question.known_at or _EPOCH).astimezone(dt.UTC).date()
+        otherwise = known_on if question.known_at else validation.LATEST
+        seen: dict[str, bytes] = {}
+        done, total = 0, files.size
+        for number, row, line in files.lines():
+            done += len(line)
+            if row % 10_000 == 0:
+                report(done, total)
+            if line.isspace():
+                continue
+            record = decode(self.codec, line)
+            if isinstance(record, engine.Refusal):
+                self._refuse(number, row, record)
+                continue
+            if self._is_known(record):
+                refusal = validation.refusal(record, accepted_on(record, otherwise))
+                if refusal is not None:
+                    self._refuse(number, row, refusal)
+                elif isinstance(record, Claim | Enrollment | PcpSelection):
+                    self._note_fact(record, number, row, only)
+                else:
+                    self._apply(record, number, row, seen)
+        self.knowledge = self.knowledge.reach(question.as_of).knowledge
+        return self
+
+    def members(self) -> list[MemberName]:
+        """The members spoken of, by payer and member id."""
+        return sorted(self.places)
+
+    def fold(self, name: MemberName) -> engine.Member | None:
+        """A member with all its facts folded; None when none of them was kept. Their refusals join `refused`."""
+        member = engine.new_member(*name)
+        rows: dict[str, engine.Row | None] = {}
+        kept = False
+        for place in self.places[name]:
+            number, row = place >> _ROW_BITS, place & _ROW_MASK
+            fact = self._fact(number, row)
+            missing: Iterable[str] = [name for name in engine.row_names(fact) if name not in rows]
+            while missing:
+                rows.update(dict.fromkeys(missing))
+                missing = engine.rows_missing(fact, rows)
+            folded = engine.fold(member, rows, fact, self.knowledge)
+            if folded.refusal is not None:
+                self._refuse(number, row, folded.refusal)
+            kept = kept or folded.changed or bool(folded.stored)
+        return member if kept else None
+
+    def _fact(self, number: int, row: int) -> engine.Fact:
+        body = cast("MemberFact", self.codec.from_json(self.files.line(number, row)))
+        return engine.Fact(
+            kind=str(type(body).__struct_config__.tag),
+            event_id=self.codec.event_id_of(body),
+            position=self._position(number, row),
+            accepted_at=body.accepted_at or _EPOCH,
+            body=body,
+            given_id=body.event_id is not None,
+        )
+
+    def _is_known(self, record: Record) -> bool:
+        when = record.accepted_at
+        if when is None:
+            return True
+        if self.question.known_at is not None and when > self.question.known_at:
+            return False
+        self.first_accepted = min(when, self.first_accepted or when)
+        self.last_accepted = max(when, self.last_accepted or when)
+        return True
+
+    def _note_fact(self, record: MemberFact, number: int, row: int, only: MemberName | None) -> None:
+        self.read[str(type(record).__struct_config__.tag)] += 1
+        name = (str(record.payer), str(record.member_id))
+        if only is None or name == only:
+            places = self.places.get(name)
+            if places is None:
+                places = self.places[name] = array("Q")
+            places.append(number << _ROW_BITS | row)
+
+    def _apply(self, record: ReferenceRecord, number: int, row: int, seen: dict[str, bytes]) -> None:
+        self.read[str(type(record).__struct_config__.tag)] += 1
+        event_id, digest = self.codec.event_id_of(record), self.codec.content_digest(record)
+        known = seen.setdefault(event_id, digest)
+        if known != digest:
+            self._refuse(number, row, _CONFLICT)
+        elif not (self.question.ruleset and isinstance(record, Table) and record.kind == "ruleset"):
+            self.knowledge = self.knowledge.apply(record, self._position(number, row), as_of=None).knowledge
+
+    def _position(self, number: int, row: int) -> Position:
+        return Position(self.files.names[number], 0, row)
+
+    def _refuse(self, number: int, row: int, refusal: engine.Refusal) -> None:
+        self.refused.append(
+            Quarantined(self.files.names[number], (row,), refusal.reason, refusal.field or "", refusal.message)
+        )
+
+
+_CONFLICT = engine.Refusal(
+    "event_id_conflict",
+    "event_id",
+    "a reference record of this event id was accepted with other content: send the new content under a new event id.",
+)
+
+
+@dataclass
+class Replayed:
+    """What a replay found, for a person; everything else is in the files."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+    """Members whose facts could not be worked, with the kind of the fault: they are missing from the results."""
+
+
+def replay(
+    paths: Sequence[Path],
+    question: Question,
+    tables: TableStore,
+    out: Path,
+    *,
+    report: Callable[[str], Report] = lambda _what: _silent,
+) -> Replayed:
+    """Write panel.csv, alerts.csv, quarantine.csv and manifest.json into `out`.
+
+    `report(what)` gives whom to tell how far that part of the work is. The manifest is written last and names the sha256 of
+    every file. Raises `Stop` and `TableError` as `History.of` does.
+    """
+    history = History.of(paths, question, tables, report=report("bytes read"))
+    replayed = Replayed()
+    alerts: list[Alert] = []
+    out.mkdir(parents=True, exist_ok=True)
+    answers = _answers(history, replayed, alerts, report("members"))
+    digests = {
+        "panel.csv": _write(out / "panel.csv", results.panel_csv(answers)),
+        "alerts.csv": _write(
+            out / "alerts.csv",
+            results.alerts_csv(sorted(alerts, key=lambda alert: (alert.payer, alert.member_id, alert.practice_id))),
+        ),
+        "quarantine.csv": _write(out / "quarantine.csv", results.quarantine_csv(history.refused)),
+    }
+    replayed.counts["quarantined"] = len(set(history.refused))
+    manifest = _manifest(history, replayed, digests)
+    _write(out / "manifest.json", [msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"])
+    return replayed
+
+
+def _answers(history: History, replayed: Replayed, alerts: list[Alert], report: Report) -> Iterator[Attribution]:
+    """The answer of every member, by payer and member id; open alerts go to `alerts`."""
+    names = history.members()
+    counts, question = replayed.counts, history.question
+    counts.update({"members": 0, "attributed": 0, "not_attributed": 0, "alerts": 0, "failed": 0})
+    for done, name in enumerate(names):
+        if done % 500 == 0:
+            report(done, len(names))
+        try:
+            member = history.fold(name)
+            if member is None:
+                continue
+            advanced = engine.advance(member, question.as_of, history.knowledge, cause="tick", position="")
+        except Exception as fault:
+            # As in the service, one member's fault must not stop the others, and nobody may overlook it.
+            counts["failed"] += 1
+            replayed.failed.append(f"{member_key(*name)} {type(fault).__name__}")
+            continue
+        for output in advanced.outputs:
+            record = output.record
+            if isinstance(record, Attribution):
+                counts["members"] += 1
+                counts[record.status] += 1
+                yield record
+            elif isinstance(record, Alert) and output.topic == "attribution-alerts":
+                counts["alerts"] += 1
+                alerts.append(record)
+
+
+def _manifest(history: History, replayed: Replayed, digests: dict[str, str]) -> dict[str, Any]:
+    question, knowledge, files = history.question, history.knowledge, history.files
+    return {
+        "as_of": question.as_of,
+        "known_at": question.known_at,
+        "engine_version": engine.ENGINE_VERSION,
+        "ruleset": {"name": knowledge.ruleset_name, "digest": _digest_in_force(knowledge, "ruleset", question)},
+        "tables": {
+            kind: digest
+            for kind in sorted({*TABLE_KINDS, *(record.kind for record, _ in knowledge.table_records)} - {"ruleset"})
+            if (digest := _digest_in_force(knowledge, kind, question))
+        },
+        "counts": dict(sorted(replayed.counts.items())),
+        "failed_members": replayed.failed,
+        "files": digests,
+        "positions": {
+            "files": [
+                {"file": name, "rows": rows, "sha256": digest}
+                for name, rows, digest in zip(files.names, files.rows(), files.digests, strict=True)
+            ],
+            "records": dict(sorted(history.read.items())),
+            "first_accepted_at": history.first_accepted,
+            "last_accepted_at": history.last_accepted,
+        },
+    }
+
+
+def _digest_in_force(knowledge: Knowledge, kind: str, question: Question) -> str | None:
+    """The sha256 of the table of a kind in force at the question's date."""
+    brought = [
+        (record.activated_from, position, record.digest)
+        for record, position in knowledge.table_records
+        if record.kind == kind and record.activated_from <= question.as_of
+    ]
+    if brought:
+        return max(brought)[2]
+    if kind == "ruleset":
+        table = knowledge.store.built_in_ruleset(question.ruleset or DEFAULT_RULESET)
+    elif kind in TABLE_KINDS:
+        table = knowledge.store.built_in(kind)
+    else:
+        return None
+    return hashlib.sha256(table.data).hexdigest()
+
+
+def _write(path: Path, chunks: Iterable[bytes]) -> str:
+    """Write a file, whole or not at all, and return its sha256."""
+    fresh = path.with_name(path.name + ".part")
+    digest = hashlib.sha256()
+    try:
+        with fresh.open("wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+                digest.update(chunk)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return digest.hexdigest()
