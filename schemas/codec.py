@@ -332,6 +332,8 @@ def _mistyped(problem: msgspec.ValidationError) -> Undecodable:
         field = f"{path}.{missing.group(1)}".lstrip(".")
         return Undecodable("missing_value", field, f"{field} is missing: send the record with it.")
     field = path or "event_type"
+    if "with a timezone" in text:
+        return Undecodable("no_zone", field, f"{field} has no time zone: send it as 2025-07-01T00:00:00Z.")
     if "Invalid enum value" in text or "Invalid value" in text:
         return Undecodable(
             "not_in_list", field, f"{field} is not one of the values it may have: see its list in the schema."

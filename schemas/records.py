@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
-from typing import Literal, NewType
+from typing import Annotated, Literal, NewType
 
 import msgspec
 
@@ -19,6 +19,8 @@ MemberKey = NewType("MemberKey", str)
 PracticeId = NewType("PracticeId", str)
 Npi = NewType("Npi", str)
 Tin = NewType("Tin", str)
+Moment = Annotated[dt.datetime, msgspec.Meta(tz=True)]
+"""A time with its zone: one without could not be compared with others."""
 
 FORMAT_VERSION = 1
 """Version of the compact facts inside an envelope; raised with a golden file for each."""
@@ -45,8 +47,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source_system: str | None = None
     source_file: str | None = None
     source_row: int | None = None
-    occurred_at: dt.datetime | None = None
-    accepted_at: dt.datetime | None = None
+    occurred_at: Moment | None = None
+    accepted_at: Moment | None = None
 
 
 ClaimFrequency = Literal["1", "7", "8"]
@@ -89,7 +91,7 @@ class Claim(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="ev
     claim_id: str | None = None
     original_claim_id: str | None = None
     claim_version: int | None = None
-    adjudicated_at: dt.datetime | None = None
+    adjudicated_at: Moment | None = None
     paid_date: dt.date | None = None
     billing_npi: Npi | None = None
     billing_tin: Tin | None = None

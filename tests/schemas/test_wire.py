@@ -72,6 +72,8 @@ def _strategy(kind: Any, special: dict[Any, st.SearchStrategy[Any]]) -> st.Searc
         return special[kind]
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return records(kind)
+    if hasattr(kind, "__metadata__"):
+        return _strategy(kind.__origin__, special)
     origin, arguments = getattr(kind, "__origin__", None), getattr(kind, "__args__", ())
     if origin is tuple:
         return st.lists(_strategy(arguments[0], special), max_size=3).map(tuple)
