@@ -9,16 +9,20 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from schemas.codec import Codec
 from schemas.records import FORMAT_VERSION, ControlRecord, Envelope, Position, Refused, Tick
 from schemas.topics import name as topic_name
 from state.stores.log_state import OutboxRow
 from state.stores.program import ProgramState
-from streams.batching import Batch
-from streams.batching import Record as Received
 from streams.producing import Message, Sender
 from streams.stopping import EXIT_FAULT, EXIT_HOLE, Stop, failpoint
+
+if TYPE_CHECKING:
+    # Faust comes with it, which takes half a second: commands that only send need none of it.
+    from streams.batching import Batch
+    from streams.batching import Record as Received
 
 logger = logging.getLogger(__name__)
 

@@ -10,16 +10,20 @@ import datetime as dt
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from schemas.codec import Codec, Undecodable
 from schemas.keys import member_key, partition_of
 from schemas.records import FORMAT_VERSION, Claim, Enrollment, Envelope, PcpSelection, Position, Refused
 from schemas.topics import name as topic_name
 from state import validation
-from streams.batching import Batch
-from streams.batching import Record as Received
 from streams.producing import Message, Sender
 from streams.vault import UNKNOWN_PAYER, Vault
+
+if TYPE_CHECKING:
+    # Faust comes with it, which takes half a second: commands that only send need none of it.
+    from streams.batching import Batch
+    from streams.batching import Record as Received
 
 logger = logging.getLogger(__name__)
 
