@@ -1,0 +1,224 @@
+"""The command line against a running service: publish, tick, explain, quarantine, on a real Kafka."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.brokers.kafka import KafkaBroker
+from ops.sample.population import population
+from schemas.topics import TOPICS
+from streams.producing import Message, Sender
+from streams.settings import Settings
+from streams.stopping import EXIT_BROKER, EXIT_CONFIG
+from streams.waiting import wait_until_quiet
+
+D = dt.date(2025, 6, 30)
+PARTITIONS = 3
+Ended = subprocess.CompletedProcess[str]
+
+
+class Service:
+    """The program with its settings, and a worker that may run."""
+
+    def __init__(self, folder: Path, bootstrap: str, prefix: str) -> None:
+        self.folder = folder
+        self._environment = {
+            **os.environ,
+            "KAFKA_BOOTSTRAP": bootstrap,
+            "PANELSTREAM_PREFIX": prefix,
+            "PANELSTREAM_STATE": str(folder / "state"),
+            "PANELSTREAM_PARTITIONS": str(PARTITIONS),
+            "PANELSTREAM_CLOCK": "manual",
+        }
+        self.settings = Settings.from_environment(self._environment)
+        self._worker: subprocess.Popen[bytes] | None = None
+
+    def run(self, *arguments: object) -> Ended:
+        """One verb, to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "ops.program", *map(str, arguments)],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def done(self, *arguments: object) -> str:
+        """One verb that must end well: what it says."""
+        ended = self.run(*arguments)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    def start_worker(self) -> None:
+        self._worker = subprocess.Popen([sys.executable, "-m", "ops.program", "worker"], env=self._environment)
+
+    def stop_worker(self) -> int:
+        assert self._worker is not None
+        self._worker.terminate()
+        status = self._worker.wait(30)
+        self._worker = None
+        return status
+
+    def close(self) -> None:
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker.wait()
+
+
+@pytest.fixture
+def service(kafka_broker: KafkaBroker, topic_prefix: str, tmp_path: Path) -> Iterator[Service]:
+    """A service with its topics; `start_worker` starts the rest."""
+    made = Service(tmp_path, kafka_broker.bootstrap, topic_prefix)
+    made.done("topics", "create")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def event_file(tmp_path: Path) -> Path:
+    path = tmp_path / "events.ndjson"
+    path.write_text(
+        "".join(json.dumps(event) + "\n" for event in population(60, 3, dt.date(2024, 1, 1), D, bad_share=0.02))
+    )
+    return path
+
+
+def quarantined(service: Service, *arguments: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in service.done("quarantine", "list", "--json", *arguments).splitlines()]
+
+
+def test_topics_are_created_once_and_checked(service: Service) -> None:
+    assert service.done("topics", "create") == "every topic was there already\n"
+    assert service.done("topics", "check") == "every topic is as it must be\n"
+
+
+def test_a_missing_topic_is_told_by_check_publish_and_worker(
+    kafka_broker: KafkaBroker, topic_prefix: str, tmp_path: Path, event_file: Path
+) -> None:
+    bare = Service(tmp_path, kafka_broker.bootstrap, topic_prefix)
+    checked = bare.run("topics", "check")
+    assert checked.returncode == EXIT_CONFIG
+    assert len(checked.stdout.splitlines()) == len(TOPICS)
+    for arguments in (("publish", event_file), ("worker",), ("quarantine", "list"), ("tick", "2025-07-01")):
+        ended = bare.run(*arguments)
+        assert ended.returncode in (EXIT_CONFIG, EXIT_BROKER)
+        assert ended.stderr.startswith("panelstream: Topic ")
+        assert "`panelstream topics create`" in ended.stderr
+
+
+def test_the_service_says_what_replay_says(service: Service, event_file: Path, tmp_path: Path) -> None:
+    """Publish a history, tick, and ask for every member: the answers are those of the files alone."""
+    service.start_worker()
+    published = service.run("publish", event_file, "--history", "--refused", tmp_path / "refused.ndjson")
+    assert published.returncode == 1
+    refused = (tmp_path / "refused.ndjson").read_text().splitlines()
+    assert refused
+    assert f"{len(refused):,} lines refused" in published.stderr
+    assert f"{event_file}:" in published.stdout
+    assert service.done("tick", D) == f"the clock stands at {D}, and all that follows from it is out\n"
+    service.done("replay", event_file, "--as-of", D, "--out", tmp_path / "out")
+    with (tmp_path / "out" / "panel.csv").open() as file:
+        panel = list(csv.DictReader(file))
+    with (tmp_path / "out" / "alerts.csv").open() as file:
+        alerts = {(row["payer"], row["member_id"]): row for row in csv.DictReader(file)}
+    assert len(panel) > 50
+    assert alerts
+    for row in panel[::4]:
+        asked = ("explain", "--payer", row["payer"], "--member", row["member_id"], "--json")
+        live = json.loads(service.done(*asked))
+        filed = json.loads(service.done(*asked, "--files", event_file, "--as-of", D))
+        assert live["attribution"] == filed["attribution"]
+        assert live["alert"] == filed["alert"]
+        answer = live["attribution"]
+        assert (answer["practice_id"] or "", ";".join(answer["evidence"])) == (row["practice_id"], row["evidence"])
+        assert (live["alert"] is not None) == ((row["payer"], row["member_id"]) in alerts)
+    assert service.stop_worker() == 0
+
+
+def test_a_past_day_is_explained_from_the_state_as_from_the_files(service: Service, event_file: Path) -> None:
+    service.start_worker()
+    service.run("publish", event_file, "--history")
+    service.done("tick", D)
+    asked = json.loads(event_file.read_text().splitlines()[-1])
+    past = D - dt.timedelta(days=300)
+    arguments = ("explain", "--payer", asked["payer"], "--member", asked["member_id"], "--as-of", past)
+    said = service.done(*arguments)
+    assert said.splitlines()[0] == f"{asked['payer']} {asked['member_id']} on {past}"
+    live = json.loads(service.done(*arguments, "--json"))
+    assert live["attribution"] == json.loads(service.done(*arguments, "--json", "--files", event_file))["attribution"]
+
+
+def test_a_tick_without_a_worker_gives_up_and_says_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    from schemas.codec import Codec
+    from schemas.registry import EmbeddedRegistry
+    from streams.stopping import Stop
+    from streams.waiting import wait_until_applied
+
+    monkeypatch.setattr("streams.waiting.PATIENCE", 1.0)
+    with pytest.raises(Stop, match="No worker has moved for 1 seconds.*panelstream worker") as stop:
+        wait_until_applied(service.settings, Codec(EmbeddedRegistry()), D)
+    assert stop.value.code == EXIT_BROKER
+
+
+def test_what_is_refused_is_listed_shown_and_sent_again(service: Service) -> None:
+    prefix = service.settings.prefix
+    service.start_worker()
+    sender = Sender(service.settings.bootstrap)
+    sender.send_now(
+        [Message(f"{prefix}claims", 1, b"k", data) for data in (b"{ not avro }", b"\x00\x00\x00\x00\x63rest")]
+    )
+    wait_until_quiet(service.settings)
+    listed = quarantined(service)
+    assert [entry["id"] for entry in listed] == ["claims/1/1", "claims/1/0"]
+    assert {entry["reason"] for entry in listed} == {"not_avro", "unknown_schema"}
+    assert [entry["id"] for entry in quarantined(service, "--reason", "not_avro")] == ["claims/1/0"]
+
+    shown = service.done("quarantine", "show", "claims/1/0")
+    assert "not_avro" in shown
+    assert "7b 20 6e 6f 74" in shown
+    assert "{ not avro }" in shown
+
+    assert service.done("quarantine", "replay", "claims/1/0").startswith("sent 1 records again")
+    wait_until_quiet(service.settings)
+    again = quarantined(service)
+    assert [entry["id"] for entry in again] == ["claims/1/0", "claims/1/1"], "what was not fixed comes back, once"
+    assert not again[0]["sent_again"]
+
+    assert service.stop_worker() == 0
+    service.done("quarantine", "replay", "--all")
+    assert quarantined(service) == []
+    assert {entry["id"] for entry in quarantined(service, "--replayed")} == {"claims/1/0", "claims/1/1"}
+
+
+def test_a_conflict_of_the_conductor_cannot_be_sent_again(service: Service, tmp_path: Path) -> None:
+    service.start_worker()
+    for number, name in enumerate(("Acme", "Acme Health")):
+        path = tmp_path / f"payer{number}.ndjson"
+        path.write_text(json.dumps({"event_type": "payer", "event_id": "P1", "payer": "acme", "name": name}) + "\n")
+        service.done("publish", path)
+    wait_until_quiet(service.settings)
+    (entry,) = quarantined(service)
+    assert (entry["id"], entry["reason"]) == ("control/0/1", "event_id_conflict")
+    assert "Acme Health" in service.done("quarantine", "show", "control/0/1")
+    ended = service.run("quarantine", "replay", "control/0/1")
+    assert ended.returncode == EXIT_CONFIG
+    assert "publish the corrected record under an event id of its own" in ended.stderr
+    assert "1 records of control cannot be sent again" in service.done("quarantine", "replay", "--all")
+
+
+def test_an_unknown_member_of_a_live_partition(service: Service) -> None:
+    service.start_worker()
+    service.done("tick", D)
+    ended = service.run("explain", "--payer", "acme", "--member", "nobody")
+    assert ended.returncode == EXIT_CONFIG
+    assert "No member nobody of payer acme is known in member-events[" in ended.stderr

@@ -1,0 +1,421 @@
+"""Replay: results from files alone; equal records give equal bytes, whatever their order, repetition or files."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import hashlib
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.sample.population import population
+from schemas.records import Alert, Attribution, MemberId, Payer, PracticeId
+from state import results
+from state.reference.tables import TableStore
+from streams.replaying import Question, replay
+
+D = dt.date(2025, 6, 30)
+RESULTS = ("panel.csv", "alerts.csv", "quarantine.csv")
+Event = dict[str, Any]
+Visit = tuple[str, str, str]
+"""(date, practice, NPI)."""
+
+
+def reference() -> list[Event]:
+    """Two practices, their doctors, and a payer whose products are all in scope."""
+    doctors = [(practice, npi) for practice, npis in {"A": "12", "B": "9", "C": "5"}.items() for npi in npis]
+    return [
+        {"event_type": "payer", "payer": "acme", "name": "Acme"},
+        *(
+            {
+                "event_type": "provider",
+                "npi": npi,
+                "practice_id": practice,
+                "tin": f"tin-{practice}",
+                "taxonomy_code": "207Q00000X",
+                "is_pcp": True,
+                "effective_from": "2020-01-01",
+                "roster_version": 1,
+            }
+            for practice, npi in doctors
+        ),
+    ]
+
+
+def span(member: str = "M", **changes: Any) -> Event:
+    return {
+        "event_type": "enrollment",
+        "payer": "acme",
+        "member_id": member,
+        "span_id": "S",
+        "span_version": 1,
+        "enrollment_start_date": "2020-01-01",
+        "product": "PPO",
+        "line_of_business": "commercial",
+        "birth_date": "1980-05-05",
+        "gender": "female",
+        **changes,
+    }
+
+
+def claim(visit: Visit, number: str, member: str = "M", **changes: Any) -> Event:
+    date, practice, npi = visit
+    return {
+        "event_type": "claim",
+        "payer": "acme",
+        "member_id": member,
+        "payer_claim_control_number": number,
+        "claim_frequency_code": "1",
+        "claim_status": "paid",
+        "claim_type": "professional",
+        "claim_version": 1,
+        "billing_tin": f"tin-{practice}",
+        "lines": [
+            {
+                "claim_line_number": 1,
+                "claim_line_start_date": date,
+                "hcpcs_code": "99213",
+                "place_of_service_code": "11",
+                "rendering_npi": npi,
+            }
+        ],
+        **changes,
+    }
+
+
+def void(original: Event) -> Event:
+    return {**original, "claim_frequency_code": "8", "claim_version": 2}
+
+
+def seen(*visits: Visit) -> list[Event]:
+    return [span(), *(claim(visit, f"C{number}") for number, visit in enumerate(visits))]
+
+
+def write(path: Path, events: Iterable[Event]) -> Path:
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    return path
+
+
+def run(files: Sequence[Path], out: Path, **question: Any) -> dict[str, bytes]:
+    """The bytes of every CSV, after a look at what the manifest says of them."""
+    replay(files, Question(**{"as_of": D, **question}), TableStore(), out)
+    made = {name: (out / name).read_bytes() for name in RESULTS}
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["files"] == {name: hashlib.sha256(data).hexdigest() for name, data in made.items()}
+    assert manifest["failed_members"] == []
+    return made
+
+
+def rows(data: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(data.decode().splitlines()))
+
+
+def panel_of(tmp_path: Path, events: Iterable[Event], **question: Any) -> dict[str, str]:
+    """The panel row of the one member there is."""
+    made = run([write(tmp_path / "events.ndjson", [*reference(), *events])], tmp_path / "out", **question)
+    (row,) = rows(made["panel.csv"])
+    return row
+
+
+@pytest.fixture(scope="module")
+def events() -> list[Event]:
+    """A made-up population with all its mishaps."""
+    return list(population(150, 7, dt.date(2024, 1, 1), D))
+
+
+# -- golden cases (attribution.md 2.8) ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("visits", "expected"),
+    [
+        pytest.param(
+            [("2024-09-03", "A", "1"), ("2025-01-10", "A", "2"), ("2025-05-02", "B", "9")],
+            {
+                "practice_id": "A",
+                "provider_npi": "2",
+                "step": "claims_12",
+                "visits_12m": "2",
+                "runner_up_practice_id": "B",
+            },
+            id="1 frequency decides",
+        ),
+        pytest.param(
+            [("2024-09-03", "A", "1"), ("2025-05-02", "B", "9")],
+            {"practice_id": "B", "provider_npi": "9"},
+            id="2 recency breaks the tie",
+        ),
+        pytest.param(
+            [("2024-03-01", "A", "1"), ("2024-04-01", "A", "1"), ("2024-06-01", "B", "9")],
+            {"practice_id": "A", "step": "claims_18", "visits_12m": "0", "visits_18m": "2"},
+            id="3 eighteen months where twelve are empty",
+        ),
+        pytest.param(
+            [("2025-01-10", "A", "1"), ("2025-01-10", "A", "2"), ("2025-02-10", "B", "9")],
+            {"practice_id": "B"},
+            id="4 two providers on one day are one visit",
+        ),
+        pytest.param(
+            [("2025-01-10", "A", "1"), ("2025-01-10", "B", "9")], {"practice_id": "A"}, id="5 a full tie goes by id"
+        ),
+        pytest.param(
+            [("2024-08-20", "A", "1"), ("2024-12-05", "A", "1"), ("2025-04-04", "B", "9")],
+            {"practice_id": "A", "secure_until": "2025-08-20", "next_practice_id": "B", "drop_reason": "outranked"},
+            id="6 outranked",
+        ),
+        pytest.param(
+            [("2024-08-20", "A", "1")],
+            {"practice_id": "A", "secure_until": "2026-02-20", "next_practice_id": "", "drop_reason": "aging_out"},
+            id="7 ageing out",
+        ),
+        pytest.param(
+            [("2024-03-20", "B", "9"), ("2024-04-20", "B", "9"), ("2024-08-20", "A", "1")],
+            {"practice_id": "A", "secure_until": "2025-08-20", "next_practice_id": "B", "drop_reason": "fallback_flip"},
+            id="8 flip to eighteen months",
+        ),
+        pytest.param(
+            [("2025-01-05", "A", "1"), ("2025-02-05", "A", "2"), ("2025-03-05", "A", "2"), ("2025-03-05", "A", "1")],
+            {"practice_id": "A", "provider_npi": "1"},
+            id="9 equal providers go by NPI",
+        ),
+    ],
+)
+def test_a_golden_case_by_files(tmp_path: Path, visits: list[Visit], expected: dict[str, str]) -> None:
+    row = panel_of(tmp_path, seen(*visits))
+    assert {name: row[name] for name in expected} == expected
+    assert row["status"] == "attributed"
+
+
+def test_a_voided_visit_no_longer_counts(tmp_path: Path) -> None:
+    events = seen(("2025-01-10", "A", "1"), ("2025-02-10", "A", "1"), ("2025-03-10", "B", "9"))
+    assert panel_of(tmp_path, events)["practice_id"] == "A"
+    assert panel_of(tmp_path, [*events, void(events[2])])["practice_id"] == "B"
+
+
+def test_a_void_before_its_original_leaves_no_visit(tmp_path: Path) -> None:
+    events = seen(("2024-09-03", "A", "1"), ("2025-05-02", "B", "9"))
+    before = panel_of(tmp_path, [void(events[2]), *events])
+    assert before["practice_id"] == "A"
+    assert before == panel_of(tmp_path, [*events, void(events[2])])
+
+
+def test_the_dead_have_no_practice_and_had_one_the_day_before(tmp_path: Path) -> None:
+    events = [span(death_date="2025-06-01"), claim(("2025-05-02", "B", "9"), "C1")]
+    dead = panel_of(tmp_path, events)
+    assert (dead["status"], dead["reason"], dead["practice_id"]) == ("not_attributed", "deceased", "")
+    assert panel_of(tmp_path, events, as_of=dt.date(2025, 5, 31))["practice_id"] == "B"
+
+
+def test_a_selection_decides_and_says_what_claims_would(tmp_path: Path) -> None:
+    selection = {
+        "event_type": "pcp_selection",
+        "payer": "acme",
+        "member_id": "M",
+        "selection_id": "P",
+        "selection_version": 1,
+        "pcp_npi": "5",
+        "selection_source": "member_selected",
+        "effective_from": "2025-01-01",
+        "practice_id": "C",
+    }
+    row = panel_of(tmp_path, [*seen(("2025-05-02", "B", "9")), selection])
+    assert (row["practice_id"], row["step"], row["flags"]) == ("C", "selected", "conflict:B")
+
+
+def test_an_alert_stands_in_its_file_once_ninety_days_are_left(tmp_path: Path) -> None:
+    events = [*reference(), *seen(("2024-08-20", "A", "1"), ("2024-12-05", "A", "1"), ("2025-04-04", "B", "9"))]
+    made = run([write(tmp_path / "events.ndjson", events)], tmp_path / "out")
+    (alert,) = rows(made["alerts.csv"])
+    assert (alert["practice_id"], alert["reason"], alert["secure_until"]) == ("A", "outranked", "2025-08-20")
+    assert (alert["horizon_days"], alert["visits_needed"], alert["data_through"]) == ("60", "1", "")
+
+
+# -- determinism --------------------------------------------------------------------------------------------------------
+
+
+def test_the_order_of_files_does_not_matter(tmp_path: Path, events: list[Event]) -> None:
+    files = [write(tmp_path / f"part{number}.ndjson", events[number::3]) for number in range(3)]
+    made = [run(order, tmp_path / "out") for order in itertools.permutations(files)]
+    assert all(one == made[0] for one in made)
+    assert rows(made[0]["panel.csv"])
+
+
+def test_the_order_of_lines_does_not_matter_where_versions_decide(tmp_path: Path) -> None:
+    events = [
+        *reference(),
+        *seen(("2024-09-03", "A", "1"), ("2025-01-10", "A", "2"), ("2025-05-02", "B", "9")),
+        span(span_version=2, enrollment_end_date="2025-12-31"),
+        void(claim(("2025-01-10", "A", "2"), "C1")),
+        claim(("2025-01-12", "A", "2"), "C1", claim_frequency_code="7", claim_version=1),
+    ]
+    made = {
+        run([write(tmp_path / "events.ndjson", order)], tmp_path / "out")["panel.csv"]
+        for order in (events, events[::-1], events[1::2] + events[::2], sorted(events, key=json.dumps))
+    }
+    assert len(made) == 1
+
+
+def test_duplicates_change_nothing(tmp_path: Path, events: list[Event]) -> None:
+    once = write(tmp_path / "events.ndjson", events)
+    again = write(tmp_path / "events_again.ndjson", events)
+    first, both = run([once], tmp_path / "out"), run([once, again], tmp_path / "out")
+    assert (first["panel.csv"], first["alerts.csv"]) == (both["panel.csv"], both["alerts.csv"])
+    assert run([once, once], tmp_path / "out") == first
+
+
+def test_another_process_with_another_hash_seed_writes_the_same_bytes(tmp_path: Path, events: list[Event]) -> None:
+    path = write(tmp_path / "events.ndjson", events)
+    here = run([path], tmp_path / "here")
+    arguments = ["replay", str(path), "--as-of", str(D), "--out", str(tmp_path / "there")]
+    ended = subprocess.run(
+        [sys.executable, "-m", "ops.program", *arguments],
+        env={"PYTHONHASHSEED": "12345", "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert {name: (tmp_path / "there" / name).read_bytes() for name in RESULTS} == here
+    assert (tmp_path / "there" / "manifest.json").read_bytes() == (tmp_path / "here" / "manifest.json").read_bytes()
+
+
+# -- two times, rules, refusals -----------------------------------------------------------------------------------------
+
+
+def test_what_was_accepted_after_the_knowledge_time_is_not_known(tmp_path: Path) -> None:
+    late = claim(("2025-05-02", "B", "9"), "C9", accepted_at="2025-08-01T00:00:00Z")
+    events = [*seen(("2024-09-03", "A", "1")), late]
+    known_at = dt.datetime(2025, 7, 15, tzinfo=dt.UTC)
+    assert panel_of(tmp_path, events, known_at=known_at)["practice_id"] == "A"
+    assert panel_of(tmp_path, events)["practice_id"] == "B"
+
+
+def test_a_ruleset_asked_for_takes_the_place_of_the_common_one(tmp_path: Path) -> None:
+    events = seen(("2024-09-03", "A", "1"), ("2025-01-10", "A", "2"), ("2025-05-02", "B", "9"))
+    assert panel_of(tmp_path, events)["practice_id"] == "A"
+    assert panel_of(tmp_path, events, ruleset="recency_first")["practice_id"] == "B"
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["ruleset"]["name"] == "recency_first"
+
+
+def test_what_is_refused_is_listed_with_its_row_and_nothing_of_it_counts(tmp_path: Path) -> None:
+    future = claim(("2025-09-01", "B", "9"), "C8", accepted_at="2025-06-01T00:00:00Z")
+    lines = [json.dumps(event) for event in (*reference(), span(), claim(("2025-05-02", "A", "1"), "C1"), future)]
+    path = tmp_path / "events.ndjson"
+    path.write_text("\n".join(["not json", "", *lines]) + "\n")
+    made = run([path], tmp_path / "out")
+    found = [(row["source"], row["position"], row["reason"]) for row in rows(made["quarantine.csv"])]
+    assert found == [
+        ("events.ndjson", "1", "not_json"),
+        ("events.ndjson", str(2 + len(lines)), "service_date_in_future"),
+    ]
+    assert rows(made["panel.csv"])[0]["practice_id"] == "A"
+    counts = json.loads((tmp_path / "out" / "manifest.json").read_text())["counts"]
+    assert (counts["quarantined"], counts["attributed"], counts["members"]) == (2, 1, 1)
+
+
+def test_an_event_id_with_other_content_is_refused(tmp_path: Path) -> None:
+    first = claim(("2025-05-02", "A", "1"), "C1", event_id="E1")
+    other = claim(("2025-05-03", "B", "9"), "C2", event_id="E1")
+    made = run([write(tmp_path / "events.ndjson", [*reference(), span(), first, other])], tmp_path / "out")
+    assert [row["reason"] for row in rows(made["quarantine.csv"])] == ["event_id_conflict"]
+    assert rows(made["panel.csv"])[0]["practice_id"] == "A"
+
+
+def test_empty_files_give_headers(tmp_path: Path) -> None:
+    made = run([write(tmp_path / "events.ndjson", [])], tmp_path / "out")
+    assert made["panel.csv"].decode() == ",".join(results.PANEL) + "\n"
+    assert made["alerts.csv"].decode() == ",".join(results.ALERTS) + "\n"
+    assert made["quarantine.csv"].decode() == ",".join(results.QUARANTINE) + "\n"
+
+
+def test_a_half_written_result_never_stands_under_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "events.ndjson", [*reference(), *seen(("2025-05-02", "B", "9"))])
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("state.engine.fold", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        replay([path], Question(D), TableStore(), tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_one_members_fault_stops_nobody_and_is_named_in_the_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from state import engine
+
+    sound = engine.advance
+
+    def faulty(member: engine.Member, *arguments: Any, **named: Any) -> Any:
+        if member.member_id == "bad":
+            raise ZeroDivisionError
+        return sound(member, *arguments, **named)
+
+    monkeypatch.setattr("state.engine.advance", faulty)
+    events = [*reference(), span("bad"), span("good")]
+    replayed = replay([write(tmp_path / "e.ndjson", events)], Question(D), TableStore(), tmp_path / "out")
+    assert replayed.failed == ["acme|bad ZeroDivisionError"]
+    assert [row["member_id"] for row in rows((tmp_path / "out" / "panel.csv").read_bytes())] == ["good"]
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert (manifest["counts"]["failed"], manifest["failed_members"]) == (1, replayed.failed)
+
+
+# -- the columns --------------------------------------------------------------------------------------------------------
+
+
+def test_a_panel_row_joins_evidence_and_leaves_null_empty() -> None:
+    answer = Attribution(
+        payer=Payer("acme"),
+        member_id=MemberId("M,1"),
+        as_of=D,
+        status="attributed",
+        step="claims_12",
+        practice_id=PracticeId("A"),
+        provider_npi=None,
+        reason="provider_inactive",
+        visits_12m=2,
+        visits_18m=3,
+        last_visit_date=dt.date(2025, 5, 2),
+        runner_up_practice_id=None,
+        secure_until=None,
+        drop_reason=None,
+        next_practice_id=None,
+        visits_needed=None,
+        evidence=("C1", "C2"),
+        flags=(),
+        ruleset="guide",
+        engine_version="1",
+    )
+    lines = b"".join(results.panel_csv([answer])).decode().splitlines()
+    assert lines[1] == 'acme,"M,1",attributed,claims_12,A,,provider_inactive,2,3,2025-05-02,,,,,,C1;C2,'
+
+
+def test_an_alert_row_has_the_columns_of_the_contract() -> None:
+    alert = Alert(
+        payer=Payer("acme"),
+        member_id=MemberId("M"),
+        practice_id=PracticeId("A"),
+        as_of=D,
+        state="raised",
+        reason="outranked",
+        resolution=None,
+        secure_until=dt.date(2025, 8, 20),
+        next_practice_id=PracticeId("B"),
+        next_panel_date=dt.date(2025, 9, 1),
+        panel_visit_by=dt.date(2025, 8, 19),
+        horizon_days=60,
+        visits_needed=1,
+        data_through=None,
+        ruleset="guide",
+        engine_version="1",
+    )
+    lines = b"".join(results.alerts_csv([alert])).decode().splitlines()
+    assert lines[1] == "acme,M,A,raised,outranked,2025-08-20,2025-09-01,2025-08-19,60,1,"
