@@ -64,6 +64,10 @@ class Progress:
         self._settings = settings
         self._report = report
         self._counts = topic_admin.partition_counts(settings)
+        for topic in TOPICS:
+            name = topic_name(settings.prefix, topic.name)
+            if name not in self._counts:
+                raise Stop(f"Topic {name} does not exist: run `panelstream topics create`.", EXIT_CONFIG)
         self._consumer = confluent_kafka.Consumer(
             {
                 "bootstrap.servers": settings.bootstrap,
@@ -118,8 +122,6 @@ class Progress:
         """The end of every partition that holds anything."""
         ends: dict[Place, int] = {}
         for topic in topics:
-            if topic not in self._counts:
-                raise Stop(f"Topic {topic} does not exist: run `panelstream topics create`.", EXIT_CONFIG)
             for partition in range(self._counts[topic]):
                 low, high = self._consumer.get_watermark_offsets(
                     confluent_kafka.TopicPartition(topic, partition), timeout=BROKER_PATIENCE

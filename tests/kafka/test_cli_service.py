@@ -165,7 +165,7 @@ def test_a_tick_without_a_worker_gives_up_and_says_so(service: Service, monkeypa
     from streams.waiting import wait_until_applied
 
     monkeypatch.setattr("streams.waiting.PATIENCE", 1.0)
-    with pytest.raises(Stop, match="No worker has moved for 1 seconds.*panelstream worker") as stop:
+    with pytest.raises(Stop, match=r"No worker has moved for 1 seconds.*panelstream worker") as stop:
         wait_until_applied(service.settings, Codec(EmbeddedRegistry()), D)
     assert stop.value.code == EXIT_BROKER
 
