@@ -1,0 +1,109 @@
+"""Fall-off alerts: when one is open, what it says, how it ends. Source: attribution.md 2.7."""
+
+from __future__ import annotations
+
+from schemas.records import Alert, MemberId, Payer, PracticeId
+from state.attribution.answer import ENGINE_VERSION, Answer
+from state.attribution.decision import Decision, View, decide
+from state.attribution.projection import project
+from state.calendar import Day, to_date
+
+HORIZONS = (7, 30, 60, 90)
+"""Days before `secure_until` at which the practice is told, and told again."""
+WITHDRAWN_AFTER = 90
+"""Days after which the record of a resolved or expired alert is withdrawn. Source: interface.md section 5."""
+REASON_OF_CAUSE = {
+    "selection": "selection_ending",
+    "enrollment": "coverage_ending",
+    "roster": "provider_leaving",
+    "practice": "practice_leaving",
+}
+RESOLUTION_OF_CAUSE = {"claim": "visit"}
+
+
+def horizon(days_left: int) -> int | None:
+    """The smallest horizon that holds so many days; None beyond the widest."""
+    return next((one for one in HORIZONS if days_left <= one), None)
+
+
+def open_alert(view: View, found: Answer, day: Day) -> Alert | None:
+    """The alert that is open on a day by the pure rule: attributed, and the end in sight within the widest horizon.
+
+    The reason is `data_retracted` where the visits that a void or denial took back would have kept the member longer.
+    """
+    end = found.projection.secure_until
+    practice = found.decision.practice_id
+    if practice is None or end is None or horizon(end - day) is None:
+        return None
+    reason: str = found.projection.reason or "aging_out"
+    if any(care.retracted for care in view.member.care):
+        restored = View.of(view.member, view.knowledge, restored=True)
+        then = decide(restored, day)
+        if then.practice_id == practice:
+            later = project(restored, day, then).secure_until
+            if later is None or later > end:
+                reason = "data_retracted"
+    return _alert(view, found, day, practice, "raised", reason)
+
+
+def expired_alert(view: View, found: Answer, day: Day, practice: str, step: str | None, cause: str) -> Alert:
+    """The practice has lost the member: why. `step` is the one by which it had the member, `cause` what was applied."""
+    return _alert(
+        view, found, day, practice, "expired", _reason_of_loss(view, found.decision, day, practice, step, cause)
+    )
+
+
+def resolved_alert(view: View, found: Answer, day: Day, practice: str, cause: str) -> Alert:
+    """The end is out of sight again; `cause` is what put it there."""
+    return _alert(view, found, day, practice, "resolved", "secured", resolution=RESOLUTION_OF_CAUSE.get(cause, cause))
+
+
+def _reason_of_loss(view: View, now: Decision, day: Day, practice: str, step: str | None, cause: str) -> str:
+    before = decide(view, day - 1)
+    if cause == "tick" and before.practice_id == practice:
+        return project(view, day - 1, before).reason or "aging_out"
+    if now.reason == "deceased":
+        return "deceased"
+    if now.reason == "out_of_scope_product":
+        return "product_change"
+    if now.reason in {"coverage_ended", "not_yet_effective"}:
+        return "coverage_ending"
+    if any(care.retracted for care in view.member.care):
+        restored = View.of(view.member, view.knowledge, restored=True)
+        if decide(restored, day).practice_id == practice:
+            return "data_retracted"
+    if now.step == "selected":
+        return "selection_changed"
+    if cause in REASON_OF_CAUSE:
+        return REASON_OF_CAUSE[cause]
+    if now.practice_id is None:
+        return "aging_out"
+    return "fallback_flip" if step == "claims_12" and now.step == "claims_18" else "outranked"
+
+
+def _alert(
+    view: View, found: Answer, day: Day, practice: str, state: str, reason: str, *, resolution: str | None = None
+) -> Alert:
+    is_open = state == "raised"
+    projection = found.projection
+    ours = found.decision.practice_id == practice
+    return Alert(
+        payer=Payer(view.member.payer),
+        member_id=MemberId(view.member.member_id),
+        practice_id=PracticeId(practice),
+        as_of=to_date(day),  # type: ignore[arg-type]
+        state=state,  # type: ignore[arg-type]
+        reason=reason,
+        resolution=resolution,
+        secure_until=to_date(projection.secure_until) if ours else to_date(day),
+        next_practice_id=projection.next_practice_id if ours else found.decision.practice_id,  # type: ignore[arg-type]
+        next_panel_date=to_date(projection.next_panel) if is_open else None,
+        panel_visit_by=to_date(projection.panel_visit_by) if is_open else None,
+        horizon_days=horizon(projection.secure_until - day)
+        if is_open and projection.secure_until is not None
+        else None,
+        visits_needed=projection.visits_needed if is_open else None,
+        data_through=view.knowledge.data_through(view.member.payer),
+        ruleset=view.knowledge.ruleset_name,
+        engine_version=ENGINE_VERSION,
+    )

@@ -1,0 +1,86 @@
+"""The answer for a member on a day, whole: decision, provider, counts, evidence, end in sight. Source: attribution.md 2.6, 2.7."""
+
+from __future__ import annotations
+
+import msgspec
+
+from schemas.records import Attribution, MemberId, Npi, Payer, PracticeId
+from state.attribution import ranking
+from state.attribution.decision import Decision, View, by_claims, decide
+from state.attribution.projection import Projection, project
+from state.attribution.visits import Visits, live
+from state.calendar import Day, first_live, to_date
+
+ENGINE_VERSION = "1"
+"""Raised whenever old facts get a new answer; stored with every result."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An attribution and what stands behind it."""
+
+    attribution: Attribution
+    decision: Decision
+    projection: Projection
+
+
+def answer(view: View, day: Day) -> Answer:
+    """Whose patient the member is on a day, and until when."""
+    decision = decide(view, day)
+    projection = project(view, day, decision)
+    return Answer(_attribution(view, day, decision, projection), decision, projection)
+
+
+def _attribution(view: View, day: Day, decision: Decision, projection: Projection) -> Attribution:
+    member, visits = view.member, view.visits
+    practice = decision.practice_id
+    npi, reason = decision.npi, decision.reason
+    if practice is not None and decision.step != "selected":
+        npi = ranking.provider(visits, practice, day, decision.months, view.knowledge)
+        reason = None if npi else "provider_inactive"
+    # Practice-level tallies include palliative visits exactly where the step's window counts them.
+    days = _days_at(visits, practice, day, decision.months)
+    return Attribution(
+        payer=Payer(member.payer),
+        member_id=MemberId(member.member_id),
+        as_of=to_date(day),  # type: ignore[arg-type]
+        status="not_attributed" if practice is None else "attributed",
+        step=decision.step,
+        practice_id=None if practice is None else PracticeId(practice),
+        provider_npi=None if npi is None else Npi(npi),
+        reason=reason,
+        visits_12m=live(days, day, 12),
+        visits_18m=live(days, day, 18),
+        last_visit_date=to_date(max((one for one in days if first_live(day, 18) <= one <= day), default=None)),
+        runner_up_practice_id=None if decision.runner_up is None else PracticeId(decision.runner_up),
+        secure_until=to_date(projection.secure_until),
+        drop_reason=projection.reason,
+        next_practice_id=None if projection.next_practice_id is None else PracticeId(projection.next_practice_id),
+        visits_needed=projection.visits_needed,
+        evidence=_evidence(visits, decision, day),
+        flags=_flags(view, decision, day),
+        ruleset=view.knowledge.ruleset_name,
+        engine_version=ENGINE_VERSION,
+    )
+
+
+def _days_at(visits: Visits, practice: str | None, day: Day, months: int) -> list[Day]:
+    tally = None if practice is None else visits.practices(day, months).get(practice)
+    return [] if tally is None else tally.days
+
+
+def _evidence(visits: Visits, decision: Decision, day: Day) -> tuple[str, ...]:
+    """The claims behind the visits that decided; nothing where a selection did."""
+    if decision.practice_id is None or decision.step == "selected":
+        return ()
+    return tuple(sorted({one.line.evidence for one in visits.lines(decision.practice_id, day, decision.months)}))
+
+
+def _flags(view: View, decision: Decision, day: Day) -> tuple[str, ...]:
+    flags = set(decision.flags)
+    if decision.step == "selected":
+        winner = by_claims(view, day).practice_id
+        if winner is not None and winner != decision.practice_id:
+            flags.add(f"conflict:{winner}")
+    if live(view.visits.unknown_days, day, 18):
+        flags.add("taxonomy_unknown")
+    return tuple(sorted(flags))

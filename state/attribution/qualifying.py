@@ -1,0 +1,213 @@
+"""Which claim lines could be visits: form, code, place of service and taxonomy. Source: attribution.md 2.2 and 2.3.
+
+What a roster says of the provider is asked later (state.attribution.standing), so that a roster row that arrives late needs no
+claim read again; what code lists, taxonomies and rulesets say is settled here, and settled again when one of them changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from schemas.records import Claim, ClaimLine
+from state.attribution.rulesets import Switches
+from state.calendar import Day
+from state.ledger.member import Setting, Verdict
+from state.reference.knowledge import Knowledge
+from state.reference.services import Service
+from state.reference.taxonomies import Taxonomy, is_organisation
+
+HEALTH_CENTERS = frozenset({"261QF0400X", "261QR1300X"})
+"""Billing taxonomies of federally qualified health centers and rural health clinics. Source: attribution.md 2.2 rule 5."""
+_HEALTH_CENTER_BILLS = frozenset({"71x", "77x"})
+_INPATIENT_BILLS = frozenset({"11x", "12x", "21x", "22x"})
+_HOSPICE_BILLS = frozenset({"81x", "82x"})
+
+
+class Opening(NamedTuple):
+    """What a line's code and place leave open to its provider."""
+
+    preventive: bool
+    needs: str
+    """The only taxonomies that will do: "pediatric_or_family", "school", or "" for any."""
+    uses: frozenset[str]
+    """The restricted groups of 2.3 whose visit this may be."""
+
+
+def candidates(claim: Claim, knowledge: Knowledge, *, denied: bool) -> list[tuple[Setting, Day]]:
+    """The distinct (setting, day) of lines that could be visits, sorted; of the denied lines instead, if `denied`.
+
+    The claim's own status is not asked: that is the family's matter (state.ledger.claims).
+    """
+    found: set[tuple[Setting, Day]] = set()
+    for line in claim.lines:
+        if (line.line_status == "denied") is not denied:
+            continue
+        day = line.claim_line_start_date.toordinal()
+        opening = _opening(claim, line, day, knowledge)
+        if opening is not None:
+            setting = _setting(claim, line, day, opening, knowledge)
+            if setting is not None:
+                found.add((setting, day))
+    return sorted(found)
+
+
+def hospice_days(claim: Claim) -> tuple[Day, Day] | None:
+    """First and last day that a hospice bills, None for any other claim. Source: attribution.md 2.3, COND_PALL."""
+    if bill_type(claim) not in _HOSPICE_BILLS:
+        return None
+    days = [
+        day
+        for line in claim.lines
+        if line.line_status != "denied"
+        for day in (line.claim_line_start_date, line.claim_line_end_date or line.claim_line_start_date)
+    ]
+    if not days:
+        return None
+    first = claim.admission_date or min(days)
+    return first.toordinal(), max(claim.discharge_date or max(days), first).toordinal()
+
+
+def bill_type(claim: Claim) -> str | None:
+    """The type of bill without frequency: `0771` and `771` are both `77x`. None on a professional claim."""
+    code = (claim.bill_type_code or "").lstrip("0")
+    return f"{code[:2]}x" if claim.claim_type == "institutional" and len(code) >= 2 else None
+
+
+def is_health_center_claim(claim: Claim) -> bool:
+    """Whether a federally qualified health center or rural health clinic bills, by bill type or billing taxonomy."""
+    return bill_type(claim) in _HEALTH_CENTER_BILLS or claim.billing_taxonomy in HEALTH_CENTERS
+
+
+class _Case(NamedTuple):
+    """What the conditions of code lists are asked about."""
+
+    claim: Claim
+    line: ClaimLine
+    category: str
+    revenue_category: str
+    switches: Switches
+
+
+_CONDITIONS: dict[str, Callable[[_Case], bool]] = {
+    "pos_32": lambda case: case.line.place_of_service_code == "32",
+    "not_inpatient": lambda case: (
+        case.line.place_of_service_code != "21" and bill_type(case.claim) not in _INPATIENT_BILLS
+    ),
+    "fqhc_rhc_claim": lambda case: is_health_center_claim(case.claim),
+    "bill_71_77": lambda case: bill_type(case.claim) in _HEALTH_CENTER_BILLS,
+    "cah_method_2": lambda case: case.revenue_category == "cah",
+    "nursing_facility_visit": lambda case: case.category == "nursing_facility",
+    "pediatric_or_family": lambda _: True,
+    "school_taxonomy": lambda _: True,
+}
+"""The conditions in the code lists, other than switches of the ruleset."""
+_NEEDS = {"pediatric_or_family": "pediatric_or_family", "school_taxonomy": "school"}
+"""Conditions that only the provider's taxonomy can meet, as `Opening.needs`."""
+
+
+def _holds(service: Service | None, case: _Case) -> bool:
+    """Whether a code, bill type or place counts in a case."""
+    if service is None or service.counts == "no":
+        return False
+    return all(
+        getattr(case.switches, condition[7:]) if condition.startswith("switch:") else _CONDITIONS[condition](case)
+        for condition in service.conditions
+    )
+
+
+def _opening(claim: Claim, line: ClaimLine, day: Day, knowledge: Knowledge) -> Opening | None:
+    """Rules 2 to 4 of 2.2: form, code, place. None when the line is no visit whoever rendered it."""
+    find = knowledge.tables.services.find
+    ruleset = knowledge.ruleset
+    revenue_code = line.revenue_center_code and line.revenue_center_code.zfill(4)
+    by_code, by_revenue = find("HCPCS", line.hcpcs_code, day), find("REV", revenue_code, day)
+    revenue_category = by_revenue.category if by_revenue else ""
+    service = None
+    for listed in (by_code, by_revenue):
+        if listed is not None and _holds(
+            listed, _Case(claim, line, listed.category, revenue_category, ruleset.switches)
+        ):
+            service = listed
+            break
+    if service is None and ruleset.services == "listed":
+        return None
+    case = _Case(claim, line, service.category if service else "", revenue_category, ruleset.switches)
+    professional = claim.claim_type == "professional"
+    form = find("POS", line.place_of_service_code, day) if professional else find("TOB", bill_type(claim), day)
+    if form is None or not _holds(form, case):
+        return None
+    asked = {*form.conditions, *(service.conditions if service else ())}
+    needs = [taxonomies for condition, taxonomies in _NEEDS.items() if condition in asked]
+    if len(needs) > 1:
+        return None
+    uses = service.uses if service else frozenset()
+    return Opening(
+        preventive=case.category == "preventive",
+        needs=needs[0] if needs else "",
+        uses=uses & form.uses if professional else uses,
+    )
+
+
+def _setting(claim: Claim, line: ClaimLine, day: Day, opening: Opening, knowledge: Knowledge) -> Setting | None:
+    """Rule 5 of 2.2 as far as taxonomy decides it. None where nobody in person is named and the claim is not a health center's."""
+    npi = line.rendering_npi
+    verdict: Verdict
+    practice_level = False
+    if npi is None:
+        if opening.needs or not is_health_center_claim(claim):
+            return None
+        verdict, practice_level = "met", True
+    else:
+        code = knowledge.tables.directory.taxonomy(npi, day) or line.rendering_taxonomy
+        if code is None:
+            verdict = "unknown"
+        elif is_organisation(code) and not is_health_center_claim(claim):
+            verdict, practice_level = "no", True
+        else:
+            verdict = _verdict(knowledge.tables.taxonomies.find(code), opening, knowledge.ruleset.switches)
+            practice_level = is_organisation(code)
+    return Setting(
+        npi=npi or "",
+        billing_npi=claim.billing_npi or "",
+        billing_tin=claim.billing_tin or "",
+        verdict=verdict,
+        practice_level=practice_level,
+        preventive=opening.preventive,
+        needs=opening.needs,
+    )
+
+
+def meets(taxonomy: Taxonomy | None, needs: str) -> bool:
+    """Whether a taxonomy is one that a code or place asks for."""
+    if not needs:
+        return True
+    if taxonomy is None:
+        return False
+    return taxonomy.pediatric_or_family if needs == "pediatric_or_family" else "school" in taxonomy.conditions
+
+
+def _verdict(taxonomy: Taxonomy | None, opening: Opening, switches: Switches) -> Verdict:
+    """The concrete reading of "service restrictions apply". Source: attribution.md 2.3.
+
+    COND_NPPA inside a member: the practice or TIN must be flagged primary care. A school clinic that bills as an organisation must
+    be on the roster, which is the same question. COND_PALL is settled at evaluation, where its window is known.
+    """
+    if taxonomy is None or taxonomy.status == "exclude" or not meets(taxonomy, opening.needs):
+        return "no"
+    if taxonomy.status == "include":
+        return "include"
+    verdict: Verdict = "met"
+    for condition in taxonomy.conditions:
+        if condition.startswith("switch:"):
+            if not getattr(switches, condition[7:]):
+                return "no"
+        elif condition == "nppa":
+            verdict = "flagged"
+        elif condition == "facility":
+            verdict = "flagged" if "school" in taxonomy.conditions else verdict
+        elif condition not in opening.uses:
+            return "no"
+        elif condition == "palliative":
+            verdict = "palliative"
+    return verdict

@@ -1,0 +1,48 @@
+"""Days and months. Inside `state` a day is its proleptic ordinal (`date.toordinal`): cheap to compare, to count and to store."""
+
+from __future__ import annotations
+
+import calendar
+import datetime as dt
+from functools import lru_cache
+
+Day = int
+FOREVER: Day = dt.date.max.toordinal() + 1
+"""The day after all days: the end of what has no end."""
+
+
+def from_date(date: dt.date | None) -> Day:
+    """The day of a date; FOREVER for an absent end."""
+    return FOREVER if date is None else date.toordinal()
+
+
+def to_date(day: Day | None) -> dt.date | None:
+    """The date of a day; None for None and for FOREVER."""
+    return None if day is None or day >= FOREVER else dt.date.fromordinal(day)
+
+
+@lru_cache(maxsize=1 << 16)
+def add_months(day: Day, months: int) -> Day:
+    """The same day `months` later, clamped to the month's last day; FOREVER beyond the calendar. Source: attribution.md 2.1."""
+    date = dt.date.fromordinal(day)
+    year, month = divmod(date.year * 12 + date.month - 1 + months, 12)
+    if year > dt.MAXYEAR:
+        return FOREVER
+    last = calendar.monthrange(year, month + 1)[1]
+    return dt.date(year, month + 1, min(date.day, last)).toordinal()
+
+
+@lru_cache(maxsize=1 << 16)
+def first_live(day: Day, months: int) -> Day:
+    """The earliest date of a visit that is live on `day`: v <= day < add_months(v, months). Source: attribution.md 2.1."""
+    first = add_months(day, -months)
+    while add_months(first, months) <= day:
+        first += 1
+    return first
+
+
+@lru_cache(maxsize=1 << 12)
+def month_start_from(day: Day) -> Day:
+    """The first day of a month on or after `day`."""
+    date = dt.date.fromordinal(day)
+    return day if date.day == 1 else add_months(date.replace(day=1).toordinal(), 1)

@@ -1,0 +1,207 @@
+"""The outside of the state machine of a member: fold a fact, evaluate a day, say what changed. Everything else is inside.
+
+Used alike by the member agent, by `replay` and by the tests.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from hashlib import blake2b
+
+import msgspec
+
+from schemas.keys import member_key
+from schemas.records import Alert, Attribution, AttributionChange
+from state.attribution import alerts
+from state.attribution.answer import ENGINE_VERSION, Answer, answer
+from state.attribution.decision import View
+from state.attribution.projection import next_change
+from state.calendar import Day, from_date, to_date
+from state.ledger.folding import Fact, Folded, Refusal, fold, rederive, row_names, rows_missing
+from state.ledger.member import Closed, Member, Said, prune, terms
+from state.ledger.rows import Row
+from state.reference.knowledge import Knowledge
+
+__all__ = [
+    "ENGINE_VERSION",
+    "Advanced",
+    "Fact",
+    "Folded",
+    "Member",
+    "Output",
+    "Refusal",
+    "Row",
+    "advance",
+    "attribution",
+    "decode_member",
+    "decode_row",
+    "encode_member",
+    "encode_row",
+    "fold",
+    "new_member",
+    "open_alert",
+    "rederive",
+    "row_names",
+    "rows_missing",
+    "terms",
+]
+
+_encoder = msgspec.msgpack.Encoder()
+_member_decoder = msgspec.msgpack.Decoder(Member)
+_row_decoder: msgspec.msgpack.Decoder[Row] = msgspec.msgpack.Decoder(Row)
+
+
+class Output(msgspec.Struct, frozen=True):
+    """A record for a topic; None withdraws what stands under the key."""
+
+    topic: str
+    key: str
+    record: Attribution | AttributionChange | Alert | None
+
+
+class Advanced(msgspec.Struct, frozen=True):
+    """What an evaluation gave: outputs in order, the next date on which the answer can change by itself, whether an alert is open."""
+
+    outputs: tuple[Output, ...]
+    due: dt.date | None
+    alert_open: bool
+
+
+def new_member(payer: str, member_id: str) -> Member:
+    """A member of whom nothing is known."""
+    return Member(payer, member_id)
+
+
+def encode_member(member: Member) -> bytes:
+    """A member as it is stored; equal facts give equal bytes."""
+    return _encoder.encode(member)
+
+
+def decode_member(data: bytes) -> Member:
+    """A stored member."""
+    return _member_decoder.decode(data)
+
+
+def encode_row(row: Row) -> bytes:
+    """A cold row as it is stored."""
+    return _encoder.encode(row)
+
+
+def decode_row(data: bytes) -> Row:
+    """A stored cold row."""
+    return _row_decoder.decode(data)
+
+
+def attribution(member: Member, as_of: dt.date, knowledge: Knowledge) -> Attribution:
+    """Whose patient the member is on a day, whatever was said before. Changes nothing."""
+    return answer(View.of(member, knowledge), from_date(as_of)).attribution
+
+
+def open_alert(member: Member, as_of: dt.date, knowledge: Knowledge) -> Alert | None:
+    """The alert that is open on a day, whatever was said before. Changes nothing."""
+    view, day = View.of(member, knowledge), from_date(as_of)
+    return alerts.open_alert(view, answer(view, day), day)
+
+
+def advance(member: Member, as_of: dt.date, knowledge: Knowledge, *, cause: str, position: str) -> Advanced:
+    """Evaluate a member on a day, say what has changed since last time, and remember it. `as_of` never goes back.
+
+    `cause` is what was applied (claim, enrollment, selection, tick, roster, practice, payer, table, feed_manifest), `position`
+    the input position it came from.
+    """
+    day = from_date(as_of)
+    prune(member, day)
+    view = View.of(member, knowledge)
+    found = answer(view, day)
+    current = alerts.open_alert(view, found, day)
+    outputs = [*_said_answer(member, found, cause, position), *_said_alerts(member, view, found, current, day, cause)]
+    member.said = Said(
+        _mark(found.attribution),
+        found.decision.step,
+        found.decision.practice_id,
+        found.attribution.provider_npi,
+        None if current is None else _mark(current),
+    )
+    return Advanced(tuple(outputs), to_date(_due(member, view, found, day)), current is not None)
+
+
+def _said_answer(member: Member, found: Answer, cause: str, position: str) -> list[Output]:
+    said, now = member.said, found.attribution
+    if said is not None and said.answer == _mark(now):
+        return []
+    key = member_key(member.payer, member.member_id)
+    outputs = [Output("attribution", key, now)]
+    before = (None, None, None) if said is None else (said.step, said.practice_id, said.provider_npi)
+    if before != (now.step, now.practice_id, now.provider_npi):
+        outputs.append(Output("attribution-changes", key, _change(said, now, cause, position)))
+    return outputs
+
+
+def _change(said: Said | None, now: Attribution, cause: str, position: str) -> AttributionChange:
+    return AttributionChange(
+        payer=now.payer,
+        member_id=now.member_id,
+        as_of=now.as_of,
+        cause=cause,
+        cause_position=position,
+        before_status=None if said is None else "not_attributed" if said.practice_id is None else "attributed",
+        before_step=None if said is None else said.step,
+        before_practice_id=None if said is None else said.practice_id,  # type: ignore[arg-type]
+        before_provider_npi=None if said is None else said.provider_npi,  # type: ignore[arg-type]
+        after_status=now.status,
+        after_step=now.step,
+        after_practice_id=now.practice_id,
+        after_provider_npi=now.provider_npi,
+        reason=now.reason,
+        engine_version=now.engine_version,
+    )
+
+
+def _said_alerts(
+    member: Member, view: View, found: Answer, current: Alert | None, day: Day, cause: str
+) -> list[Output]:
+    said, practice = member.said, found.decision.practice_id
+    sent: list[Alert] = []
+    if said is not None and said.practice_id is not None and said.practice_id != practice:
+        sent.append(alerts.expired_alert(view, found, day, said.practice_id, said.step, cause))
+        member.closed = _closed(member, said.practice_id, day)
+    was_open = said is not None and said.alert is not None and said.practice_id == practice
+    if current is not None:
+        member.closed = [one for one in member.closed if one.practice_id != practice]
+        if not was_open:
+            sent.append(current)
+        elif said is not None and said.alert != _mark(current):
+            sent.append(msgspec.structs.replace(current, state="changed"))
+    elif was_open and practice is not None:
+        sent.append(alerts.resolved_alert(view, found, day, practice, cause))
+        member.closed = _closed(member, practice, day)
+    outputs = [
+        Output(topic, f"{alert.payer}|{alert.member_id}|{alert.practice_id}", alert)
+        for alert in sent
+        for topic in ("attribution-alerts", "alert-history")
+    ]
+    withdrawn = [one for one in member.closed if one.day + alerts.WITHDRAWN_AFTER <= day]
+    member.closed = [one for one in member.closed if one not in withdrawn]
+    key = member_key(member.payer, member.member_id)
+    return [*outputs, *(Output("attribution-alerts", f"{key}|{one.practice_id}", None) for one in withdrawn)]
+
+
+def _closed(member: Member, practice: str, day: Day) -> list[Closed]:
+    return sorted([*(one for one in member.closed if one.practice_id != practice), Closed(practice, day)])
+
+
+def _due(member: Member, view: View, found: Answer, day: Day) -> Day | None:
+    end = found.projection.secure_until
+    needed = found.projection.visits_needed
+    days = [next_change(view, day), *(one.day + alerts.WITHDRAWN_AFTER for one in member.closed)]
+    if end is not None:
+        # The alert opens on the widest horizon, and says a nearer one the day after each of the others has passed.
+        days += [end, *(end - horizon for horizon in alerts.HORIZONS)]
+        if needed is not None:
+            days.append(end - needed + 1)
+    return min((one for one in days if one is not None and one > day), default=None)
+
+
+def _mark(record: Attribution | Alert) -> bytes:
+    """What a record says apart from the day it was said."""
+    return blake2b(_encoder.encode(msgspec.structs.replace(record, as_of=dt.date.min)), digest_size=8).digest()

@@ -1,0 +1,123 @@
+"""Claim families: which version of a claim stands, and what a void or denial took back. Source: attribution.md 2.5."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from schemas.records import Claim, Position
+from state.attribution.qualifying import candidates, hospice_days
+from state.ledger.member import Derived, Hospice, Line, Setting
+from state.ledger.rows import History, Statement, standing
+from state.reference.knowledge import Knowledge
+
+_EARLIEST = dt.datetime.min.replace(tzinfo=dt.UTC)
+_FREQUENCY_RANK = {"1": 0, "7": 1, "8": 2}
+_CONTRIBUTES = frozenset({"paid", "encounter_accepted"})
+
+Order = tuple[int, int, dt.datetime, int, Position]
+
+
+class Resolution(msgspec.Struct, frozen=True):
+    """The version of a family that stands, and those that contributed before it, the latest first."""
+
+    current: Claim | None
+    before: tuple[Claim, ...]
+
+
+def resolve(history: History, *, allow_reopen: bool) -> Resolution:
+    """Which version of a family stands.
+
+    Versions go in the order of `_order`. A pending one waits and changes nothing; a void closes the family, and what follows it
+    counts only where a ruleset allows a claim to be opened again; otherwise each supersedes the one before. Denied and
+    reversed versions stand like others, they only contribute nothing.
+    """
+    statements = standing(history.statements)
+    if len(statements) == 1:
+        claim = _claim(statements[0])
+        live = claim.claim_status != "pending" and claim.claim_frequency_code != "8"
+        return Resolution(claim if live else None, ())
+    depths = _depths(statements)
+    current: Claim | None = None
+    closed = False
+    before: list[Claim] = []
+    for _, claim in sorted(
+        ((_order(statement, depths), _claim(statement)) for statement in statements), key=lambda pair: pair[0]
+    ):
+        if claim.claim_status == "pending" or (closed and (claim.claim_frequency_code == "8" or not allow_reopen)):
+            continue
+        if current is not None and current.claim_status in _CONTRIBUTES:
+            before.insert(0, current)
+        closed = claim.claim_frequency_code == "8"
+        current = None if closed else claim
+    return Resolution(current, tuple(before))
+
+
+def derive(history: History, knowledge: Knowledge) -> Derived:
+    """What a family contributes to its member: lines that stand, lines that a void or denial took back, hospice days."""
+    resolution = resolve(history, allow_reopen=knowledge.ruleset.allow_reopen)
+    family = history.numbers[0]
+    current = resolution.current
+    lines: list[tuple[Setting, int]] = []
+    refused: Sequence[tuple[Setting, int]] | None = None
+    hospice: tuple[Hospice, ...] = ()
+    if current is not None and current.claim_status in _CONTRIBUTES:
+        lines = candidates(current, knowledge, denied=False)
+        refused = candidates(current, knowledge, denied=True) if resolution.before else ()
+        stay = hospice_days(current)
+        hospice = () if stay is None else (Hospice(*stay, family),)
+    once = candidates(resolution.before[0], knowledge, denied=False) if resolution.before else ()
+    retracted = [found for found in once if found not in lines and (refused is None or found in refused)]
+    return Derived(
+        lines=_of_family(lines, family, current) if current else (),
+        retracted=_of_family(retracted, family, resolution.before[0]) if retracted else (),
+        hospice=hospice,
+    )
+
+
+def _of_family(found: Iterable[tuple[Setting, int]], family: str, claim: Claim) -> tuple[tuple[Setting, Line], ...]:
+    cited = claim.claim_id or claim.payer_claim_control_number
+    claim_id = "" if cited == family else cited
+    return tuple(sorted((setting, Line(day, family, claim_id)) for setting, day in found))
+
+
+def _claim(statement: Statement) -> Claim:
+    if not isinstance(statement.body, Claim):
+        raise TypeError("a claim family holds something that is no claim")
+    return statement.body
+
+
+def _order(statement: Statement, depths: Mapping[str, int]) -> Order:
+    """The order of versions in a family.
+
+    What replaces comes after what it replaces; then the payer's version, the time of adjudication, original before replacement
+    before void, and the input position.
+    """
+    claim = _claim(statement)
+    return (
+        depths[claim.payer_claim_control_number],
+        claim.claim_version or 0,
+        claim.adjudicated_at or _EARLIEST,
+        _FREQUENCY_RANK[claim.claim_frequency_code],
+        statement.first.position,
+    )
+
+
+def _depths(statements: Iterable[Statement]) -> dict[str, int]:
+    """For each control number, how many replacements lead to it. Numbers that replace each other in a circle are equally deep."""
+    links: set[tuple[str, str]] = set()
+    depths: dict[str, int] = {}
+    for statement in statements:
+        claim = _claim(statement)
+        number, replaced = claim.payer_claim_control_number, claim.original_claim_id
+        depths[number] = 0
+        if replaced is not None:
+            depths[replaced] = 0
+            if replaced != number:
+                links.add((number, replaced))
+    for _ in depths:
+        for number, replaced in links:
+            depths[number] = max(depths[number], min(depths[replaced] + 1, len(depths)))
+    return depths

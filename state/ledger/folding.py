@@ -1,0 +1,229 @@
+"""One fact into one member: what is new, what is known, what contradicts. Source: attribution.md 2.5, design.md law 2."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, MutableMapping
+from typing import Literal
+
+import msgspec
+
+from schemas.records import Claim, Enrollment, PcpSelection, Position
+from state.calendar import FOREVER, from_date
+from state.ledger import claims
+from state.ledger.member import Member, Selection, Span, contribute, contributed, withdraw
+from state.ledger.rows import Forward, History, KnownId, Row, Sighting, Statement, content, digest, standing, take
+from state.reference.knowledge import Knowledge
+
+Rows = MutableMapping[str, Row | None]
+_EARLIEST = dt.datetime.min.replace(tzinfo=dt.UTC)
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """What an envelope brings. `given_id`: the event id is the source's own."""
+
+    kind: Literal["claim", "enrollment", "pcp_selection"]
+    event_id: str
+    position: Position
+    accepted_at: dt.datetime
+    body: Claim | Enrollment | PcpSelection
+    given_id: bool
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why something is refused, for a person to act on; no member data."""
+
+    reason: str
+    field: str | None
+    message: str
+
+
+class Folded(msgspec.Struct, frozen=True):
+    """What became of a fact. `changed`: the member's answer may be another; `stored`: cold rows to write."""
+
+    changed: bool
+    cause: str
+    refusal: Refusal | None = None
+    stored: frozenset[str] = frozenset()
+
+
+CONFLICT = Refusal(
+    "event_id_conflict",
+    "event_id",
+    "this event id was accepted with other content: send the new content under a new event id or a higher version.",
+)
+
+
+def row_names(fact: Fact) -> tuple[str, ...]:
+    """The cold rows a fact needs first."""
+    body = fact.body
+    names: tuple[str, ...]
+    match body:
+        case Claim():
+            numbers = dict.fromkeys(
+                (body.payer_claim_control_number, body.original_claim_id or body.payer_claim_control_number)
+            )
+            names = tuple(f"claim:{number}" for number in numbers)
+        case Enrollment():
+            names = (f"span:{body.span_id}",)
+        case PcpSelection():
+            names = (f"selection:{body.selection_id}",)
+    return (*names, f"id:{fact.event_id}") if fact.given_id else names
+
+
+def rows_missing(fact: Fact, rows: Mapping[str, Row | None]) -> tuple[str, ...]:
+    """The names still to be read: a control number may point on to where its family stands."""
+    wanted = list(row_names(fact))
+    missing = [name for name in wanted if name not in rows]
+    for name in wanted:
+        row = rows.get(name)
+        if isinstance(row, Forward):
+            place = f"claim:{row.number}"
+            if place not in rows:
+                missing.append(place)
+            elif place not in wanted:
+                wanted.append(place)
+    return tuple(dict.fromkeys(missing))
+
+
+def fold(member: Member, rows: Rows, fact: Fact, knowledge: Knowledge) -> Folded:
+    """Take a fact into a member. Known facts change nothing; an id that is known with other content is refused.
+
+    Within one claim family, span or selection the content that came first in the input has the id, in whatever order the two
+    arrive. Across them the order of arrival decides.
+    """
+    cause = {"claim": "claim", "enrollment": "enrollment", "pcp_selection": "selection"}[fact.kind]
+    said = content(fact.body)
+    sighting = Sighting(fact.event_id, fact.position, fact.body.occurred_at)
+    home = row_names(fact)[0]
+    stored: set[str] = set()
+    if fact.given_id:
+        known = rows.get(f"id:{fact.event_id}")
+        if isinstance(known, KnownId) and known.row != home:
+            return Folded(changed=False, cause=cause, refusal=CONFLICT)
+        if known is None:
+            rows[f"id:{fact.event_id}"] = KnownId(home)
+            stored.add(f"id:{fact.event_id}")
+    match said:
+        case Claim():
+            return _fold_claim(member, rows, said, sighting, knowledge, stored)
+        case Enrollment():
+            place, history = _history(rows, home)
+            before = member.spans
+            refused, took = _take(history, said, sighting)
+            if took:
+                _put_span(member, history)
+        case PcpSelection():
+            place, history = _history(rows, home)
+            before = member.selections  # type: ignore[assignment]
+            refused, took = _take(history, said, sighting)
+            if took:
+                _put_selection(member, history)
+    after = member.spans if fact.kind == "enrollment" else member.selections
+    if took:
+        stored.add(place)
+    return Folded(before != after, cause, CONFLICT if refused else None, frozenset(stored))
+
+
+def rederive(member: Member, rows: Mapping[str, Row | None], knowledge: Knowledge) -> None:
+    """The member's lines again from all its claim families, after a table of codes has changed."""
+    member.care, member.hospice = [], []
+    for row in rows.values():
+        if isinstance(row, History) and row.numbers:
+            contribute(member, claims.derive(row, knowledge))
+
+
+def _fold_claim(
+    member: Member, rows: Rows, said: Claim, sighting: Sighting, knowledge: Knowledge, stored: set[str]
+) -> Folded:
+    numbers = {said.payer_claim_control_number, said.original_claim_id or said.payer_claim_control_number}
+    homes = {_home(rows, number) for number in numbers}
+    histories = [row for home in homes if isinstance(row := rows.get(f"claim:{home}"), History)]
+    together = numbers.union(*(history.numbers for history in histories))
+    names = sorted(home for home in homes)
+    before = contributed(member, names)
+    merged = History([], sorted(together))
+    for history in histories:
+        merged.statements.extend(history.statements)
+    merged.statements.sort(key=lambda statement: statement.digest)
+    known_numbers = histories[0].numbers if len(histories) == 1 else None
+    refused, took = _take(merged, said, sighting)
+    if not took and known_numbers == merged.numbers:
+        return Folded(changed=False, cause="claim", refusal=CONFLICT if refused else None, stored=frozenset(stored))
+    root = merged.numbers[0]
+    for number in merged.numbers:
+        place: Row = merged if number == root else Forward(root)
+        if rows.get(f"claim:{number}") != place or number == root:
+            rows[f"claim:{number}"] = place
+            stored.add(f"claim:{number}")
+    derived = claims.derive(merged, knowledge)
+    if derived == before:
+        return Folded(changed=False, cause="claim", refusal=CONFLICT if refused else None, stored=frozenset(stored))
+    withdraw(member, names)
+    contribute(member, derived)
+    return Folded(changed=True, cause="claim", refusal=CONFLICT if refused else None, stored=frozenset(stored))
+
+
+def _home(rows: Mapping[str, Row | None], number: str) -> str:
+    row = rows.get(f"claim:{number}")
+    while isinstance(row, Forward):
+        number = row.number
+        row = rows.get(f"claim:{number}")
+    return number
+
+
+def _history(rows: Rows, name: str) -> tuple[str, History]:
+    row = rows.get(name)
+    if not isinstance(row, History):
+        row = rows[name] = History([])
+    return name, row
+
+
+def _take(history: History, said: Claim | Enrollment | PcpSelection, sighting: Sighting) -> tuple[bool, bool]:
+    """(whether this content does not have its id, whether anything was added)."""
+    took = take(history, said, sighting)
+    holding = {statement.digest for statement in standing(history.statements)}
+    same_id = [s for s in history.statements if any(seen.event_id == sighting.event_id for seen in s.sightings)]
+    return len(same_id) > 1 and (digest(said) not in holding or took), took
+
+
+def _newest(history: History, version: str) -> Statement:
+    """The statement of the highest version; of equals the one that came last."""
+    return max(standing(history.statements), key=lambda one: (getattr(one.body, version), one.first.position))
+
+
+def _put_span(member: Member, history: History) -> None:
+    statement = _newest(history, "span_version")
+    body = statement.body
+    assert isinstance(body, Enrollment)  # noqa: S101 - a span's history holds enrollments
+    end = FOREVER if body.enrollment_end_date is None else min(from_date(body.enrollment_end_date) + 1, FOREVER)
+    span = Span(
+        body.span_id,
+        from_date(body.enrollment_start_date),
+        end,
+        body.product,
+        None if body.death_date is None else from_date(body.death_date),
+        statement.first.occurred_at,
+        statement.first.position,
+    )
+    member.spans = sorted(
+        [*(one for one in member.spans if one.span_id != span.span_id), span], key=lambda one: one.span_id
+    )
+
+
+def _put_selection(member: Member, history: History) -> None:
+    statement = _newest(history, "selection_version")
+    body = statement.body
+    assert isinstance(body, PcpSelection)  # noqa: S101 - a selection's history holds selections
+    selection = Selection(
+        body.selection_id,
+        body.pcp_npi,
+        body.practice_id,
+        body.pcp_tin,
+        body.selection_source,
+        from_date(body.effective_from),
+        from_date(body.effective_to),
+        statement.first.position,
+    )
+    others = [one for one in member.selections if one.selection_id != selection.selection_id]
+    member.selections = sorted([*others, selection], key=lambda one: one.selection_id)
