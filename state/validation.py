@@ -42,11 +42,11 @@ def refusal(record: Record, accepted_on: dt.date) -> Refusal | None:
         case PcpSelection():
             return _identity(record) or _span(record.effective_from, record.effective_to, "effective_to")
         case Provider() | Practice():
-            return _span(record.effective_from, record.effective_to, "effective_to")
+            return _reference_span(record.effective_from, record.effective_to, "effective_to")
         case PayerRecord():
             return _payer(record.payer) or _start(record.effective_from, "effective_from")
         case FeedManifest():
-            return _payer(record.payer) or _span(record.covers_from, record.covers_to, "covers_to")
+            return _payer(record.payer) or _reference_span(record.covers_from, record.covers_to, "covers_to")
         case Table():
             return (
                 None
@@ -154,12 +154,18 @@ def _start(start: dt.date, field: str) -> Refusal | None:
 
 def _span(start: dt.date, end: dt.date | None, field: str) -> Refusal | None:
     if end is not None and end < start:
-        return _backwards(field, start, end)
+        return _backwards(field)
     return _start(start, field.replace("_to", "_from").replace("_end_", "_start_"))
 
 
-def _backwards(field: str, start: dt.date | None = None, end: dt.date | None = None) -> Refusal:
-    dates = f" ({start} > {end})" if start and end else ""
+def _reference_span(start: dt.date, end: dt.date | None, field: str) -> Refusal | None:
+    """As `_span`, with the dates in the message: they are nobody's."""
+    if end is not None and end < start:
+        return _backwards(field, f" ({start} > {end})")
+    return _span(start, end, field)
+
+
+def _backwards(field: str, dates: str = "") -> Refusal:
     return Refusal(
         "end_before_start", field, f"{field} lies before its start{dates}: correct the dates and send it again."
     )

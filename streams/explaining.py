@@ -17,7 +17,7 @@ from state import engine
 from state.reference.knowledge import Knowledge
 from state.reference.tables import TableStore
 from streams.replaying import History, Question
-from streams.settings import Settings
+from streams.settings import Settings, member_file
 from streams.stopping import EXIT_CONFIG, EXIT_STATE, Stop
 
 
@@ -41,8 +41,6 @@ def from_state(settings: Settings, payer: str, member_id: str, as_of: dt.date | 
 
     Raises `Stop` for a state file that is not here or of another partition count, an unknown member, a clock not set yet.
     """
-    from streams.worker import member_file
-
     key = member_key(payer, member_id)
     partition = partition_of(key, settings.partitions)
     path = member_file(settings.state, partition)

@@ -194,8 +194,9 @@ class History:
 
     def _fact(self, number: int, row: int) -> engine.Fact:
         body = cast("MemberFact", self.codec.from_json(self.files.line(number, row)))
+        kind: Any = type(body).__struct_config__.tag
         return engine.Fact(
-            kind=str(type(body).__struct_config__.tag),
+            kind=kind,
             event_id=self.codec.event_id_of(body),
             position=self._position(number, row),
             accepted_at=body.accepted_at or _EPOCH,

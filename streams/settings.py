@@ -87,3 +87,8 @@ def _whole_number(env: Mapping[str, str], name: str, default: int | None) -> int
     if not text.isdigit() or int(text) < 1:
         raise Stop(f"{name} is {text!r}: set it to a whole number above 0.", EXIT_CONFIG)
     return int(text)
+
+
+def member_file(folder: Path, partition: int) -> Path:
+    """Where the state of a partition of `member-events` lies."""
+    return folder / f"members-{partition:04d}.sqlite"

@@ -36,7 +36,7 @@ from streams.intake import Intake
 from streams.members import MemberPartition
 from streams.producing import FencedSender, Sender
 from streams.relay import Relay
-from streams.settings import Settings
+from streams.settings import Settings, member_file
 from streams.stopping import EXIT_BROKER, EXIT_CONFIG, EXIT_FAULT, EXIT_STATE, Stop, end_process
 from streams.vault import Vault
 
@@ -92,7 +92,7 @@ class Worker:
             table_standby_replicas=0,
             web_enabled=False,
             web_tables_enabled=False,
-            broker_commit_interval=1.0,
+            broker_commit_interval=0.25,
             broker_session_timeout=10.0,
             broker_heartbeat_interval=1.0,
             broker_rebalance_timeout=20.0,
@@ -266,11 +266,6 @@ class Worker:
                 self._sender = Sender(self.settings.bootstrap)
             await tick_if_midnight_passed(held.agent.state, self.codec, self._sender, self.settings.prefix, today)
             self._last_tick = today
-
-
-def member_file(folder: Path, partition: int) -> Path:
-    """Where the state of a partition of `member-events` lies."""
-    return folder / f"members-{partition:04d}.sqlite"
 
 
 def run(settings: Settings) -> int:

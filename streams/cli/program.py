@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from streams.cli import explain, imports, publish, quarantine, rebuild, replay, tick, topics, worker
+from streams.cli import explain, imports, publish, quarantine, rebuild, replay, skip, tick, topics, worker
 
 
 def program() -> typer.Typer:
@@ -23,4 +23,5 @@ def program() -> typer.Typer:
     app.command("explain")(explain.command)
     app.add_typer(quarantine.app, name="quarantine")
     app.command("rebuild")(rebuild.command)
+    app.command("skip")(skip.command)
     return app

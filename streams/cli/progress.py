@@ -13,7 +13,7 @@ EVERY = 10.0
 """Seconds between two plain lines."""
 
 Report = Callable[[int, int], None]
-"""Told how much is done, and of how much."""
+"""Told how much is done, and of how much; 0 where nobody knows."""
 
 
 @contextlib.contextmanager
@@ -23,14 +23,19 @@ def progress() -> Iterator[Callable[[str], Report]]:
     if not console.is_terminal:
         yield lambda what: _Lines(console, what).report
         return
-    amount = TextColumn("{task.completed:,.0f} of {task.total:,.0f}")
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn(), console=console, transient=True
-    ) as bars:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[amount]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bars:
 
         def part(what: str) -> Report:
-            task = bars.add_task(what, total=1)
-            return lambda done, total: bars.update(task, completed=done, total=total)
+            task = bars.add_task(what, total=None, amount="")
+            return lambda done, total: bars.update(
+                task, completed=done, total=total or None, amount=_amount(done, total)
+            )
 
         yield part
 
@@ -46,4 +51,8 @@ class _Lines:
     def report(self, done: int, total: int) -> None:
         if time.monotonic() - self._last >= EVERY:
             self._last = time.monotonic()
-            self._console.print(f"{self._what}: {done:,} of {total:,}")
+            self._console.print(f"{self._what}: {_amount(done, total)}")
+
+
+def _amount(done: int, total: int) -> str:
+    return f"{done:,} of {total:,}" if total else f"{done:,}"

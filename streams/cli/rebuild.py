@@ -18,10 +18,8 @@ from schemas.registry import registry_for
 from state.reference.knowledge import Knowledge
 from state.reference.tables import TableStore
 from state.stores.members import CONTENT, digest_of_rows
-from streams.rebuilding import rebuild
-from streams.settings import Settings
+from streams.settings import Settings, member_file
 from streams.stopping import EXIT_CONFIG, EXIT_STATE, Stop
-from streams.worker import member_file
 
 
 def command(
@@ -60,6 +58,8 @@ def command(
 
 
 async def _rebuild_all(settings: Settings, chosen: list[int], out: Path | None) -> list[int]:
+    from streams.rebuilding import rebuild
+
     codec = Codec(registry_for(settings.registry_url, settings.prefix))
     knowledge = Knowledge.initial(TableStore([settings.tables]))
     differing = []

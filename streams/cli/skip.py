@@ -11,10 +11,8 @@ import typer
 
 from schemas.topics import name as topic_name
 from state.stores.members import MemberState
-from streams.rebuilding import read_log
-from streams.settings import Settings
+from streams.settings import Settings, member_file
 from streams.stopping import EXIT_CONFIG, Stop
-from streams.worker import member_file
 
 
 def command(
@@ -43,6 +41,8 @@ def command(
 
 
 async def _order(settings: Settings, partition: int, offset: int, reason: str) -> str:
+    from streams.rebuilding import read_log
+
     topic = topic_name(settings.prefix, "member-events")
     state = await MemberState.open(
         member_file(settings.state, partition),

@@ -30,7 +30,7 @@ def write_events(events: Iterable[Mapping[str, object]], out: Path | None) -> in
                 file.write(encode(event) + b"\n")
                 count += 1
                 if count % 10_000 == 0:
-                    report(count, count)
+                    report(count, 0)
         fresh.replace(out)
     finally:
         fresh.unlink(missing_ok=True)
