@@ -1,0 +1,87 @@
+"""Builds the lines of event files: a small world of three practices, one payer and one member."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+Event = dict[str, Any]
+Visit = tuple[str, str, str]
+"""(date, practice, NPI)."""
+
+
+def reference() -> list[Event]:
+    """Two practices, their doctors, and a payer whose products are all in scope."""
+    doctors = [(practice, npi) for practice, npis in {"A": "12", "B": "9", "C": "5"}.items() for npi in npis]
+    return [
+        {"event_type": "payer", "payer": "acme", "name": "Acme"},
+        *(
+            {
+                "event_type": "provider",
+                "npi": npi,
+                "practice_id": practice,
+                "tin": f"tin-{practice}",
+                "taxonomy_code": "207Q00000X",
+                "is_pcp": True,
+                "effective_from": "2020-01-01",
+                "roster_version": 1,
+            }
+            for practice, npi in doctors
+        ),
+    ]
+
+
+def span(member: str = "M", **changes: Any) -> Event:
+    return {
+        "event_type": "enrollment",
+        "payer": "acme",
+        "member_id": member,
+        "span_id": "S",
+        "span_version": 1,
+        "enrollment_start_date": "2020-01-01",
+        "product": "PPO",
+        "line_of_business": "commercial",
+        "birth_date": "1980-05-05",
+        "gender": "female",
+        **changes,
+    }
+
+
+def claim(visit: Visit, number: str, member: str = "M", **changes: Any) -> Event:
+    date, practice, npi = visit
+    return {
+        "event_type": "claim",
+        "payer": "acme",
+        "member_id": member,
+        "payer_claim_control_number": number,
+        "claim_frequency_code": "1",
+        "claim_status": "paid",
+        "claim_type": "professional",
+        "claim_version": 1,
+        "billing_tin": f"tin-{practice}",
+        "lines": [
+            {
+                "claim_line_number": 1,
+                "claim_line_start_date": date,
+                "hcpcs_code": "99213",
+                "place_of_service_code": "11",
+                "rendering_npi": npi,
+            }
+        ],
+        **changes,
+    }
+
+
+def void(original: Event) -> Event:
+    return {**original, "claim_frequency_code": "8", "claim_version": 2}
+
+
+def seen(*visits: Visit) -> list[Event]:
+    return [span(), *(claim(visit, f"C{number}") for number, visit in enumerate(visits))]
+
+
+def write(path: Path, events: Iterable[Event]) -> Path:
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    return path
