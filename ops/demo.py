@@ -27,8 +27,6 @@ import confluent_kafka
 import typer
 from rich.console import Console
 from rich.table import Table as Grid
-from streams.publishing import message_of
-from streams.waiting import wait_until_applied, wait_until_quiet
 
 from ops.brokers.embedded import EmbeddedBroker
 from ops.sample.population import Event, population
@@ -40,8 +38,10 @@ from schemas.topics import name as topic_name
 from streams import topic_admin
 from streams.adapters import tuva
 from streams.producing import Message, Sender
+from streams.publishing import message_of
 from streams.settings import Settings
 from streams.stopping import EXIT_FAULT, Stop
+from streams.waiting import wait_until_applied, wait_until_quiet
 
 V = TypeVar("V")
 
@@ -82,6 +82,7 @@ def command(
 
     Example: panelstream demo --exit
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the worker ends with us, however we are told to end
     Demo(Console(highlight=False, soft_wrap=True)).run(leave_running=not exit_)
 
 
@@ -322,6 +323,7 @@ class Demo:
                 "group.id": "demo-reader",
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
+                "fetch.wait.max.ms": 20,
                 "log_level": 2,
             }
         )
@@ -341,12 +343,12 @@ class Demo:
         }
         deadline = time.monotonic() + 30
         while any(self._positions[place] < end for place, end in ends.items()):
-            for message in self.consumer.consume(2_000, timeout=0.2):
+            for message in self.consumer.consume(2_000, timeout=0.05):
                 if message.error() is None:
                     self._hear(message)
-            for place in ends:
-                position = self.consumer.position([confluent_kafka.TopicPartition(*place)])[0].offset
-                self._positions[place] = max(self._positions[place], position)
+            for place in self.consumer.position([confluent_kafka.TopicPartition(*place) for place in ends]):
+                at = (place.topic, place.partition)
+                self._positions[at] = max(self._positions[at], place.offset)
             if time.monotonic() > deadline:
                 raise Stop(f"The outputs could not be read back within 30 s: see {OUT}/worker.log.", EXIT_FAULT)
 

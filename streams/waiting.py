@@ -27,6 +27,12 @@ LOOK = 0.1
 """Seconds between two looks at the committed offsets."""
 BROKER_PATIENCE = 15.0
 
+LEADER_PENDING = {
+    confluent_kafka.KafkaError.NOT_LEADER_FOR_PARTITION,
+    confluent_kafka.KafkaError.LEADER_NOT_AVAILABLE,
+    confluent_kafka.KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
+
 Report = Callable[[int, int], None]
 Place = tuple[str, int]
 
@@ -123,12 +129,23 @@ class Progress:
         ends: dict[Place, int] = {}
         for topic in topics:
             for partition in range(self._counts[topic]):
-                low, high = self._consumer.get_watermark_offsets(
-                    confluent_kafka.TopicPartition(topic, partition), timeout=BROKER_PATIENCE
-                )
+                low, high = self._watermarks(topic, partition)
                 if high > low:
                     ends[topic, partition] = high
         return ends
+
+    def _watermarks(self, topic: str, partition: int) -> tuple[int, int]:
+        """First and end offset. A topic just made may have no leader yet: asked again until `BROKER_PATIENCE` has passed."""
+        deadline = time.monotonic() + BROKER_PATIENCE
+        while True:
+            try:
+                return self._consumer.get_watermark_offsets(
+                    confluent_kafka.TopicPartition(topic, partition), timeout=BROKER_PATIENCE
+                )
+            except confluent_kafka.KafkaException as problem:
+                if problem.args[0].code() not in LEADER_PENDING or time.monotonic() > deadline:
+                    raise
+            time.sleep(LOOK)
 
     def _committed(self, places: Sequence[Place]) -> dict[Place, int]:
         if not places:

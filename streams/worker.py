@@ -10,6 +10,7 @@ import contextlib
 import datetime as dt
 import logging
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -47,6 +48,8 @@ RECORDS = prometheus_client.Counter(
 )
 BATCH_SECONDS = prometheus_client.Histogram("panelstream_batch_seconds", "Time to work one batch, by stage.", ["stage"])
 
+FAREWELL = 20.0
+"""Seconds an orderly end may take."""
 TICK_LOOK = 5.0
 """Seconds between two looks at the calendar."""
 
@@ -250,6 +253,8 @@ class Worker:
         await self._let_go(revoked)
 
     async def _on_shutdown(self, _app: object, **_: object) -> None:
+        # Without a broker an orderly farewell never ends; what is committed is safe, so that going at once loses nothing.
+        threading.Thread(target=_end_after, args=(FAREWELL,), daemon=True).start()
         await self._let_go(list(self._held))
 
     # -- the calendar ---------------------------------------------------------------------------------------------------
@@ -266,6 +271,13 @@ class Worker:
                 self._sender = Sender(self.settings.bootstrap)
             await tick_if_midnight_passed(held.agent.state, self.codec, self._sender, self.settings.prefix, today)
             self._last_tick = today
+
+
+def _end_after(seconds: float) -> None:
+    time.sleep(seconds)
+    end_process(
+        f"The worker could not say farewell to the broker within {seconds:.0f} seconds and has left; nothing is lost.", EXIT_BROKER
+    )
 
 
 def run(settings: Settings) -> int:
