@@ -1,0 +1,553 @@
+"""Attribution written a second time, from the specification and without any cleverness: the whole history is read each time.
+
+It checks `state`, and must never be made from it. Sources: attribution.md 2.2 to 2.7 and the choices in docs/attribution.md.
+"""
+
+from __future__ import annotations
+
+import calendar
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.records import (
+    Claim,
+    ClaimLine,
+    Enrollment,
+    PayerRecord,
+    PcpSelection,
+    Position,
+    Practice,
+    Provider,
+)
+
+DAY = dt.timedelta(days=1)
+FAR = dt.date(9999, 12, 31)
+
+
+def add_months(day: dt.date, months: int) -> dt.date:
+    month = day.month - 1 + months
+    year = day.year + month // 12
+    month = month % 12 + 1
+    return dt.date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
+
+
+def live(visit: dt.date, day: dt.date, months: int) -> bool:
+    return visit <= day < add_months(visit, months)
+
+
+@dataclass
+class Said:
+    """One event as it arrived."""
+
+    event_id: str
+    position: Position
+    body: Claim | Enrollment | PcpSelection
+    given_id: bool
+
+
+@dataclass
+class World:
+    """The reference records, newest of each identity."""
+
+    rows: list[Provider] = field(default_factory=list)
+    practices: list[Practice] = field(default_factory=list)
+    payers: list[PayerRecord] = field(default_factory=list)
+
+    @staticmethod
+    def of(reference: Iterable[tuple[Any, Position]]) -> World:
+        rows: dict[Any, tuple[Any, Provider]] = {}
+        practices: dict[Any, tuple[Any, Practice]] = {}
+        payers: dict[Any, tuple[Any, PayerRecord]] = {}
+        for record, position in reference:
+            if isinstance(record, Provider):
+                _keep(
+                    rows,
+                    (record.npi, record.practice_id, record.tin, record.effective_from),
+                    (record.roster_version, position),
+                    record,
+                )
+            elif isinstance(record, Practice):
+                _keep(practices, (record.practice_id, record.effective_from), (position,), record)
+            elif isinstance(record, PayerRecord):
+                _keep(payers, (record.payer, record.effective_from), (position,), record)
+        return World([r for _, r in rows.values()], [r for _, r in practices.values()], [r for _, r in payers.values()])
+
+    def rows_of(self, npi: str, day: dt.date) -> list[Provider]:
+        return [r for r in self.rows if r.npi == npi and r.effective_from <= day < (r.effective_to or FAR)]
+
+    def knows(self, npi: str) -> bool:
+        return any(r.npi == npi for r in self.rows)
+
+    def practice_active(self, practice: str, day: dt.date) -> bool:
+        records = [p for p in self.practices if p.practice_id == practice]
+        if records:
+            return any(p.effective_from <= day < (p.effective_to or FAR) for p in records)
+        return any(r.practice_id == practice and r.effective_from <= day < (r.effective_to or FAR) for r in self.rows)
+
+    def payer(self, payer: str, day: dt.date) -> PayerRecord | None:
+        found = [p for p in self.payers if p.payer == payer and p.effective_from <= day]
+        return max(found, key=lambda p: p.effective_from) if found else None
+
+
+def _keep(known: dict[Any, Any], key: Any, order: Any, record: Any) -> None:
+    if key not in known or order > known[key][0]:
+        known[key] = (order, record)
+
+
+# -- facts --------------------------------------------------------------------------------------------------------------
+
+FACT = ("event_id", "source_system", "source_file", "source_row", "occurred_at", "accepted_at", "contact")
+
+
+def content(body: Any) -> str:
+    return repr([(name, getattr(body, name)) for name in body.__struct_fields__ if name not in FACT])
+
+
+def once(said: Sequence[Said]) -> list[Said]:
+    """Each content once, at its first place; of one id with several contents the one that came first."""
+    firsts: dict[tuple[str, str], Said] = {}
+    for one in sorted(said, key=lambda s: s.position):
+        firsts.setdefault((one.event_id, content(one.body)), one)
+    ids: dict[str, Said] = {}
+    for one in sorted(firsts.values(), key=lambda s: s.position):
+        ids.setdefault(one.event_id, one)
+    contents: dict[str, Said] = {}
+    for one in sorted(ids.values(), key=lambda s: s.position):
+        contents.setdefault(content(one.body), one)
+    return list(contents.values())
+
+
+def families(claims: Sequence[Said]) -> list[list[Said]]:
+    groups: list[tuple[set[str], list[Said]]] = []
+    for one in claims:
+        numbers = {one.body.payer_claim_control_number} | (
+            {one.body.original_claim_id} if one.body.original_claim_id else set()
+        )
+        joined = [group for group in groups if group[0] & numbers]
+        groups = [group for group in groups if group not in joined]
+        groups.append((numbers.union(*(g[0] for g in joined)), [one, *(m for g in joined for m in g[1])]))
+    return [members for _, members in groups]
+
+
+def depth(family: Sequence[Said], number: str, seen: frozenset[str] = frozenset()) -> int:
+    before = [
+        one.body.original_claim_id
+        for one in family
+        if one.body.payer_claim_control_number == number and one.body.original_claim_id not in (None, number)
+    ]
+    return max((1 + depth(family, o, seen | {number}) for o in before if o not in seen | {number}), default=0)
+
+
+RANK = {"1": 0, "7": 1, "8": 2}
+MINIMUM = dt.datetime.min.replace(tzinfo=dt.UTC)
+
+
+def order(family: Sequence[Said], one: Said) -> Any:
+    claim = one.body
+    return (
+        depth(family, claim.payer_claim_control_number),
+        claim.claim_version or 0,
+        claim.adjudicated_at or MINIMUM,
+        RANK[claim.claim_frequency_code],
+        one.position,
+    )
+
+
+def current(family: Sequence[Said], reopen: bool) -> Claim | None:
+    answer: Claim | None = None
+    closed = False
+    for one in sorted(family, key=lambda o: order(family, o)):
+        claim = one.body
+        if claim.claim_status == "pending":
+            continue
+        if claim.claim_frequency_code == "8":
+            answer, closed = None, True
+        elif not closed or reopen:
+            answer, closed = claim, False
+    return answer
+
+
+# -- visits (2.2 to 2.4) ------------------------------------------------------------------------------------------------
+
+VISIT_CODES = {"99203", "99213", "99396", "G0439"}
+PREVENTIVE = {"99396", "G0439"}
+PALLIATIVE_CODES = {"99203", "99213"}
+NEVER_PLACES = {"20", "21"}
+INCLUDE, NPPA, PALLIATIVE, FQHC = "207Q00000X", "363L00000X", "207QH0002X", "261QF0400X"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A line that is evidence: `palliative` counts only where nobody else of primary care was seen in the window."""
+
+    practice: str
+    npi: str | None
+    day: dt.date
+    preventive: bool
+    palliative: bool
+    claim: str
+
+
+@dataclass
+class Told:
+    """Everything the facts say, once."""
+
+    world: World
+    spans: list[Said]
+    selections: list[PcpSelection]
+    seen: list[Seen]
+    unknown: list[dt.date]
+
+
+def practice_of(world: World, claim: Claim, line: ClaimLine) -> str:
+    day = line.claim_line_start_date
+    rows = world.rows_of(line.rendering_npi, day) if line.rendering_npi else []
+    under_tin = sorted(r.practice_id for r in rows if r.tin == claim.billing_tin)
+    if under_tin:
+        return under_tin[0]
+    if len({r.practice_id for r in rows}) == 1:
+        return rows[0].practice_id
+    owners = sorted(
+        p.practice_id
+        for p in world.practices
+        if claim.billing_npi in p.organisation_npis and p.effective_from <= day < (p.effective_to or FAR)
+    )
+    if owners:
+        return owners[0]
+    if claim.billing_tin:
+        return f"TIN:{claim.billing_tin}"
+    return f"NPI:{claim.billing_npi or line.rendering_npi}"
+
+
+def standing(world: World, claim: Claim, line: ClaimLine, hospice: Sequence[tuple[dt.date, dt.date]]) -> str:
+    """no, yes, practice (without provider), palliative, unknown."""
+    day, bill = line.claim_line_start_date, claim.bill_type_code or ""
+    health_center = bill[:2] in ("71", "77") and claim.claim_type == "institutional"
+    if claim.claim_type == "institutional" and not health_center:
+        return "no"
+    if line.hcpcs_code not in VISIT_CODES and not (health_center and line.revenue_center_code == "0521"):
+        return "no"
+    if claim.claim_type == "professional" and line.place_of_service_code in NEVER_PLACES:
+        return "no"
+    if line.rendering_npi is None:
+        return "practice" if health_center or claim.billing_taxonomy == FQHC else "no"
+    rows = world.rows_of(line.rendering_npi, day)
+    mapped = [r for r in rows if r.tin == claim.billing_tin]
+    if mapped:
+        first = min(r.practice_id for r in mapped)
+        rows = [r for r in mapped if r.practice_id == first]
+    if rows:
+        return "yes" if any(r.is_pcp for r in rows) else "no"
+    taxonomy = line.rendering_taxonomy
+    if taxonomy is None:
+        return "unknown"
+    if taxonomy.startswith("2") and taxonomy.startswith("261Q"):
+        return "practice" if health_center or claim.billing_taxonomy == FQHC else "no"
+    if taxonomy == INCLUDE:
+        return "yes"
+    if taxonomy == NPPA:
+        practice = practice_of(world, claim, line)
+        flagged = [
+            r
+            for r in world.rows
+            if r.is_pcp
+            and r.effective_from <= day < (r.effective_to or FAR)
+            and (r.tin == claim.billing_tin or r.practice_id == practice)
+        ]
+        return "yes" if flagged else "no"
+    if taxonomy == PALLIATIVE:
+        fits = line.hcpcs_code in PALLIATIVE_CODES and not any(a <= day <= b for a, b in hospice)
+        return "palliative" if fits else "no"
+    return "no"
+
+
+def in_hospice(claim: Claim) -> tuple[dt.date, dt.date] | None:
+    if (claim.bill_type_code or "")[:2] not in ("81", "82") or claim.claim_type != "institutional":
+        return None
+    starts = [line.claim_line_start_date for line in claim.lines]
+    ends = [line.claim_line_end_date or line.claim_line_start_date for line in claim.lines]
+    return claim.admission_date or min(starts), claim.discharge_date or max(ends)
+
+
+def newest(said: Sequence[Said], name: str, version: str) -> list[Said]:
+    """The highest version of each; of one version with several contents the one that came first."""
+    found: dict[str, Said] = {}
+    for one in sorted(said, key=lambda s: (-getattr(s.body, version), s.position)):
+        found.setdefault(getattr(one.body, name), one)
+    return list(found.values())
+
+
+def told(said: Sequence[Said], reference: Iterable[tuple[Any, Position]]) -> Told:
+    world = World.of(reference)
+    facts = once(said)
+    spans = newest([s for s in facts if isinstance(s.body, Enrollment)], "span_id", "span_version")
+    choices = newest([s for s in facts if isinstance(s.body, PcpSelection)], "selection_id", "selection_version")
+    choices.sort(key=lambda s: s.position, reverse=True)
+    claims = [current(f, reopen=False) for f in families([s for s in facts if isinstance(s.body, Claim)])]
+    good = [c for c in claims if c is not None and c.claim_status not in ("denied", "reversed")]
+    hospice = [r for r in map(in_hospice, good) if r is not None]
+    seen, unknown = [], []
+    for claim in good:
+        for line in claim.lines:
+            if line.line_status == "denied":
+                continue
+            kind = standing(world, claim, line, hospice)
+            if kind == "unknown":
+                unknown.append(line.claim_line_start_date)
+            elif kind != "no":
+                seen.append(
+                    Seen(
+                        practice_of(world, claim, line),
+                        None if kind == "practice" else line.rendering_npi,
+                        line.claim_line_start_date,
+                        line.hcpcs_code in PREVENTIVE,
+                        kind == "palliative",
+                        claim.claim_id or claim.payer_claim_control_number,
+                    )
+                )
+    return Told(world, spans, [s.body for s in choices], seen, unknown)
+
+
+# -- the decision (2.6) -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Decided:
+    step: str | None
+    practice: str | None
+    provider: str | None
+    reason: str | None
+    flags: tuple[str, ...] = ()
+    selection: PcpSelection | None = None
+    ranking: tuple[str, ...] = ()
+
+
+def in_window(seen: Sequence[Seen], day: dt.date, months: int) -> list[Seen]:
+    here = [s for s in seen if live(s.day, day, months)]
+    others = any(not s.palliative for s in here)
+    return [s for s in here if not (s.palliative and others)]
+
+
+def days_at(seen: Iterable[Seen], practice: str, npi: str | None = None) -> set[dt.date]:
+    return {s.day for s in seen if s.practice == practice and (npi is None or s.npi == npi)}
+
+
+def ranked(seen: Sequence[Seen], day: dt.date, months: int) -> list[str]:
+    here, year, longer = in_window(seen, day, months), in_window(seen, day, 12), in_window(seen, day, 18)
+
+    def best(practice: str) -> Any:
+        days = days_at(here, practice)
+        preventive = days_at([s for s in year if s.preventive], practice)
+        return (-len(days), -max(days).toordinal(), -len(days_at(longer, practice)), -len(preventive), practice)
+
+    return sorted({s.practice for s in here}, key=best)
+
+
+def uncovered(facts: Told, payer: str, day: dt.date) -> str | None:
+    deaths = [s for s in facts.spans if s.body.death_date is not None]
+    if deaths:
+        last = max(deaths, key=lambda s: (s.body.occurred_at or MINIMUM, s.position))
+        if last.body.death_date <= day:
+            return "deceased"
+    real = [
+        s.body
+        for s in facts.spans
+        if s.body.enrollment_end_date is None or s.body.enrollment_end_date >= s.body.enrollment_start_date
+    ]
+    covering = [s for s in real if s.enrollment_start_date <= day <= (s.enrollment_end_date or FAR)]
+    if not covering:
+        return "coverage_ended" if any((s.enrollment_end_date or FAR) < day for s in real) else "not_yet_effective"
+    terms = facts.world.payer(payer, day)
+    if terms is None or not terms.products or any(s.product in terms.products for s in covering):
+        return None
+    return "out_of_scope_product"
+
+
+SOURCES = ("member_selected", "plan_matched", "plan_auto_assigned")
+
+
+def selected(
+    facts: Told, payer: str, day: dt.date
+) -> tuple[PcpSelection, str, str | None, tuple[str, ...]] | tuple[str, ...]:
+    world, terms = facts.world, facts.world.payer(payer, day)
+    here = [s for s in facts.selections if s.effective_from <= day < (s.effective_to or FAR)]
+    if terms is not None and not terms.auto_assigned_counts:
+        here = [s for s in here if s.selection_source != "plan_auto_assigned"]
+    source_first = terms is not None and terms.selection_order == "source_first"
+
+    def before(one: PcpSelection) -> Any:
+        source, start = SOURCES.index(one.selection_source), -one.effective_from.toordinal()
+        return (source, start) if source_first else (start, source)
+
+    flags: tuple[str, ...] = ()
+    for one in sorted(here, key=before):  # the later position stands first already
+        rows = [r for r in world.rows_of(one.pcp_npi, day) if r.is_pcp]
+        if one.practice_id is not None:
+            rows = [r for r in rows if r.practice_id == one.practice_id]
+        if rows:
+            practices = {r.practice_id for r in rows if one.pcp_tin in (None, r.tin)} or {r.practice_id for r in rows}
+            year = in_window(facts.seen, day, 12)
+            practice = min(practices, key=lambda p: (-len(days_at(year, p)), p))
+            return one, practice, one.pcp_npi, flags
+        if one.practice_id is not None and world.practice_active(one.practice_id, day):
+            return one, one.practice_id, None, ("repanel", *flags)
+        flags = ("selected_pcp_inactive",)
+    return flags
+
+
+def by_claims(facts: Told, day: dt.date) -> Decided:
+    for months in (12, 18):
+        order_ = ranked(facts.seen, day, months)
+        if not order_:
+            continue
+        practice = order_[0]
+        here, longer = in_window(facts.seen, day, months), in_window(facts.seen, day, 18)
+        named = {s.npi for s in here if s.practice == practice and s.npi is not None}
+
+        def active(npi: str, practice: str = practice) -> bool:
+            return not facts.world.knows(npi) or any(r.practice_id == practice for r in facts.world.rows_of(npi, day))
+
+        def best(npi: str, practice: str = practice, here: list[Seen] = here, longer: list[Seen] = longer) -> Any:
+            days = days_at(here, practice, npi)
+            return (-len(days), -max(days).toordinal(), -len(days_at(longer, practice, npi)), npi)
+
+        left = sorted((n for n in named if active(n)), key=best)
+        reason = None if left else "provider_inactive"
+        return Decided(f"claims_{months}", practice, left[0] if left else None, reason, ranking=tuple(order_))
+    return Decided(None, None, None, "no_primary_care_visit")
+
+
+def decide(facts: Told, payer: str, day: dt.date) -> Decided:
+    reason = uncovered(facts, payer, day)
+    if reason is not None:
+        return Decided(None, None, None, reason)
+    unknown = ("taxonomy_unknown",) if any(live(d, day, 18) for d in facts.unknown) else ()
+    claims = by_claims(facts, day)
+    chosen = selected(facts, payer, day)
+    if chosen and isinstance(chosen[0], PcpSelection):
+        selection, practice, provider, flags = chosen
+        conflict = (f"conflict:{claims.practice}",) if claims.practice not in (None, practice) else ()
+        return Decided("selected", practice, provider, None, tuple(sorted((*flags, *conflict, *unknown))), selection)
+    return Decided(
+        claims.step,
+        claims.practice,
+        claims.provider,
+        claims.reason,
+        tuple(sorted((*chosen, *unknown))),
+        None,
+        claims.ranking,
+    )
+
+
+# -- until when (2.7) ---------------------------------------------------------------------------------------------------
+
+
+def breakpoints(facts: Told) -> set[dt.date]:
+    days: set[dt.date | None] = set()
+    for seen in facts.seen:
+        days |= {seen.day, add_months(seen.day, 12), add_months(seen.day, 18)}
+    for said in facts.spans:
+        end = said.body.enrollment_end_date
+        days |= {said.body.enrollment_start_date, None if end is None else end + DAY, said.body.death_date}
+    for one in (*facts.selections, *facts.world.rows, *facts.world.practices):
+        days |= {one.effective_from, one.effective_to}
+    days |= {p.effective_from for p in facts.world.payers}
+    return {d for d in days if d is not None}
+
+
+def why(facts: Told, payer: str, as_of: dt.date, end: dt.date) -> str:
+    today, before, after = decide(facts, payer, as_of), decide(facts, payer, end - DAY), decide(facts, payer, end)
+    eligible = {
+        "deceased": "deceased",
+        "coverage_ended": "coverage_ending",
+        "not_yet_effective": "coverage_ending",
+        "out_of_scope_product": "product_change",
+    }
+    if after.reason in eligible:
+        return eligible[after.reason]
+    if before.selection is not None:
+        chosen = before.selection
+        if end >= (chosen.effective_to or FAR):
+            return (
+                "selection_changed"
+                if after.step == "selected" and after.selection.effective_from == end
+                else "selection_ending"
+            )
+        if after.step == "selected" and before_of(after.selection) <= before_of(chosen):
+            return "selection_changed"
+        still = facts.world.practice_active(before.practice, end)
+        return "provider_leaving" if still else "practice_leaving"
+    if after.step == "selected":
+        return "selection_changed"
+    if after.practice is None:
+        return "aging_out"
+    if (before.step, after.step) == ("claims_12", "claims_18"):
+        return "fallback_flip"
+    if today.ranking[1:2] == (after.practice,):
+        here = in_window(facts.seen, as_of, int(today.step[-2:]))
+        if len(days_at(here, today.practice)) == len(days_at(here, after.practice)):
+            return "already_tied"
+    return "outranked"
+
+
+def before_of(one: PcpSelection) -> Any:
+    return (-one.effective_from.toordinal(), SOURCES.index(one.selection_source))
+
+
+def needed(facts: Told, payer: str, as_of: dt.date, end: dt.date, practice: str) -> int | None:
+    taken = days_at(facts.seen, practice)
+    most = 2 * max((len(days_at(facts.seen, s.practice)) for s in facts.seen), default=0) + 1
+    extra: list[Seen] = []
+    day = end - DAY
+    while day >= as_of and len(extra) < most:
+        if day not in taken:
+            extra.append(Seen(practice, None, day, preventive=False, palliative=False, claim=""))
+            more = Told(facts.world, facts.spans, facts.selections, [*facts.seen, *extra], facts.unknown)
+            if decide(more, payer, end).practice == practice:
+                return len(extra)
+        day -= DAY
+    return None
+
+
+def attribution(
+    said: Sequence[Said], reference: Sequence[tuple[Any, Position]], as_of: dt.date, ruleset: str = "guide"
+) -> dict[str, Any]:
+    """Whose patient the one member of these facts is."""
+    assert ruleset == "guide"
+    payer = said[0].body.payer if said else ""
+    facts = told(said, reference)
+    found = decide(facts, payer, as_of)
+    here = [] if found.step in (None, "selected") else in_window(facts.seen, as_of, int(found.step[-2:]))
+    year, longer = (
+        days_at(in_window(facts.seen, as_of, 12), found.practice),
+        days_at(in_window(facts.seen, as_of, 18), found.practice),
+    )
+    end = drop = following = visits = None
+    if found.practice is not None:
+        for day in sorted(b for b in breakpoints(facts) if b > as_of):
+            following = decide(facts, payer, day).practice
+            if following != found.practice:
+                end, drop = day, why(facts, payer, as_of, day)
+                visits = needed(facts, payer, as_of, day, found.practice)
+                break
+        else:
+            following = None
+    return {
+        "status": "not_attributed" if found.practice is None else "attributed",
+        "step": found.step,
+        "practice_id": found.practice,
+        "provider_npi": found.provider,
+        "reason": found.reason,
+        "visits_12m": len(year),
+        "visits_18m": len(longer),
+        "last_visit_date": max(longer, default=None),
+        "runner_up_practice_id": found.ranking[1] if len(found.ranking) > 1 else None,
+        "secure_until": end,
+        "drop_reason": drop,
+        "next_practice_id": following,
+        "visits_needed": visits,
+        "evidence": tuple(sorted({s.claim for s in here if s.practice == found.practice})),
+        "flags": found.flags,
+    }
