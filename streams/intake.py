@@ -18,6 +18,7 @@ from schemas.records import FORMAT_VERSION, Claim, Enrollment, Envelope, PcpSele
 from schemas.topics import name as topic_name
 from state import validation
 from streams.producing import Message, Sender
+from streams.stopping import failpoint
 from streams.vault import UNKNOWN_PAYER, Vault
 
 if TYPE_CHECKING:
@@ -77,7 +78,9 @@ class Intake:
             messages.append(message)
             if reason:
                 refused.append(reason)
+        failpoint("intake_before_send")
         await self._sender.send(messages)
+        failpoint("intake_after_send")
         return Counted(len(messages) - len(refused), tuple(refused))
 
     def _one(self, topic: str, received: Received, now: dt.datetime) -> tuple[Message, str | None]:

@@ -276,7 +276,8 @@ class Worker:
 def _end_after(seconds: float) -> None:
     time.sleep(seconds)
     end_process(
-        f"The worker could not say farewell to the broker within {seconds:.0f} seconds and has left; nothing is lost.", EXIT_BROKER
+        f"The worker could not say farewell to the broker within {seconds:.0f} seconds and has left; nothing is lost.",
+        EXIT_BROKER,
     )
 
 

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.fixtures.lengths", "tests.fixtures.brokers"]
+pytest_plugins = ["tests.fixtures.lengths", "tests.fixtures.brokers", "tests.fixtures.workers"]
