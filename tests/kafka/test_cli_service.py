@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ class Service:
             "PANELSTREAM_STATE": str(folder / "state"),
             "PANELSTREAM_PARTITIONS": str(PARTITIONS),
             "PANELSTREAM_CLOCK": "manual",
+            "PYTHONFAULTHANDLER": "1",
         }
         self.settings = Settings.from_environment(self._environment)
         self._worker: subprocess.Popen[bytes] | None = None
@@ -56,11 +58,23 @@ class Service:
     def done(self, *arguments: object) -> str:
         """One verb that must end well: what it says."""
         ended = self.run(*arguments)
-        assert ended.returncode == 0, ended.stderr
+        assert ended.returncode == 0, f"{ended.stderr}\n{self.worker_log()}"
         return ended.stdout
 
     def start_worker(self) -> None:
-        self._worker = subprocess.Popen([sys.executable, "-m", "ops.program", "worker"], env=self._environment)
+        with (self.folder / "worker.log").open("ab") as log:
+            self._worker = subprocess.Popen(
+                [sys.executable, "-m", "ops.program", "worker"], env=self._environment, stdout=log, stderr=log
+            )
+
+    def worker_log(self) -> str:
+        """What the worker has said, and how it is: for the message of a test that fails."""
+        if self._worker is None:
+            return "no worker runs"
+        if self._worker.poll() is None:
+            # With PYTHONFAULTHANDLER it says where each of its threads stands.
+            self._worker.send_signal(signal.SIGABRT)
+        return f"worker ended with {self._worker.wait(10)}:\n{(self.folder / 'worker.log').read_text()}"
 
     def stop_worker(self) -> int:
         assert self._worker is not None
