@@ -14,7 +14,8 @@ import msgspec
 from state.attribution import eligibility, ranking, selection
 from state.attribution.decision import Decision, View, decide
 from state.attribution.visits import live
-from state.calendar import Day, add_months, month_start_from
+from state.calendar import FOREVER, Day, add_months, month_start_from
+from state.ledger.member import Selection
 
 DropReason = Literal[
     "aging_out",
@@ -57,11 +58,11 @@ def project(view: View, day: Day, now: Decision) -> Projection:
     practice = now.practice_id
     if practice is None:
         return Projection()
-    for breakpoint_ in sorted({one for one in _breakpoints(view, practice) if one > day}):
+    for breakpoint_ in sorted({one for one in _breakpoints(view, practice) if day < one < FOREVER}):
         then = decide(view, breakpoint_)
         if then.practice_id != practice:
             needed = visits_needed(view, practice, day, breakpoint_)
-            return Projection(breakpoint_, _reason(view, day, now, breakpoint_, then), then.practice_id, needed)
+            return Projection(breakpoint_, _reason(view, day, breakpoint_, then), then.practice_id, needed)
     return Projection()
 
 
@@ -111,46 +112,52 @@ def structural_days(view: View) -> Iterator[Day]:
     yield from selection.days(view.member, view.knowledge)
 
 
-def _reason(view: View, day: Day, now: Decision, end: Day, then: Decision) -> DropReason:
-    """Why the attribution ends. What is structural comes before what visits do."""
+def _reason(view: View, day: Day, end: Day, then: Decision) -> DropReason:
+    """Why the attribution ends: what changes on `end` itself. What is structural comes before what visits do."""
     if then.reason == "deceased":
         return "deceased"
     if then.reason == "out_of_scope_product":
         return "product_change"
     if then.reason in {"coverage_ended", "not_yet_effective"}:
         return "coverage_ending"
-    if now.selection is not None:
-        return _reason_of_selection(view, now, end, then)
+    before = decide(view, end - 1)
+    if before.selection is not None:
+        return _reason_of_selection(view, before, before.selection, end, then)
     if then.step == "selected":
         return "selection_changed"
     if then.practice_id is None:
         return "aging_out"
-    if now.step == "claims_12" and then.step == "claims_18":
+    if before.step == "claims_12" and then.step == "claims_18":
         return "fallback_flip"
-    tallies, months = view.visits.practices(day, now.months), now.months
-    ours, theirs = (
-        live(tallies[one].days, day, months) if one in tallies else 0
-        for one in (now.practice_id or "", then.practice_id)
-    )
-    return "already_tied" if ours == theirs else "outranked"
+    return "already_tied" if _tied(view, day, then.practice_id) else "outranked"
 
 
-def _reason_of_selection(view: View, now: Decision, end: Day, then: Decision) -> DropReason:
-    chosen = now.selection
-    if chosen is None or chosen.end <= end:
-        return "selection_ending"
-    roster = view.knowledge.roster
-    if (
-        then.selection is not None
-        and then.selection.selection_id != chosen.selection_id
-        and then.selection.start >= end
-    ):
+def _tied(view: View, day: Day, other: str) -> bool:
+    """Whether the practice of `day` holds the member by less than a visit more than `other`, the runner-up."""
+    now = decide(view, day)
+    if now.selection is not None or now.runner_up != other:
+        return False
+    tallies = view.visits.practices(day, now.months)
+    ours, theirs = (live(tallies[one].days, day, now.months) for one in (now.practice_id or "", other))
+    return ours == theirs
+
+
+def _reason_of_selection(view: View, before: Decision, chosen: Selection, end: Day, then: Decision) -> DropReason:
+    follows = then.selection is not None and then.selection.selection_id != chosen.selection_id
+    if chosen.end <= end:
+        return "selection_changed" if follows else "selection_ending"
+    if follows and then.selection is not None and then.selection.start >= end:
         return "selection_changed"
-    if now.practice_id is not None and not roster.practice_active(now.practice_id, end):
+    roster, practice = view.knowledge.roster, before.practice_id or ""
+    if not roster.practice_active(practice, end):
         return "practice_leaving"
-    if not any(row.is_pcp and row.in_force(end) for row in roster.rows_of(chosen.npi)):
+    rows = roster.rows_of(chosen.npi)
+    if before.npi is not None and not any(r.is_pcp and r.practice_id == practice and r.in_force(end) for r in rows):
         return "provider_leaving"
-    return "selection_changed" if then.selection is not None else "provider_leaving"
+    if follows:
+        return "selection_changed"
+    # The same selection names no practice, and the visits move between those of its PCP; or it no longer counts.
+    return "outranked" if then.selection is not None else "selection_ending"
 
 
 def next_change(view: View, day: Day) -> Day | None:

@@ -201,7 +201,7 @@ class Told:
     unknown: list[dt.date]
 
 
-def practice_of(world: World, claim: Claim, line: ClaimLine) -> str:
+def practice_of(world: World, claim: Claim, line: ClaimLine) -> str | None:
     day = line.claim_line_start_date
     rows = world.rows_of(line.rendering_npi, day) if line.rendering_npi else []
     under_tin = sorted(r.practice_id for r in rows if r.tin == claim.billing_tin)
@@ -218,7 +218,8 @@ def practice_of(world: World, claim: Claim, line: ClaimLine) -> str:
         return owners[0]
     if claim.billing_tin:
         return f"TIN:{claim.billing_tin}"
-    return f"NPI:{claim.billing_npi or line.rendering_npi}"
+    npi = claim.billing_npi or line.rendering_npi
+    return f"NPI:{npi}" if npi else None
 
 
 def standing(world: World, claim: Claim, line: ClaimLine, hospice: Sequence[tuple[dt.date, dt.date]]) -> str:
@@ -296,7 +297,7 @@ def told(said: Sequence[Said], reference: Iterable[tuple[Any, Position]]) -> Tol
             kind = standing(world, claim, line, hospice)
             if kind == "unknown":
                 unknown.append(line.claim_line_start_date)
-            elif kind != "no":
+            elif kind != "no" and practice_of(world, claim, line) is not None:
                 seen.append(
                     Seen(
                         practice_of(world, claim, line),
@@ -335,11 +336,11 @@ def days_at(seen: Iterable[Seen], practice: str, npi: str | None = None) -> set[
 
 
 def ranked(seen: Sequence[Seen], day: dt.date, months: int) -> list[str]:
-    here, year, longer = in_window(seen, day, months), in_window(seen, day, 12), in_window(seen, day, 18)
+    here, longer = in_window(seen, day, months), in_window(seen, day, 18)
 
     def best(practice: str) -> Any:
         days = days_at(here, practice)
-        preventive = days_at([s for s in year if s.preventive], practice)
+        preventive = days_at([s for s in here if s.preventive], practice)
         return (-len(days), -max(days).toordinal(), -len(days_at(longer, practice)), -len(preventive), practice)
 
     return sorted({s.practice for s in here}, key=best)
@@ -420,10 +421,10 @@ def by_claims(facts: Told, day: dt.date) -> Decided:
 
 
 def decide(facts: Told, payer: str, day: dt.date) -> Decided:
+    unknown = ("taxonomy_unknown",) if any(live(d, day, 18) for d in facts.unknown) else ()
     reason = uncovered(facts, payer, day)
     if reason is not None:
-        return Decided(None, None, None, reason)
-    unknown = ("taxonomy_unknown",) if any(live(d, day, 18) for d in facts.unknown) else ()
+        return Decided(None, None, None, reason, unknown)
     claims = by_claims(facts, day)
     chosen = selected(facts, payer, day)
     if chosen and isinstance(chosen[0], PcpSelection):
@@ -468,17 +469,7 @@ def why(facts: Told, payer: str, as_of: dt.date, end: dt.date) -> str:
     if after.reason in eligible:
         return eligible[after.reason]
     if before.selection is not None:
-        chosen = before.selection
-        if end >= (chosen.effective_to or FAR):
-            return (
-                "selection_changed"
-                if after.step == "selected" and after.selection.effective_from == end
-                else "selection_ending"
-            )
-        if after.step == "selected" and before_of(after.selection) <= before_of(chosen):
-            return "selection_changed"
-        still = facts.world.practice_active(before.practice, end)
-        return "provider_leaving" if still else "practice_leaving"
+        return why_selection(facts, before, after, end)
     if after.step == "selected":
         return "selection_changed"
     if after.practice is None:
@@ -492,8 +483,21 @@ def why(facts: Told, payer: str, as_of: dt.date, end: dt.date) -> str:
     return "outranked"
 
 
-def before_of(one: PcpSelection) -> Any:
-    return (-one.effective_from.toordinal(), SOURCES.index(one.selection_source))
+def why_selection(facts: Told, before: Decided, after: Decided, end: dt.date) -> str:
+    chosen, following = before.selection, after.selection
+    another = following is not None and following.selection_id != chosen.selection_id
+    if end >= (chosen.effective_to or FAR):
+        return "selection_changed" if another else "selection_ending"
+    if another and following.effective_from == end:
+        return "selection_changed"
+    if not facts.world.practice_active(before.practice, end):
+        return "practice_leaving"
+    rows = [r for r in facts.world.rows_of(chosen.pcp_npi, end) if r.is_pcp and r.practice_id == before.practice]
+    if before.provider is not None and not rows:
+        return "provider_leaving"
+    if another:
+        return "selection_changed"
+    return "outranked" if following is not None else "selection_ending"
 
 
 def needed(facts: Told, payer: str, as_of: dt.date, end: dt.date, practice: str) -> int | None:
