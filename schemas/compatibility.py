@@ -20,7 +20,9 @@ def breaks(versions: Mapping[str, Schema]) -> Iterator[str]:
 
     parsed = {version: avro.schema.parse(json.dumps(schema)) for version, schema in versions.items()}
     for reader, writer in itertools.permutations(parsed, 2):
-        result = ReaderWriterCompatibilityChecker().get_compatibility(parsed[reader], parsed[writer])
+        result = ReaderWriterCompatibilityChecker().get_compatibility(  # type: ignore[no-untyped-call]
+            parsed[reader], parsed[writer]
+        )
         if result.compatibility is not SchemaCompatibilityType.compatible:
             places = sorted(_field(versions[reader], place) for place in result.locations)
             reasons = "; ".join(sorted(result.messages))

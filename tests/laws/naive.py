@@ -187,6 +187,7 @@ class Seen:
     day: dt.date
     preventive: bool
     palliative: bool
+    competes: bool
     claim: str
 
 
@@ -305,6 +306,7 @@ def told(said: Sequence[Said], reference: Iterable[tuple[Any, Position]]) -> Tol
                         line.claim_line_start_date,
                         line.hcpcs_code in PREVENTIVE,
                         kind == "palliative",
+                        kind == "yes",
                         claim.claim_id or claim.payer_claim_control_number,
                     )
                 )
@@ -325,10 +327,14 @@ class Decided:
     ranking: tuple[str, ...] = ()
 
 
-def in_window(seen: Sequence[Seen], day: dt.date, months: int) -> list[Seen]:
-    here = [s for s in seen if live(s.day, day, months)]
-    others = any(not s.palliative for s in here)
-    return [s for s in here if not (s.palliative and others)]
+def counted(seen: Sequence[Seen], day: dt.date, step: int) -> list[Seen]:
+    """Palliative care counts where nobody of an include specialty was seen in the window of the step."""
+    competes = any(s.competes and live(s.day, day, step) for s in seen)
+    return [s for s in seen if not (s.palliative and competes)]
+
+
+def in_window(seen: Sequence[Seen], day: dt.date, months: int, step: int) -> list[Seen]:
+    return [s for s in counted(seen, day, step) if live(s.day, day, months)]
 
 
 def days_at(seen: Iterable[Seen], practice: str, npi: str | None = None) -> set[dt.date]:
@@ -336,7 +342,7 @@ def days_at(seen: Iterable[Seen], practice: str, npi: str | None = None) -> set[
 
 
 def ranked(seen: Sequence[Seen], day: dt.date, months: int) -> list[str]:
-    here, longer = in_window(seen, day, months), in_window(seen, day, 18)
+    here, longer = in_window(seen, day, months, months), in_window(seen, day, 18, months)
 
     def best(practice: str) -> Any:
         days = days_at(here, practice)
@@ -389,7 +395,7 @@ def selected(
             rows = [r for r in rows if r.practice_id == one.practice_id]
         if rows:
             practices = {r.practice_id for r in rows if one.pcp_tin in (None, r.tin)} or {r.practice_id for r in rows}
-            year = in_window(facts.seen, day, 12)
+            year = in_window(facts.seen, day, 12, 12)
             practice = min(practices, key=lambda p: (-len(days_at(year, p)), p))
             return one, practice, one.pcp_npi, flags
         if one.practice_id is not None and world.practice_active(one.practice_id, day):
@@ -404,7 +410,7 @@ def by_claims(facts: Told, day: dt.date) -> Decided:
         if not order_:
             continue
         practice = order_[0]
-        here, longer = in_window(facts.seen, day, months), in_window(facts.seen, day, 18)
+        here, longer = in_window(facts.seen, day, months, months), in_window(facts.seen, day, 18, months)
         named = {s.npi for s in here if s.practice == practice and s.npi is not None}
 
         def active(npi: str, practice: str = practice) -> bool:
@@ -477,7 +483,8 @@ def why(facts: Told, payer: str, as_of: dt.date, end: dt.date) -> str:
     if (before.step, after.step) == ("claims_12", "claims_18"):
         return "fallback_flip"
     if today.ranking[1:2] == (after.practice,):
-        here = in_window(facts.seen, as_of, int(today.step[-2:]))
+        window = int(today.step[-2:])
+        here = in_window(facts.seen, as_of, window, window)
         if len(days_at(here, today.practice)) == len(days_at(here, after.practice)):
             return "already_tied"
     return "outranked"
@@ -507,7 +514,7 @@ def needed(facts: Told, payer: str, as_of: dt.date, end: dt.date, practice: str)
     day = end - DAY
     while day >= as_of and len(extra) < most:
         if day not in taken:
-            extra.append(Seen(practice, None, day, preventive=False, palliative=False, claim=""))
+            extra.append(Seen(practice, None, day, preventive=False, palliative=False, competes=True, claim=""))
             more = Told(facts.world, facts.spans, facts.selections, [*facts.seen, *extra], facts.unknown)
             if decide(more, payer, end).practice == practice:
                 return len(extra)
@@ -523,11 +530,9 @@ def attribution(
     payer = said[0].body.payer if said else ""
     facts = told(said, reference)
     found = decide(facts, payer, as_of)
-    here = [] if found.step in (None, "selected") else in_window(facts.seen, as_of, int(found.step[-2:]))
-    year, longer = (
-        days_at(in_window(facts.seen, as_of, 12), found.practice),
-        days_at(in_window(facts.seen, as_of, 18), found.practice),
-    )
+    step = 18 if found.step == "claims_18" else 12
+    here = [] if found.step in (None, "selected") else in_window(facts.seen, as_of, step, step)
+    year, longer = (days_at(in_window(facts.seen, as_of, months, step), found.practice) for months in (12, 18))
     end = drop = following = visits = None
     if found.practice is not None:
         for day in sorted(b for b in breakpoints(facts) if b > as_of):

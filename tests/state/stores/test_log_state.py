@@ -14,6 +14,17 @@ from state.stores.log_state import EpochLost, OutboxRow, StateFileError
 from state.stores.members import Cursor, MemberRow, MemberState, Selection
 
 TOPIC = "member-events"
+HOLD = """
+import asyncio, sys, pathlib
+from state.stores.members import MemberState
+
+async def main():
+    held = await MemberState.open(pathlib.Path(sys.argv[1]), topic="member-events", partition=0, partitions=4)
+    print("open", flush=True)
+    sys.stdin.read()
+
+asyncio.run(main())
+"""
 
 
 async def opened(folder: Path, *, partition: int = 0, partitions: int = 4, topic: str = TOPIC) -> MemberState:
@@ -27,10 +38,14 @@ async def test_a_batch_is_there_with_its_watermark_or_not_at_all(tmp_path: Path)
     row = MemberRow("aetna|1", None, alert_open=False, failed=None, state=b"x")
     async with state.transaction(watermark=10):
         await state.write_members([row])
-    with pytest.raises(ZeroDivisionError):
+
+    async def interrupted() -> None:
         async with state.transaction(watermark=20):
             await state.write_members([MemberRow("aetna|2", None, alert_open=False, failed=None, state=b"y")])
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await interrupted()
     await state.close()
     again = await opened(tmp_path)
     assert again.watermark == 10
@@ -42,9 +57,13 @@ async def test_each_opening_raises_the_epoch_and_a_former_owner_writes_nothing(t
     state = await opened(tmp_path)
     with sqlite3.connect(state.path) as other:
         other.execute("UPDATE meta SET epoch = epoch + 1")
-    with pytest.raises(EpochLost, match="another worker"):
+
+    async def written() -> None:
         async with state.transaction(watermark=5):
             pass
+
+    with pytest.raises(EpochLost, match="another worker"):
+        await written()
     await state.close()
     again = await opened(tmp_path)
     assert (again.epoch, again.watermark) == (3, 0)
@@ -79,20 +98,8 @@ async def test_what_is_no_state_file_at_all_is_left_alone(tmp_path: Path) -> Non
 
 
 async def test_a_file_held_by_a_live_process_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    holder = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import asyncio, sys, pathlib\n"
-            "from state.stores.members import MemberState\n"
-            "async def main():\n"
-            "    held = await MemberState.open(pathlib.Path(sys.argv[1]), topic='member-events', partition=0, partitions=4)\n"
-            "    print('open', flush=True); sys.stdin.read()\n"
-            "asyncio.run(main())",
-            str(tmp_path / "members.sqlite"),
-        ],
-        stdout=subprocess.PIPE,
-        stdin=subprocess.PIPE,
+    holder = subprocess.Popen(  # noqa: ASYNC220 - another process is the point
+        [sys.executable, "-c", HOLD, str(tmp_path / "members.sqlite")], stdout=subprocess.PIPE, stdin=subprocess.PIPE
     )
     try:
         assert holder.stdout is not None
@@ -158,4 +165,3 @@ async def test_a_cursor_survives_until_its_control_record_is_finished(tmp_path: 
     assert (last.cursor, last.control, last.as_of, last.watermark) == (None, 1, dt.date(2025, 1, 1), 8)
     assert await last.reference() == [(7, b"r")]
     await last.close()
-

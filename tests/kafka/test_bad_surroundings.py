@@ -1,0 +1,170 @@
+"""A worker in bad surroundings ends with one clear sentence and an exit code, and loses nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import signal
+import sqlite3
+import time
+
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
+from confluent_kafka.cimpl import NewTopic
+
+from schemas.records import Table
+from schemas.topics import name as topic_name
+from tests.fixtures.facts import TICKS, check, check_rebuilt, facts
+from tests.fixtures.workers import PARTITIONS, Service, WorkerProcess
+
+HOLE, BROKER, STATE, CONFIG = 71, 73, 74, 78
+
+
+def sentence(worker: WorkerProcess, code: int) -> str:
+    """The last line of a worker that ended with this code."""
+    assert worker.ended() == code, worker.said()
+    last = worker.said().rstrip().splitlines()[-1]
+    assert last.startswith("panelstream: ")
+    assert "Traceback" not in worker.said()
+    return last
+
+
+def test_a_broker_that_is_away(service: Service) -> None:
+    worker = service.start(KAFKA_BOOTSTRAP="127.0.0.1:9")
+    assert "No Kafka broker answers at 127.0.0.1:9" in sentence(worker, BROKER)
+
+
+def test_topics_that_are_missing(service: Service) -> None:
+    worker = service.start(PANELSTREAM_PREFIX="nothing-there.")
+    assert "run `panelstream topics create`" in sentence(worker, CONFIG)
+
+
+def test_a_partition_count_that_is_not_the_topics(service: Service) -> None:
+    worker = service.start(PANELSTREAM_PARTITIONS="8")
+    assert f"has {PARTITIONS} partitions, PANELSTREAM_PARTITIONS asks for 8" in sentence(worker, CONFIG)
+
+
+def test_a_log_that_is_compacted(service: Service) -> None:
+    admin = AdminClient({"bootstrap.servers": service.settings.bootstrap})
+    name = topic_name(service.settings.prefix, "member-events")
+    resource = ConfigResource(ResourceType.TOPIC, name, set_config={"cleanup.policy": "compact"})
+    for done in admin.alter_configs([resource]).values():
+        done.result(10)
+    assert "has cleanup.policy=compact, it must be delete" in sentence(service.start(), CONFIG)
+
+
+def test_a_setting_that_is_none(service: Service) -> None:
+    assert "PANELSTREAM_CLOCK is 'broken'" in sentence(service.start(PANELSTREAM_CLOCK="broken"), CONFIG)
+
+
+def worked(service: Service) -> None:
+    """A service with something in its state, at rest."""
+    sent = facts(60, 5)
+    service.publish(sent.reference)
+    service.publish(sent.members)
+    service.tick(TICKS[0])
+    worker = service.start()
+    service.settle()
+    worker.send(signal.SIGTERM)
+    assert worker.ended() == 0
+
+
+def finished(service: Service) -> None:
+    """Once mended, the service goes on as if nothing had been."""
+    for date in TICKS[1:]:
+        service.tick(date)
+    worker = service.start()
+    service.settle()
+    worker.send(signal.SIGTERM)
+    assert worker.ended() == 0
+    check(service, facts(60, 5), TICKS[-1])
+    check_rebuilt(service)
+
+
+def test_state_files_that_changed_places(service: Service) -> None:
+    worked(service)
+    first, second = (service.folder / "state" / f"members-000{n}.sqlite" for n in (1, 2))
+    aside = first.with_suffix(".aside")
+    first.rename(aside)
+    second.rename(first)
+    assert "put the right file in its place" in sentence(service.start(), STATE)
+    first.rename(second)
+    aside.rename(first)
+    finished(service)
+
+
+def test_a_state_file_of_another_format(service: Service) -> None:
+    worked(service)
+    path = service.folder / "state" / "members-0001.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE meta SET format = 99")
+    db.close()
+    assert "state format 99, this release reads 1" in sentence(service.start(), STATE)
+    path.unlink()
+    finished(service)
+
+
+def test_a_state_file_held_by_a_live_process(service: Service) -> None:
+    worked(service)
+    holder = service.start("holder")
+    service.settle()
+    # A worker of another group, as if by mistake on the same folder, cannot have what the first one holds.
+    intruder = service.start("intruder", PANELSTREAM_WORKER="intruder")
+    holder.send(signal.SIGSTOP)
+    assert "is held by another live process" in sentence(intruder, STATE)
+    holder.send(signal.SIGKILL)
+    holder.ended()
+    finished(service)
+
+
+def test_a_disk_that_is_full(service: Service) -> None:
+    sent = facts(60, 5)
+    service.publish(sent.reference)
+    service.tick(TICKS[0])
+    first = service.start()
+    service.settle()
+    first.send(signal.SIGTERM)
+    assert first.ended() == 0
+    service.publish(sent.members)
+    full = service.start("on a full disk", most_bytes=150_000)
+    assert "cannot be" in sentence(full, STATE)
+    finished(service)
+
+
+def test_a_table_that_is_not_there(service: Service) -> None:
+    worked(service)
+    data = b"npi,taxonomy_code,primary,effective_from\n1234567893,207Q00000X,yes,2020-01-01\n"
+    digest = hashlib.sha256(data).hexdigest()
+    table = Table(kind="npi_taxonomy", name="nppes", version="1", digest=digest, activated_from=dt.date(2020, 1, 1))
+    service.publish([table])
+    assert digest[:8] in sentence(service.start(), CONFIG)
+    tables = service.folder / "state" / "tables"
+    tables.mkdir(exist_ok=True)
+    (tables / f"{digest}.csv").write_bytes(data)
+    service.start()
+    service.settle()
+
+
+def test_a_log_that_was_cut(service: Service) -> None:
+    worked(service)
+    (service.folder / "state" / "members-0000.sqlite").unlink()
+    admin = AdminClient({"bootstrap.servers": service.settings.bootstrap})
+    place = TopicPartition(topic_name(service.settings.prefix, "member-events"), 0, 50)
+    for done in admin.delete_records([place]).values():
+        done.result(10)
+    assert "records of the log are missing" in sentence(service.start(), HOLE)
+
+
+def test_an_input_topic_of_the_plans_own_partition_count_is_welcome(service: Service) -> None:
+    name = topic_name(service.settings.prefix, "claims")
+    admin = AdminClient({"bootstrap.servers": service.settings.bootstrap})
+    for done in admin.delete_topics([name]).values():
+        done.result(10)
+    time.sleep(1.0)
+    for done in admin.create_topics([NewTopic(name, 7, 1, config={"max.message.bytes": "4194304"})]).values():
+        done.result(10)
+    worker = service.start()
+    time.sleep(5.0)
+    assert worker.process.poll() is None
+    worker.send(signal.SIGTERM)
+    assert worker.ended() == 0
