@@ -13,8 +13,10 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, cast
 
 from schemas.codec import Codec
+from schemas.codec import Output as OutputRecord
 from schemas.keys import partition_of
 from schemas.records import Envelope, Position, Refused, Tick, Version
 from schemas.topics import TOPICS
@@ -28,6 +30,7 @@ from streams.stopping import EXIT_FAULT, EXIT_HOLE, Stop, failpoint
 
 logger = logging.getLogger(__name__)
 
+FactKind = Literal["claim", "enrollment", "pcp_selection"]
 STEP = 2_000
 """Members of one step of a wide record."""
 CAUSE_OF_CONTROL = {
@@ -200,7 +203,7 @@ class MemberPartition:
         envelope = one.envelope
         body = self._codec.decode_facts(envelope.kind, envelope.facts)
         return engine.Fact(
-            kind=envelope.kind,
+            kind=cast("FactKind", envelope.kind),
             event_id=envelope.event_id,
             position=envelope.position,
             accepted_at=envelope.accepted_at,
@@ -409,6 +412,7 @@ class MemberPartition:
     def _outbox(self, outputs: Iterable[tuple[Version, engine.Output | Refused]]) -> Iterator[OutboxRow]:
         """Rows in order; of several values for one key of a compacted topic only the last of the batch."""
         latest: dict[tuple[str, str], OutboxRow] = {}
+        record: OutputRecord | None
         for place, (version, out) in enumerate(outputs):
             if isinstance(out, Refused):
                 topic, key, record = "quarantine", f"{out.topic}/{out.partition}/{out.offset}", out
