@@ -323,7 +323,7 @@ def readable(said: Sequence[Said], reference: Reference, as_of: dt.date) -> str:
     for record, position in reference:
         lines.append(f"  {position.offset:3} {type(record).__name__} {_short(record)}")
     for one in said:
-        lines.append(f"  {one.position.offset:3} {one.event_id} {type(one.body).__name__} {_short(one.body)}")
+        lines += [f"  {one.position.offset:3} {one.event_id} {type(one.body).__name__} {_short(one.body)}"]
     return "\n".join(lines)
 
 

@@ -265,6 +265,14 @@ def standing(world: World, claim: Claim, line: ClaimLine, hospice: Sequence[tupl
     return "no"
 
 
+def specialty(world: World, claim: Claim, line: ClaimLine) -> str | None:
+    """The taxonomy of the clinician on the day: the roster's, by the row that makes a PCP of them, else the claim's."""
+    rows = world.rows_of(line.rendering_npi, line.claim_line_start_date) if line.rendering_npi else []
+    mapped = [r for r in rows if r.tin == claim.billing_tin] or rows
+    pcps = sorted((r for r in mapped if r.is_pcp), key=lambda r: (r.practice_id, r.tin))
+    return pcps[0].taxonomy_code if pcps else line.rendering_taxonomy
+
+
 def in_hospice(claim: Claim) -> tuple[dt.date, dt.date] | None:
     if (claim.bill_type_code or "")[:2] not in ("81", "82") or claim.claim_type != "institutional":
         return None
@@ -306,7 +314,7 @@ def told(said: Sequence[Said], reference: Iterable[tuple[Any, Position]]) -> Tol
                         line.claim_line_start_date,
                         line.hcpcs_code in PREVENTIVE,
                         kind == "palliative",
-                        kind == "yes",
+                        kind == "yes" and specialty(world, claim, line) == INCLUDE,
                         claim.claim_id or claim.payer_claim_control_number,
                     )
                 )
