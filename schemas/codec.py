@@ -246,7 +246,9 @@ class Codec:
         stream.seek(_HEADER.size)
         try:
             raw = fastavro.schemaless_reader(stream, writer, reader)
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError) as problem:
+            if not _NO_SUCH_DATE.search(str(problem)):
+                raise _undecodable(number) from None
             raise Undecodable(
                 "impossible_value", None, "a date or time in the record does not exist: correct it and send it again."
             ) from None
@@ -281,6 +283,16 @@ class Codec:
             reader = _parsed(topic)
             known = self._writers[topic, number] = (writer, None if writer == reader else reader)
         return known
+
+
+_NO_SUCH_DATE = re.compile("out of range|ordinal must|greater than maximum|less than minimum")
+"""What Python says of a number of days or microseconds that is no date."""
+
+
+def _undecodable(number: int) -> Undecodable:
+    return Undecodable(
+        "undecodable", None, f"the bytes do not follow schema {number}: check the producer's serializer."
+    )
 
 
 @cache
