@@ -83,7 +83,7 @@ def command(
     Example: panelstream demo --exit
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the worker ends with us, however we are told to end
-    Demo(Console(highlight=False, soft_wrap=True)).run(leave_running=not exit_)
+    Demo(Console(highlight=False, width=None if sys.stdout.isatty() else 150)).run(leave_running=not exit_)
 
 
 @dataclass
@@ -153,12 +153,13 @@ class Demo:
         roster = (json.loads(line) for line in (SAMPLE / "tuva" / "roster.ndjson").read_text().splitlines())
         reference = self._publish(roster)
         wait_until_quiet(self.settings)
-        facts = self._publish(tuva.events(SAMPLE / "tuva"))
+        known = (event for event in tuva.events(SAMPLE / "tuva") if _accepted_on(event) < TUVA_DATE)
+        facts = self._publish(known)
         wait_until_quiet(self.settings)
         self._tick(TUVA_DATE)
         self._listen()
         self.console.print(
-            f"{facts:,} claims and enrollment spans and {reference:,} roster rows came in; the clock stands at {TUVA_DATE}."
+            f"{facts:,} claims and enrollment spans and {reference:,} roster rows came in by {TUVA_DATE}."
         )
         self._show_members(sorted((a for _, a in self.heard.attribution.values()), key=lambda a: a.member_id))
         self.heard.new_alerts.clear()

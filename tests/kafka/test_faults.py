@@ -260,7 +260,7 @@ def test_aborted_transactions_leave_no_trace_and_malformed_records_stop_nobody(s
     service.publish_bytes(
         "claims",
         b"not avro",
-        b"\x00\x00\x00\x01\x00more",
+        b"\x00\x00\x00\x00\x01more",
         b"\x00" + (999_999).to_bytes(4, "big") + b"?",
         b"x" * 1_200_000,
     )
