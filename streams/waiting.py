@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import confluent_kafka
 
@@ -27,7 +28,12 @@ LOOK = 0.1
 """Seconds between two looks at the committed offsets."""
 BROKER_PATIENCE = 15.0
 
-LEADER_PENDING = {
+T = TypeVar("T")
+
+UNSETTLED = {
+    confluent_kafka.KafkaError.NOT_COORDINATOR,
+    confluent_kafka.KafkaError.COORDINATOR_NOT_AVAILABLE,
+    confluent_kafka.KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     confluent_kafka.KafkaError.NOT_LEADER_FOR_PARTITION,
     confluent_kafka.KafkaError.LEADER_NOT_AVAILABLE,
     confluent_kafka.KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -135,22 +141,25 @@ class Progress:
         return ends
 
     def _watermarks(self, topic: str, partition: int) -> tuple[int, int]:
-        """First and end offset. A topic just made may have no leader yet: asked again until `BROKER_PATIENCE` has passed."""
-        deadline = time.monotonic() + BROKER_PATIENCE
-        while True:
-            try:
-                return self._consumer.get_watermark_offsets(
-                    confluent_kafka.TopicPartition(topic, partition), timeout=BROKER_PATIENCE
-                )
-            except confluent_kafka.KafkaException as problem:
-                if problem.args[0].code() not in LEADER_PENDING or time.monotonic() > deadline:
-                    raise
-            time.sleep(LOOK)
+        """First and end offset."""
+        place = confluent_kafka.TopicPartition(topic, partition)
+        return _once_settled(lambda: self._consumer.get_watermark_offsets(place, timeout=BROKER_PATIENCE))
 
     def _committed(self, places: Sequence[Place]) -> dict[Place, int]:
         if not places:
             return {}
-        known = self._consumer.committed(
-            [confluent_kafka.TopicPartition(*place) for place in places], timeout=BROKER_PATIENCE
-        )
+        wanted = [confluent_kafka.TopicPartition(*place) for place in places]
+        known = _once_settled(lambda: self._consumer.committed(wanted, timeout=BROKER_PATIENCE))
         return {(found.topic, found.partition): max(0, found.offset) for found in known}
+
+
+def _once_settled(ask: Callable[[], T]) -> T:
+    """An answer of the broker. One just started, or a topic just made, first has to find its leaders: asked again until then."""
+    deadline = time.monotonic() + BROKER_PATIENCE
+    while True:
+        try:
+            return ask()
+        except confluent_kafka.KafkaException as problem:
+            if problem.args[0].code() not in UNSETTLED or time.monotonic() > deadline:
+                raise
+        time.sleep(LOOK)

@@ -298,6 +298,7 @@ def run(settings: Settings) -> int:
                 EXIT_CONFIG,
             ) from None
     service = faust.Worker(worker.app, loglevel="WARNING", redirect_stdouts=False, quiet=True)
+    service.spinner = None  # it writes control codes even where nobody sees them
     try:
         service.execute_from_commandline()
     except SystemExit as end:

@@ -9,7 +9,7 @@ import sqlite3
 import time
 
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.records import Table
@@ -47,8 +47,9 @@ def test_a_partition_count_that_is_not_the_topics(service: Service) -> None:
 def test_a_log_that_is_compacted(service: Service) -> None:
     admin = AdminClient({"bootstrap.servers": service.settings.bootstrap})
     name = topic_name(service.settings.prefix, "member-events")
-    resource = ConfigResource(ResourceType.TOPIC, name, set_config={"cleanup.policy": "compact"})
-    for done in admin.alter_configs([resource]).values():
+    change = ConfigEntry("cleanup.policy", "compact", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[change])
+    for done in admin.incremental_alter_configs([resource]).values():
         done.result(10)
     assert "has cleanup.policy=compact, it must be delete" in sentence(service.start(), CONFIG)
 
