@@ -56,7 +56,7 @@ def provider(visits: Visits, practice_id: str, day: Day, months: int, knowledge:
     active = [npi for npi in seen if is_active(npi, practice_id, day, knowledge)]
     if len(active) < 2:
         return active[0] if active else None
-    tallies = {npi: Tally(npi, _days_of(visits, practice_id, npi, day), []) for npi in active}
+    tallies = {npi: Tally(npi, _days_of(visits, practice_id, npi, day, months), []) for npi in active}
     criteria = [CRITERIA[name] for name in knowledge.ruleset.provider_order]
     return min(active, key=lambda npi: (*(-criterion(tallies[npi], day, months) for criterion in criteria), npi))
 
@@ -73,6 +73,7 @@ def provider_days(visits: Visits, knowledge: Knowledge) -> Iterator[Day]:
         yield from knowledge.roster.provider_days(npi)
 
 
-def _days_of(visits: Visits, practice_id: str, npi: str, day: Day) -> list[Day]:
-    """Dates of a provider's visits at a practice, ascending, in the longest window of a provider criterion."""
-    return sorted({one.line.day for one in visits.lines(practice_id, day, 18) if one.npi == npi})
+def _days_of(visits: Visits, practice_id: str, npi: str, day: Day, months: int) -> list[Day]:
+    """Dates of a provider's visits at a practice, ascending; palliative ones where the step's window of `months` counts them."""
+    counted = visits.evidence + visits.palliative if visits.palliative_counts(day, months) else visits.evidence
+    return sorted({one.line.day for one in counted if one.practice_id == practice_id and one.npi == npi})

@@ -85,8 +85,9 @@ def _standing(setting: Setting, day: Day, knowledge: Knowledge) -> Standing | No
         return None
     if rows:
         mapped = [row for row in rows if row.tin == setting.billing_tin and row.practice_id == practice_id] or rows
-        taxonomy = knowledge.tables.taxonomies.find(mapped[0].taxonomy_code)
-        if not any(row.is_pcp for row in mapped) or not meets(taxonomy, setting.needs):
+        listed = [row for row in mapped if row.is_pcp]
+        taxonomy = knowledge.tables.taxonomies.find(listed[0].taxonomy_code) if listed else None
+        if not listed or not meets(taxonomy, setting.needs):
             return None
         include = taxonomy is not None and taxonomy.status == "include"
         return Standing(practice_id, setting.npi, include=include, palliative=False, known=True)
