@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
-from state.engine import Refusal
 
 from schemas.codec import TOPIC_OF, Codec, Undecodable
 from schemas.keys import member_key, partition_of
@@ -28,6 +27,7 @@ from schemas.records import (
 from schemas.topics import TOPICS
 from schemas.topics import name as topic_name
 from state import validation
+from state.engine import Refusal
 from streams import topic_admin
 from streams.intake import HISTORY_HEADER, MOST_BYTES
 from streams.producing import Message, Sender
