@@ -114,26 +114,30 @@ def advance(member: Member, as_of: dt.date, knowledge: Knowledge, *, cause: str,
     view = View.of(member, knowledge)
     found = answer(view, day)
     current = alerts.open_alert(view, found, day)
-    outputs = [*_said_answer(member, found, cause, position), *_said_alerts(member, view, found, current, day, cause)]
-    member.said = Said(
+    now = Said(
         _mark(found.attribution),
         found.decision.step,
         found.decision.practice_id,
         found.attribution.provider_npi,
         None if current is None else _mark(current),
     )
+    outputs = [
+        *_said_answer(member, found, now, cause, position),
+        *_said_alerts(member, view, found, current, now, day, cause),
+    ]
+    member.said = now
     return Advanced(tuple(outputs), to_date(_due(member, view, found, day)), current is not None)
 
 
-def _said_answer(member: Member, found: Answer, cause: str, position: str) -> list[Output]:
-    said, now = member.said, found.attribution
-    if said is not None and said.answer == _mark(now):
+def _said_answer(member: Member, found: Answer, now: Said, cause: str, position: str) -> list[Output]:
+    said = member.said
+    if said is not None and said.answer == now.answer:
         return []
     key = member_key(member.payer, member.member_id)
-    outputs = [Output("attribution", key, now)]
+    outputs = [Output("attribution", key, found.attribution)]
     before = (None, None, None) if said is None else (said.step, said.practice_id, said.provider_npi)
     if before != (now.step, now.practice_id, now.provider_npi):
-        outputs.append(Output("attribution-changes", key, _change(said, now, cause, position)))
+        outputs.append(Output("attribution-changes", key, _change(said, found.attribution, cause, position)))
     return outputs
 
 
@@ -158,7 +162,7 @@ def _change(said: Said | None, now: Attribution, cause: str, position: str) -> A
 
 
 def _said_alerts(
-    member: Member, view: View, found: Answer, current: Alert | None, day: Day, cause: str
+    member: Member, view: View, found: Answer, current: Alert | None, now: Said, day: Day, cause: str
 ) -> list[Output]:
     said, practice = member.said, found.decision.practice_id
     sent: list[Alert] = []
@@ -170,7 +174,7 @@ def _said_alerts(
         member.closed = [one for one in member.closed if one.practice_id != practice]
         if not was_open:
             sent.append(current)
-        elif said is not None and said.alert != _mark(current):
+        elif said is not None and said.alert != now.alert:
             sent.append(msgspec.structs.replace(current, state="changed"))
     elif was_open and practice is not None:
         sent.append(alerts.resolved_alert(view, found, day, practice, cause))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import msgspec
 
 from schemas.records import Attribution, MemberId, Npi, Payer, PracticeId
 from state.attribution import ranking
-from state.attribution.decision import Decision, View, by_claims, decide
+from state.attribution.decision import Decision, View, by_claims, decide, runner_up
 from state.attribution.projection import Projection, project
 from state.attribution.visits import Visits, live
 from state.calendar import Day, first_live, to_date
@@ -39,6 +41,8 @@ def _attribution(view: View, day: Day, decision: Decision, projection: Projectio
         reason = None if npi else "provider_inactive"
     # Practice-level tallies include palliative visits exactly where the step's window counts them.
     days = _days_at(visits, practice, day, decision.months)
+    second = runner_up(view, decision, day)
+    longest = live(days, day, 18)
     return Attribution(
         payer=Payer(member.payer),
         member_id=MemberId(member.member_id),
@@ -49,9 +53,9 @@ def _attribution(view: View, day: Day, decision: Decision, projection: Projectio
         provider_npi=None if npi is None else Npi(npi),
         reason=reason,
         visits_12m=live(days, day, 12),
-        visits_18m=live(days, day, 18),
-        last_visit_date=to_date(max((one for one in days if first_live(day, 18) <= one <= day), default=None)),
-        runner_up_practice_id=None if decision.runner_up is None else PracticeId(decision.runner_up),
+        visits_18m=longest,
+        last_visit_date=to_date(days[bisect_right(days, day) - 1]) if longest else None,
+        runner_up_practice_id=None if second is None else PracticeId(second),
         secure_until=to_date(projection.secure_until),
         drop_reason=projection.reason,
         next_practice_id=None if projection.next_practice_id is None else PracticeId(projection.next_practice_id),
@@ -72,7 +76,9 @@ def _evidence(visits: Visits, decision: Decision, day: Day) -> tuple[str, ...]:
     """The claims behind the visits that decided; nothing where a selection did."""
     if decision.practice_id is None or decision.step == "selected":
         return ()
-    return tuple(sorted({one.line.evidence for one in visits.lines(decision.practice_id, day, decision.months)}))
+    first = first_live(day, decision.months)
+    seen = visits.seen_at(decision.practice_id, day, decision.months)
+    return tuple(sorted({line.evidence for one in seen for line in one.lines if first <= line.day <= day}))
 
 
 def _flags(view: View, decision: Decision, day: Day) -> tuple[str, ...]:

@@ -8,24 +8,29 @@ import msgspec
 
 from state.attribution import eligibility, ranking, selection
 from state.attribution.visits import Visits, visits_of
-from state.calendar import Day
+from state.calendar import FOREVER, Day
 from state.ledger.member import Member, Selection
 from state.reference.knowledge import Knowledge
 
 Step = Literal["selected", "claims_12", "claims_18"]
+STEPS: tuple[tuple[Step, int], ...] = (("claims_12", 12), ("claims_18", 18))
+"""The steps by claims with their windows in months. The second is asked only if the first has no candidate ("if necessary")."""
 
 
 class View(msgspec.Struct, frozen=True):
-    """One member under what is known, with the visits worked out once."""
+    """One member under what is known, with its visits and the days on which something other than a visit turns worked out once."""
 
     member: Member
     visits: Visits
     knowledge: Knowledge
+    turns: list[Day]
 
     @classmethod
     def of(cls, member: Member, knowledge: Knowledge, *, restored: bool = False) -> View:
         """The view of a member; with the lines that a void or denial took back, if `restored`."""
-        return cls(member, visits_of(member, knowledge, restored=restored), knowledge)
+        turns = {*eligibility.days(member, knowledge), *selection.days(member, knowledge)}
+        turns.discard(FOREVER)
+        return cls(member, visits_of(member, knowledge, restored=restored), knowledge, sorted(turns))
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -35,7 +40,6 @@ class Decision(msgspec.Struct, frozen=True):
     practice_id: str | None
     reason: str | None
     npi: str | None = None
-    runner_up: str | None = None
     selection: Selection | None = None
     flags: tuple[str, ...] = ()
 
@@ -50,16 +54,29 @@ def decide(view: View, day: Day) -> Decision:
     reason = eligibility.not_eligible(view.member, day, view.knowledge)
     if reason is not None:
         return Decision(None, None, reason)
+    if not view.member.selections:
+        return by_claims(view, day)
     chosen = selection.selected(view.member, view.visits, day, view.knowledge)
     if chosen.selection is not None:
-        return Decision("selected", chosen.practice_id, None, chosen.npi, None, chosen.selection, chosen.flags)
+        return Decision("selected", chosen.practice_id, None, chosen.npi, chosen.selection, chosen.flags)
     return by_claims(view, day, chosen.flags)
 
 
 def by_claims(view: View, day: Day, flags: tuple[str, ...] = ()) -> Decision:
     """Steps 2 and 3: by visits in 12 months, and only where there is none by visits in 18."""
-    for step, months in (("claims_12", 12), ("claims_18", 18)):
-        ranked = ranking.rank_practices(view.visits, day, months, view.knowledge.ruleset)
-        if ranked.winner is not None:
-            return Decision(step, ranked.winner, None, None, ranked.runner_up, None, flags)  # type: ignore[arg-type]
+    order = view.knowledge.ruleset.practice_order
+    for step, months in STEPS:
+        candidates = ranking.candidates(view.visits, day, months)
+        if candidates:
+            return Decision(step, ranking.best(candidates, day, months, order), None, None, None, flags)
     return Decision(None, None, "no_primary_care_visit", flags=flags)
+
+
+def runner_up(view: View, decision: Decision, day: Day) -> str | None:
+    """The practice that came second where claims decided; None where a selection did, or where there is no other."""
+    if decision.selection is not None or decision.practice_id is None or len(view.visits.with_palliative) == 1:
+        return None
+    others = [
+        tally for tally in ranking.candidates(view.visits, day, decision.months) if tally.id != decision.practice_id
+    ]
+    return ranking.best(others, day, decision.months, view.knowledge.ruleset.practice_order)

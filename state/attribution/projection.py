@@ -6,15 +6,16 @@ selection, coverage or roster row begins or ends. Visits of others leaving a win
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
 
-from state.attribution import eligibility, ranking, selection
-from state.attribution.decision import Decision, View, decide
+from state.attribution import ranking, selection
+from state.attribution.decision import Decision, View, by_claims, decide, runner_up
 from state.attribution.visits import live
-from state.calendar import FOREVER, Day, add_months, month_start_from
+from state.calendar import FOREVER, Day, add_months, first_live, month_start_from
 from state.ledger.member import Selection
 
 DropReason = Literal[
@@ -54,31 +55,81 @@ class Projection(msgspec.Struct, frozen=True):
 
 
 def project(view: View, day: Day, now: Decision) -> Projection:
-    """What ends the attribution `now`, decided for `day`. Nothing for a member who is not attributed."""
+    """What ends the attribution `now`, decided for `day`. Nothing for a member who is not attributed.
+
+    Between two turns of something else only visits can end it, and they only where claims, or visits at several practices of the
+    selected PCP, decide.
+    """
     practice = now.practice_id
     if practice is None:
         return Projection()
-    for breakpoint_ in sorted({one for one in _breakpoints(view, practice) if day < one < FOREVER}):
-        then = decide(view, breakpoint_)
+    since, held = day, now
+    for turn in (*view.turns[bisect_right(view.turns, day) :], FOREVER):
+        end = _lost_by_visits(view, practice, held, since, turn)
+        if end is None and turn == FOREVER:
+            return Projection()
+        then = decide(view, turn if end is None else end)
         if then.practice_id != practice:
-            needed = visits_needed(view, practice, day, breakpoint_)
-            return Projection(breakpoint_, _reason(view, day, breakpoint_, then), then.practice_id, needed)
+            end = turn if end is None else end
+            needed = visits_needed(view, practice, day, end, then)
+            return Projection(end, _reason(view, day, now, end, then), then.practice_id, needed)
+        since, held = turn, then
     return Projection()
 
 
-def visits_needed(view: View, practice: str, day: Day, until: Day) -> int | None:
+def _lost_by_visits(view: View, practice: str, held: Decision, since: Day, until: Day) -> Day | None:
+    """The first day after `since` and before `until` on which visits give the member to another, or to nobody."""
+    if held.selection is not None and not selection.depends_on_visits(held.selection, since, view.knowledge):
+        return None
+    if held.selection is None and len(view.visits.with_palliative) == 1:
+        end = _last_visit_leaves(view.visits.with_palliative[practice].days, since)
+        return end if end < until else None
+    days = sorted({one for one in _visit_days(view, practice) if since < one < until})
+    if held.selection is not None:
+        return next((one for one in days if decide(view, one).practice_id != practice), None)
+    for one in days:
+        if not _leads(view, practice, one) and by_claims(view, one).practice_id != practice:
+            return one
+    return None
+
+
+def _leads(view: View, practice: str, day: Day) -> bool:
+    """Whether the practice has most visits in 12 months on a day, where that alone decides: most questions end here."""
+    visits = view.visits
+    if visits.palliative or view.knowledge.ruleset.practice_order[0] != "visits":
+        return False
+    ours = live(visits.tallies[practice].days, day, 12)
+    for tally in visits.tallies.values():
+        if tally.id != practice and live(tally.days, day, 12) >= ours:
+            return False
+    return ours > 0
+
+
+def _last_visit_leaves(days: Sequence[Day], since: Day) -> Day:
+    """The first day after `since` on which no visit of the only practice is live in 18 months."""
+    end = since + 1
+    for one in days:
+        if one <= end:
+            end = max(end, add_months(one, 18))
+    return end
+
+
+def visits_needed(view: View, practice: str, day: Day, until: Day, then: Decision) -> int | None:
     """The fewest visits to the practice, on the latest days before `until` and not before `day`, that keep the member on `until`.
 
-    Days on which the member is seen there already add nothing. None when no number of visits helps.
+    Days on which the member is seen there already add nothing. None when no number of visits helps. `then` is what is decided for
+    `until` without them.
     """
-    if eligibility.not_eligible(view.member, until, view.knowledge) is not None:
+    if then.practice_id is None:
+        # Where nobody is seen, one visit is enough; to who is not eligible, none is.
+        return 1 if then.reason == "no_primary_care_visit" else None
+    if then.selection is not None and not selection.depends_on_visits(then.selection, until, view.knowledge):
         return None
     tallies = view.visits.tallies
     seen = set(tallies[practice].days) if practice in tallies else set()
-    free = [
-        one for one in range(until - 1, max(day, until - _most_visits(view) - len(seen) - 2) - 1, -1) if one not in seen
-    ]
-    for count in range(1, min(len(free), _most_visits(view)) + 1):
+    most = _most_visits(view)
+    free = [one for one in range(until - 1, max(day, until - most - len(seen) - 2) - 1, -1) if one not in seen]
+    for count in range(1, min(len(free), most) + 1):
         kept = msgspec.structs.replace(view, visits=view.visits.plus(practice, free[:count]))
         if decide(kept, until).practice_id == practice:
             return count
@@ -90,29 +141,27 @@ def _most_visits(view: View) -> int:
     return 2 * max((len(tally.days) for tally in view.visits.with_palliative.values()), default=0) + 1
 
 
-def _breakpoints(view: View, practice: str) -> Iterator[Day]:
-    yield from structural_days(view)
+def _visit_days(view: View, practice: str) -> Iterator[Day]:
+    """The days on which visits can hurt a practice: its own leave a window, or any visit known ahead begins to count.
+
+    Those of others leaving a window matter only where a selected PCP has several practices, or where palliative visits count again.
+    """
     visits = view.visits
-    windows = (*WINDOWS, WEIGHTED_WINDOW) if view.knowledge.ruleset.longest_window == WEIGHTED_WINDOW else WINDOWS
-    everyones = bool(visits.palliative) or WEIGHTED_WINDOW in windows
+    windows = _windows(view)
+    everyones = bool(visits.palliative)
     for tally in visits.with_palliative.values():
-        for one in tally.days:
-            yield one
-            if everyones or tally.id == practice:
-                for months in windows:
+        yield from tally.days
+        if everyones or tally.id == practice:
+            for months in windows:
+                for one in tally.days:
                     yield add_months(one, months)
-    for one in visits.include_days if visits.palliative else ():
-        for months in windows:
-            yield add_months(one, months)
 
 
-def structural_days(view: View) -> Iterator[Day]:
-    """The days on which something other than a visit begins or ends."""
-    yield from eligibility.days(view.member, view.knowledge)
-    yield from selection.days(view.member, view.knowledge)
+def _windows(view: View) -> tuple[int, ...]:
+    return WINDOWS if view.knowledge.ruleset.longest_window == WINDOWS[-1] else (*WINDOWS, WEIGHTED_WINDOW)
 
 
-def _reason(view: View, day: Day, end: Day, then: Decision) -> DropReason:
+def _reason(view: View, day: Day, now: Decision, end: Day, then: Decision) -> DropReason:
     """Why the attribution ends: what changes on `end` itself. What is structural comes before what visits do."""
     if then.reason == "deceased":
         return "deceased"
@@ -120,6 +169,8 @@ def _reason(view: View, day: Day, end: Day, then: Decision) -> DropReason:
         return "product_change"
     if then.reason in {"coverage_ended", "not_yet_effective"}:
         return "coverage_ending"
+    if not view.member.selections and then.practice_id is None:
+        return "aging_out"
     before = decide(view, end - 1)
     if before.selection is not None:
         return _reason_of_selection(view, before, before.selection, end, then)
@@ -129,13 +180,12 @@ def _reason(view: View, day: Day, end: Day, then: Decision) -> DropReason:
         return "aging_out"
     if before.step == "claims_12" and then.step == "claims_18":
         return "fallback_flip"
-    return "already_tied" if _tied(view, day, then.practice_id) else "outranked"
+    return "already_tied" if _tied(view, day, now, then.practice_id) else "outranked"
 
 
-def _tied(view: View, day: Day, other: str) -> bool:
-    """Whether the practice of `day` holds the member by less than a visit more than `other`, the runner-up."""
-    now = decide(view, day)
-    if now.selection is not None or now.runner_up != other:
+def _tied(view: View, day: Day, now: Decision, other: str) -> bool:
+    """Whether the practice of `day` has no more visits than `other`, the runner-up, and holds the member by a later criterion."""
+    if runner_up(view, now, day) != other:
         return False
     tallies = view.visits.practices(day, now.months)
     ours, theirs = (live(tallies[one].days, day, now.months) for one in (now.practice_id or "", other))
@@ -161,12 +211,27 @@ def _reason_of_selection(view: View, before: Decision, chosen: Selection, end: D
 
 
 def next_change(view: View, day: Day) -> Day | None:
-    """The next day on which an answer can change by itself: a breakpoint of any practice, provider or flag."""
+    """The next day on which an answer can change by itself: a turn, or a visit of any practice begins or ceases to be live.
+
+    Visits that a void or denial took back count as well: what an alert says of them can change.
+    """
     visits = view.visits
-    windows = (*WINDOWS, WEIGHTED_WINDOW) if view.knowledge.ruleset.longest_window == WEIGHTED_WINDOW else WINDOWS
-    found = [one for one in (*structural_days(view), *ranking.provider_days(visits, view.knowledge)) if one > day]
-    for one in visits.days():
-        if one > day:
-            found.append(one)
-        found.extend(end for months in windows if (end := add_months(one, months)) > day)
-    return min(found, default=None)
+    place = bisect_right(view.turns, day)
+    found = ranking.next_provider_day(visits, day, view.knowledge)
+    if place < len(view.turns):
+        found = min(found, view.turns[place])
+    retracted = [sorted(line.day for line in care.retracted) for care in view.member.care if care.retracted]
+    for days in (*(tally.days for tally in visits.with_palliative.values()), visits.unknown_days, *retracted):
+        found = min(found, _next_turn(days, day, _windows(view)))
+    return None if found == FOREVER else found
+
+
+def _next_turn(days: Sequence[Day], day: Day, windows: Iterable[int]) -> Day:
+    """The next day on which one of some visits, ascending, begins or ceases to be live in a window; FOREVER when none does."""
+    known = bisect_right(days, day)
+    found = days[known] if known < len(days) else FOREVER
+    for months in windows:
+        oldest = bisect_left(days, first_live(day, months))
+        if oldest < known:
+            found = min(found, add_months(days[oldest], months))
+    return found

@@ -7,13 +7,14 @@ claim read again; what code lists, taxonomies and rulesets say is settled here, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
-from schemas.records import Claim, ClaimLine
+from schemas.records import Claim
 from state.attribution.rulesets import Switches
 from state.calendar import Day
 from state.ledger.member import Setting, Verdict
-from state.reference.knowledge import Knowledge
+from state.reference.knowledge import Knowledge, Tables
 from state.reference.services import Service
 from state.reference.taxonomies import Taxonomy, is_organisation
 
@@ -39,17 +40,29 @@ def candidates(claim: Claim, knowledge: Knowledge, *, denied: bool) -> list[tupl
 
     The claim's own status is not asked: that is the family's matter (state.ledger.claims).
     """
-    found: set[tuple[Setting, Day]] = set()
+    tables = knowledge.tables
+    bill, health_center = bill_type(claim), is_health_center_claim(claim)
+    billing_npi, billing_tin = claim.billing_npi or "", claim.billing_tin or ""
+    found: list[tuple[Setting, Day]] = []
     for line in claim.lines:
         if (line.line_status == "denied") is not denied:
             continue
         day = line.claim_line_start_date.toordinal()
-        opening = _opening(claim, line, day, knowledge)
-        if opening is not None:
-            setting = _setting(claim, line, day, opening, knowledge)
-            if setting is not None:
-                found.add((setting, day))
-    return sorted(found)
+        shape = Shape(bill, health_center, line.hcpcs_code, line.revenue_center_code, line.place_of_service_code)
+        opening = _opening(shape, tables.services.unchanged_since(day), tables)
+        if opening is None:
+            continue
+        npi = line.rendering_npi
+        taxonomy = None if npi is None else tables.directory.taxonomy(npi, day) or line.rendering_taxonomy
+        clinician = _clinician(taxonomy, opening, tables, named=npi is not None, health_center=health_center)
+        if clinician is None:
+            continue
+        verdict, practice_level = clinician
+        setting = Setting(
+            npi or "", billing_npi, billing_tin, verdict, practice_level, opening.preventive, opening.needs
+        )
+        found.append((setting, day))
+    return sorted(set(found)) if len(found) > 1 else found
 
 
 def hospice_days(claim: Claim) -> tuple[Day, Day] | None:
@@ -69,9 +82,11 @@ def hospice_days(claim: Claim) -> tuple[Day, Day] | None:
 
 
 def bill_type(claim: Claim) -> str | None:
-    """The type of bill without frequency: `0771` and `771` are both `77x`. None on a professional claim."""
+    """The type of bill without frequency: `0771` and `771` are both `77x`. None on a professional claim, "" where it is missing."""
+    if claim.claim_type == "professional":
+        return None
     code = (claim.bill_type_code or "").lstrip("0")
-    return f"{code[:2]}x" if claim.claim_type == "institutional" and len(code) >= 2 else None
+    return f"{code[:2]}x" if len(code) >= 2 else ""
 
 
 def is_health_center_claim(claim: Claim) -> bool:
@@ -79,23 +94,30 @@ def is_health_center_claim(claim: Claim) -> bool:
     return bill_type(claim) in _HEALTH_CENTER_BILLS or claim.billing_taxonomy in HEALTH_CENTERS
 
 
+class Shape(NamedTuple):
+    """What of a line the code lists are asked about. `bill`: the type of bill, None on a professional claim."""
+
+    bill: str | None
+    health_center: bool
+    hcpcs_code: str | None
+    revenue_code: str | None
+    place: str | None
+
+
 class _Case(NamedTuple):
     """What the conditions of code lists are asked about."""
 
-    claim: Claim
-    line: ClaimLine
+    shape: Shape
     category: str
     revenue_category: str
     switches: Switches
 
 
 _CONDITIONS: dict[str, Callable[[_Case], bool]] = {
-    "pos_32": lambda case: case.line.place_of_service_code == "32",
-    "not_inpatient": lambda case: (
-        case.line.place_of_service_code != "21" and bill_type(case.claim) not in _INPATIENT_BILLS
-    ),
-    "fqhc_rhc_claim": lambda case: is_health_center_claim(case.claim),
-    "bill_71_77": lambda case: bill_type(case.claim) in _HEALTH_CENTER_BILLS,
+    "pos_32": lambda case: case.shape.place == "32",
+    "not_inpatient": lambda case: case.shape.place != "21" and case.shape.bill not in _INPATIENT_BILLS,
+    "fqhc_rhc_claim": lambda case: case.shape.health_center,
+    "bill_71_77": lambda case: case.shape.bill in _HEALTH_CENTER_BILLS,
     "cah_method_2": lambda case: case.revenue_category == "cah",
     "nursing_facility_visit": lambda case: case.category == "nursing_facility",
     "pediatric_or_family": lambda _: True,
@@ -116,25 +138,22 @@ def _holds(service: Service | None, case: _Case) -> bool:
     )
 
 
-def _opening(claim: Claim, line: ClaimLine, day: Day, knowledge: Knowledge) -> Opening | None:
+@lru_cache(maxsize=1 << 16)
+def _opening(shape: Shape, day: Day, tables: Tables) -> Opening | None:
     """Rules 2 to 4 of 2.2: form, code, place. None when the line is no visit whoever rendered it."""
-    find = knowledge.tables.services.find
-    ruleset = knowledge.ruleset
-    revenue_code = line.revenue_center_code and line.revenue_center_code.zfill(4)
-    by_code, by_revenue = find("HCPCS", line.hcpcs_code, day), find("REV", revenue_code, day)
+    find, ruleset = tables.services.find, tables.ruleset
+    revenue_code = shape.revenue_code and shape.revenue_code.zfill(4)
+    by_code, by_revenue = find("HCPCS", shape.hcpcs_code, day), find("REV", revenue_code, day)
     revenue_category = by_revenue.category if by_revenue else ""
     service = None
     for listed in (by_code, by_revenue):
-        if listed is not None and _holds(
-            listed, _Case(claim, line, listed.category, revenue_category, ruleset.switches)
-        ):
+        if listed is not None and _holds(listed, _Case(shape, listed.category, revenue_category, ruleset.switches)):
             service = listed
             break
     if service is None and ruleset.services == "listed":
         return None
-    case = _Case(claim, line, service.category if service else "", revenue_category, ruleset.switches)
-    professional = claim.claim_type == "professional"
-    form = find("POS", line.place_of_service_code, day) if professional else find("TOB", bill_type(claim), day)
+    case = _Case(shape, service.category if service else "", revenue_category, ruleset.switches)
+    form = find("POS", shape.place, day) if shape.bill is None else find("TOB", shape.bill, day)
     if form is None or not _holds(form, case):
         return None
     asked = {*form.conditions, *(service.conditions if service else ())}
@@ -145,37 +164,26 @@ def _opening(claim: Claim, line: ClaimLine, day: Day, knowledge: Knowledge) -> O
     return Opening(
         preventive=case.category == "preventive",
         needs=needs[0] if needs else "",
-        uses=uses & form.uses if professional else uses,
+        uses=uses & form.uses if shape.bill is None else uses,
     )
 
 
-def _setting(claim: Claim, line: ClaimLine, day: Day, opening: Opening, knowledge: Knowledge) -> Setting | None:
-    """Rule 5 of 2.2 as far as taxonomy decides it. None where nobody in person is named and the claim is not a health center's."""
-    npi = line.rendering_npi
-    verdict: Verdict
-    practice_level = False
-    if npi is None:
-        if opening.needs or not is_health_center_claim(claim):
-            return None
-        verdict, practice_level = "met", True
-    else:
-        code = knowledge.tables.directory.taxonomy(npi, day) or line.rendering_taxonomy
-        if code is None:
-            verdict = "unknown"
-        elif is_organisation(code) and not is_health_center_claim(claim):
-            verdict, practice_level = "no", True
-        else:
-            verdict = _verdict(knowledge.tables.taxonomies.find(code), opening, knowledge.ruleset.switches)
-            practice_level = is_organisation(code)
-    return Setting(
-        npi=npi or "",
-        billing_npi=claim.billing_npi or "",
-        billing_tin=claim.billing_tin or "",
-        verdict=verdict,
-        practice_level=practice_level,
-        preventive=opening.preventive,
-        needs=opening.needs,
-    )
+@lru_cache(maxsize=1 << 16)
+def _clinician(
+    taxonomy_code: str | None, opening: Opening, tables: Tables, *, named: bool, health_center: bool
+) -> tuple[Verdict, bool] | None:
+    """Rule 5 of 2.2 as far as taxonomy decides it: the verdict, and whether the visit is the practice's alone.
+
+    None where nobody in person is named and the claim is not a health center's: no roster can make that a visit.
+    """
+    if not named:
+        return ("met", True) if health_center and not opening.needs else None
+    if taxonomy_code is None:
+        return "unknown", False
+    organisation = is_organisation(taxonomy_code)
+    if organisation and not health_center:
+        return "no", True
+    return _verdict(tables.taxonomies.find(taxonomy_code), opening, tables.ruleset.switches), organisation
 
 
 def meets(taxonomy: Taxonomy | None, needs: str) -> bool:

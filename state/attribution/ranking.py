@@ -5,21 +5,19 @@ The order of criteria is the ruleset's; the lowest id settles a full tie, so tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import msgspec
-
-from state.attribution.rulesets import Ruleset
 from state.attribution.visits import Tally, Visits, live
-from state.calendar import Day, first_live
+from state.calendar import FOREVER, Day, first_live
 from state.reference.knowledge import Knowledge
 
 Criterion = Callable[[Tally, Day, int], int]
 
 
 def _latest(tally: Tally, day: Day, months: int) -> Day:
-    first = first_live(day, months)
-    return max((one for one in tally.days if first <= one <= day), default=0)
+    place = bisect_right(tally.days, day) - 1
+    return tally.days[place] if place >= 0 and tally.days[place] >= first_live(day, months) else 0
 
 
 CRITERIA: Mapping[str, Criterion] = {
@@ -32,33 +30,35 @@ CRITERIA: Mapping[str, Criterion] = {
 }
 
 
-class Ranked(msgspec.Struct, frozen=True):
-    """The winner and the one that came second; ids."""
-
-    winner: str | None
-    runner_up: str | None
+def candidates(visits: Visits, day: Day, months: int) -> list[Tally]:
+    """The practices with a live visit in the window of `months` (12 or 18), in no order."""
+    return [tally for tally in visits.practices(day, months).values() if live(tally.days, day, months)]
 
 
-def rank_practices(visits: Visits, day: Day, months: int, ruleset: Ruleset) -> Ranked:
-    """Practices with a live visit in the window of `months` (12 or 18), best first. Nobody when no visit is live."""
-    tallies = visits.practices(day, months)
-    candidates = [tally for tally in tallies.values() if live(tally.days, day, months)]
-    if len(candidates) < 2:
-        return Ranked(candidates[0].id if candidates else None, None)
-    criteria = [CRITERIA[name] for name in ruleset.practice_order]
-    best = sorted(candidates, key=lambda tally: (*(-criterion(tally, day, months) for criterion in criteria), tally.id))
-    return Ranked(best[0].id, best[1].id)
+def best(some: Sequence[Tally], day: Day, months: int, order: Iterable[str]) -> str | None:
+    """The first of some practices or providers by criteria in their order, most first; of full ties the lowest id. Nobody of none."""
+    left = some
+    for name in order:
+        if len(left) < 2:
+            break
+        criterion = CRITERIA[name]
+        values = [criterion(tally, day, months) for tally in left]
+        most = max(values)
+        left = [tally for tally, value in zip(left, values, strict=True) if value == most]
+    return min([tally.id for tally in left], default=None)
 
 
 def provider(visits: Visits, practice_id: str, day: Day, months: int, knowledge: Knowledge) -> str | None:
     """The provider seen most at a practice in the same window, among those active there on the day; None when none is left."""
-    seen = {one.npi for one in visits.lines(practice_id, day, months) if one.npi}
-    active = [npi for npi in seen if is_active(npi, practice_id, day, knowledge)]
-    if len(active) < 2:
-        return active[0] if active else None
-    tallies = {npi: Tally(npi, _days_of(visits, practice_id, npi, day, months), []) for npi in active}
-    criteria = [CRITERIA[name] for name in knowledge.ruleset.provider_order]
-    return min(active, key=lambda npi: (*(-criterion(tallies[npi], day, months) for criterion in criteria), npi))
+    days: dict[str, list[Day]] = {}
+    for seen in visits.seen_at(practice_id, day, months):
+        if seen.npi:
+            days.setdefault(seen.npi, []).extend([line.day for line in seen.lines])
+    tallies = [
+        Tally(npi, sorted(set(found)), []) for npi, found in days.items() if is_active(npi, practice_id, day, knowledge)
+    ]
+    active = [tally for tally in tallies if live(tally.days, day, months)]
+    return best(active, day, months, knowledge.ruleset.provider_order)
 
 
 def is_active(npi: str, practice_id: str, day: Day, knowledge: Knowledge) -> bool:
@@ -67,13 +67,13 @@ def is_active(npi: str, practice_id: str, day: Day, knowledge: Knowledge) -> boo
     return not rows or any(row.practice_id == practice_id and row.in_force(day) for row in rows)
 
 
-def provider_days(visits: Visits, knowledge: Knowledge) -> Iterator[Day]:
-    """The days on which the provider in a practice can change by the roster."""
-    for npi in {one.npi for one in (*visits.evidence, *visits.palliative) if one.npi}:
-        yield from knowledge.roster.provider_days(npi)
-
-
-def _days_of(visits: Visits, practice_id: str, npi: str, day: Day, months: int) -> list[Day]:
-    """Dates of a provider's visits at a practice, ascending; palliative ones where the step's window of `months` counts them."""
-    counted = visits.evidence + visits.palliative if visits.palliative_counts(day, months) else visits.evidence
-    return sorted({one.line.day for one in counted if one.practice_id == practice_id and one.npi == npi})
+def next_provider_day(visits: Visits, day: Day, knowledge: Knowledge) -> Day:
+    """The next day on which the provider in a practice can change by the roster; FOREVER when there is none."""
+    found = FOREVER
+    for npi in {seen.npi for seen in visits.evidence + visits.palliative}:
+        for row in knowledge.roster.rows_of(npi):
+            if row.start > day:
+                found = min(found, row.start)
+            elif row.end > day:
+                found = min(found, row.end)
+    return found

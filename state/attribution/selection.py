@@ -36,6 +36,11 @@ def selected(member: Member, visits: Visits, day: Day, knowledge: Knowledge) -> 
     return Selected(None, None, None, flags)
 
 
+def depends_on_visits(selection: Selection, day: Day, knowledge: Knowledge) -> bool:
+    """Whether visits settle at which of several practices the selected PCP counts."""
+    return selection.practice_id is None and len(_practices(selection, day, knowledge)) > 1
+
+
 def days(member: Member, knowledge: Knowledge) -> Iterator[Day]:
     """The days on which the deciding selection can change."""
     for selection in member.selections:

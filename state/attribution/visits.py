@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from state.attribution.standing import timeline
+from state.attribution.standing import Standing, Timeline, timeline
 from state.calendar import Day, first_live
 from state.ledger.member import Hospice, Line, Member
 from state.reference.knowledge import Knowledge
@@ -22,20 +21,24 @@ class Tally(msgspec.Struct, frozen=True):
     preventive: list[Day]
 
 
-class Evidence(NamedTuple):
-    """A line that is evidence: whose visit it is part of."""
+class Seen(msgspec.Struct, frozen=True):
+    """Lines that are evidence for one practice, of one provider ("" where the visits are the practice's alone), by date."""
 
-    line: Line
     practice_id: str
     npi: str
     preventive: bool
+    lines: list[Line]
 
 
 class Visits(msgspec.Struct, frozen=True):
-    """All visits of a member. `palliative` evidence counts in a window only where no plain primary care visit is live in it."""
+    """All visits of a member. `palliative` evidence counts in a window only where no plain primary care visit is live in it.
 
-    evidence: list[Evidence]
-    palliative: list[Evidence]
+    `include_days`, `unknown_days`: dates of plain primary care (where there is palliative evidence) and of lines that lack nothing
+    but a taxonomy, ascending.
+    """
+
+    evidence: list[Seen]
+    palliative: list[Seen]
     include_days: list[Day]
     unknown_days: list[Day]
     tallies: dict[str, Tally]
@@ -49,19 +52,10 @@ class Visits(msgspec.Struct, frozen=True):
         """Visits by practice, as they count in the window of `months` at `day`; of any date."""
         return self.with_palliative if self.palliative_counts(day, months) else self.tallies
 
-    def lines(self, practice_id: str, day: Day, months: int) -> list[Evidence]:
-        """The evidence behind the live visits of a practice in the window of `months` at `day`."""
-        first = first_live(day, months)
+    def seen_at(self, practice_id: str, day: Day, months: int) -> list[Seen]:
+        """The evidence for a practice, as it counts in the window of `months` at `day`; of any date."""
         evidence = self.evidence + self.palliative if self.palliative_counts(day, months) else self.evidence
-        return [one for one in evidence if one.practice_id == practice_id and first <= one.line.day <= day]
-
-    def days(self) -> set[Day]:
-        """Every date on which something in here begins to live."""
-        return {
-            *self.unknown_days,
-            *(one.line.day for one in self.evidence),
-            *(one.line.day for one in self.palliative),
-        }
+        return [seen for seen in evidence if seen.practice_id == practice_id]
 
     def plus(self, practice_id: str, extra: Iterable[Day]) -> Visits:
         """These visits and plain primary care visits to a practice on some more days."""
@@ -81,48 +75,61 @@ def live(days: Sequence[Day], day: Day, months: int) -> int:
 
 def visits_of(member: Member, knowledge: Knowledge, *, restored: bool = False) -> Visits:
     """The visits of a member under what is known; with the lines that a void or denial took back, if `restored`."""
-    evidence: list[Evidence] = []
-    palliative: list[Evidence] = []
-    include_days: set[Day] = set()
-    unknown_days: list[Day] = []
+    evidence: list[Seen] = []
+    palliative: list[Seen] = []
+    plain: list[list[Line]] = []
+    unknown: list[list[Line]] = []
     for care in member.care:
-        standings = timeline(care.setting, knowledge)
-        if standings.standings == (None,):
-            continue
-        preventive = care.setting.preventive
-        for line in care.lines + care.retracted if restored else care.lines:
-            standing = standings.at(line.day)
-            if standing is None:
-                continue
+        lines = sorted(care.lines + care.retracted) if restored and care.retracted else care.lines
+        for standing, under in by_standing(timeline(care.setting, knowledge), lines):
             if not standing.known:
-                unknown_days.append(line.day)
+                unknown.append(under)
             elif not standing.palliative:
-                evidence.append(Evidence(line, standing.practice_id, standing.npi, preventive))
+                evidence.append(Seen(standing.practice_id, standing.npi, care.setting.preventive, under))
                 if standing.include:
-                    include_days.add(line.day)
-            elif not in_hospice(member.hospice, line.day):
-                palliative.append(Evidence(line, standing.practice_id, standing.npi, preventive))
-    tallies = tally(evidence, lambda one: one.practice_id)
+                    plain.append(under)
+            else:
+                outside = [line for line in under if not in_hospice(member.hospice, line.day)]
+                palliative.append(Seen(standing.practice_id, standing.npi, care.setting.preventive, outside))
+    tallies = by_practice(evidence)
     return Visits(
-        evidence=evidence,
-        palliative=palliative,
-        include_days=sorted(include_days),
-        unknown_days=sorted(unknown_days),
-        tallies=tallies,
-        with_palliative=tally(evidence + palliative, lambda one: one.practice_id) if palliative else tallies,
+        evidence,
+        palliative,
+        _days(plain) if palliative else [],
+        _days(unknown) if unknown else [],
+        tallies,
+        by_practice(evidence + palliative) if palliative else tallies,
     )
 
 
-def tally(evidence: Iterable[Evidence], owner: Callable[[Evidence], str]) -> dict[str, Tally]:
-    """Distinct dates of evidence by its owner (a practice, or a provider), ascending. Source: attribution.md 2.4."""
-    days: dict[str, set[Day]] = {}
-    preventive: dict[str, set[Day]] = {}
-    for one in evidence:
-        who = owner(one)
-        days.setdefault(who, set()).add(one.line.day)
-        if one.preventive:
-            preventive.setdefault(who, set()).add(one.line.day)
-    return {who: Tally(who, sorted(seen), sorted(preventive.get(who, ()))) for who, seen in days.items()}
+def by_standing(standings: Timeline, lines: list[Line]) -> Iterable[tuple[Standing, list[Line]]]:
+    """Lines of one setting, by date, parted where their standing changes; without those that are no evidence."""
+    if not lines:
+        return ()
+    first = bisect_right(standings.starts, lines[0].day) - 1
+    if len(standings.starts) == 1 or first == bisect_right(standings.starts, lines[-1].day) - 1:
+        standing = standings.standings[first]
+        return () if standing is None else ((standing, lines),)
+    parts: dict[int, list[Line]] = {}
+    for line in lines:
+        parts.setdefault(bisect_right(standings.starts, line.day) - 1, []).append(line)
+    return [(standing, part) for place, part in parts.items() if (standing := standings.standings[place]) is not None]
+
+
+def by_practice(evidence: Sequence[Seen]) -> dict[str, Tally]:
+    """Distinct dates of evidence by practice, ascending. Source: attribution.md 2.4."""
+    lines: dict[str, list[list[Line]]] = {}
+    preventive: dict[str, list[list[Line]]] = {}
+    for seen in evidence:
+        if seen.lines:
+            lines.setdefault(seen.practice_id, []).append(seen.lines)
+            if seen.preventive:
+                preventive.setdefault(seen.practice_id, []).append(seen.lines)
+    return {one: Tally(one, _days(found), _days(preventive.get(one, ()))) for one, found in lines.items()}
+
+
+def _days(some: Iterable[list[Line]]) -> list[Day]:
+    return sorted({line.day for lines in some for line in lines})
 
 
 def in_hospice(stays: Iterable[Hospice], day: Day) -> bool:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from schemas.records import Claim, Enrollment, PcpSelection, Position
+from state.attribution.standing import timeline
 from state.calendar import FOREVER, from_date
 from state.ledger import claims
-from state.ledger.member import Member, Selection, Span, contribute, contributed, withdraw
+from state.ledger.member import NOTHING, Derived, Member, Selection, Span, contribute, contributed, withdraw
 from state.ledger.rows import Forward, History, KnownId, Row, Sighting, Statement, content, digest, standing, take
 from state.reference.knowledge import Knowledge
 
 Rows = MutableMapping[str, Row | None]
-_EARLIEST = dt.datetime.min.replace(tzinfo=dt.UTC)
+_CAUSES = {"claim": "claim", "enrollment": "enrollment", "pcp_selection": "selection"}
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -92,7 +93,7 @@ def fold(member: Member, rows: Rows, fact: Fact, knowledge: Knowledge) -> Folded
     Within one claim family, span or selection the content that came first in the input has the id, in whatever order the two
     arrive. Across them the order of arrival decides.
     """
-    cause = {"claim": "claim", "enrollment": "enrollment", "pcp_selection": "selection"}[fact.kind]
+    cause = _CAUSES[fact.kind]
     said = content(fact.body)
     sighting = Sighting(fact.event_id, fact.position, fact.body.occurred_at)
     home = row_names(fact)[0]
@@ -139,29 +140,49 @@ def _fold_claim(
     numbers = {said.payer_claim_control_number, said.original_claim_id or said.payer_claim_control_number}
     homes = {_home(rows, number) for number in numbers}
     histories = [row for home in homes if isinstance(row := rows.get(f"claim:{home}"), History)]
-    together = numbers.union(*(history.numbers for history in histories))
-    names = sorted(home for home in homes)
-    before = contributed(member, names)
-    merged = History([], sorted(together))
-    for history in histories:
-        merged.statements.extend(history.statements)
-    merged.statements.sort(key=lambda statement: statement.digest)
-    known_numbers = histories[0].numbers if len(histories) == 1 else None
+    merged = _together(histories, numbers)
     refused, took = _take(merged, said, sighting)
-    if not took and known_numbers == merged.numbers:
-        return Folded(changed=False, cause="claim", refusal=CONFLICT if refused else None, stored=frozenset(stored))
-    root = merged.numbers[0]
-    for number in merged.numbers:
-        place: Row = merged if number == root else Forward(root)
-        if rows.get(f"claim:{number}") != place or number == root:
-            rows[f"claim:{number}"] = place
-            stored.add(f"claim:{number}")
+    refusal = CONFLICT if refused else None
+    if not took and len(histories) == 1 and histories[0].numbers == merged.numbers:
+        return Folded(changed=False, cause="claim", refusal=refusal, stored=frozenset(stored))
+    stored |= _put_family(rows, merged)
     derived = claims.derive(merged, knowledge)
-    if derived == before:
-        return Folded(changed=False, cause="claim", refusal=CONFLICT if refused else None, stored=frozenset(stored))
-    withdraw(member, names)
-    contribute(member, derived)
-    return Folded(changed=True, cause="claim", refusal=CONFLICT if refused else None, stored=frozenset(stored))
+    before = contributed(member, homes) if histories else NOTHING
+    if derived != before:
+        if before != NOTHING:
+            withdraw(member, homes)
+        contribute(member, derived)
+    changed = derived != before and (member.said is None or _is_evidence(derived, before, knowledge))
+    return Folded(changed=changed, cause="claim", refusal=refusal, stored=frozenset(stored))
+
+
+def _is_evidence(derived: Derived, before: Derived, knowledge: Knowledge) -> bool:
+    """Whether anything of what a family contributes, or did, is evidence under what is known: a specialist's visit is not."""
+    lines = (*derived.lines, *before.lines, *derived.retracted, *before.retracted)
+    return derived.hospice != before.hospice or any(
+        timeline(setting, knowledge).at(line.day) is not None for setting, line in lines
+    )
+
+
+def _together(histories: Sequence[History], numbers: set[str]) -> History:
+    """One family of some families and control numbers that a claim has linked."""
+    together = History([], sorted(numbers.union(*(history.numbers for history in histories))))
+    for history in histories:
+        together.statements.extend(history.statements)
+    together.statements.sort(key=lambda statement: statement.digest)
+    return together
+
+
+def _put_family(rows: Rows, family: History) -> set[str]:
+    """Put a family at its lowest number, and pointers to it at the others; the names of the rows that are new."""
+    root = family.numbers[0]
+    rows[f"claim:{root}"] = family
+    put = {f"claim:{root}"}
+    for number in family.numbers[1:]:
+        if rows.get(f"claim:{number}") != Forward(root):
+            rows[f"claim:{number}"] = Forward(root)
+            put.add(f"claim:{number}")
+    return put
 
 
 def _home(rows: Mapping[str, Row | None], number: str) -> str:
@@ -180,11 +201,13 @@ def _history(rows: Rows, name: str) -> tuple[str, History]:
 
 
 def _take(history: History, said: Claim | Enrollment | PcpSelection, sighting: Sighting) -> tuple[bool, bool]:
-    """(whether this content does not have its id, whether anything was added)."""
+    """(whether this event's id is known with other content, whether anything was added)."""
     took = take(history, said, sighting)
+    if len(history.statements) == 1:
+        return False, took
     holding = {statement.digest for statement in standing(history.statements)}
     same_id = [s for s in history.statements if any(seen.event_id == sighting.event_id for seen in s.sightings)]
-    return len(same_id) > 1 and (digest(said) not in holding or took), took
+    return len(same_id) > 1 and (took or digest(said) not in holding), took
 
 
 def _newest(history: History, version: str) -> Statement:

@@ -140,6 +140,9 @@ class Derived(msgspec.Struct, frozen=True):
     hospice: tuple[Hospice, ...] = ()
 
 
+NOTHING = Derived()
+
+
 def contributed(member: Member, families: Iterable[str]) -> Derived:
     """What some claim families contribute now."""
     wanted = frozenset(families)

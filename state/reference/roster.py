@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from schemas.records import Position, Practice, Provider
-from state.calendar import FOREVER, Day, from_date
+from state.calendar import Day, from_date
 from state.reference.frozen_map import FrozenMap
 
 
@@ -167,8 +167,3 @@ def _with_row(
     kept.append(row)
     kept.sort(key=lambda one: (one.practice_id, one.tin, one.npi, one.start))
     return rows.put(key, tuple(kept))
-
-
-def next_day_after(day: Day, days: Iterable[Day]) -> Day:
-    """The first of some days after `day`; FOREVER when there is none."""
-    return min((one for one in days if one > day), default=FOREVER)

@@ -6,6 +6,7 @@ Source: attribution.md 2.2, rules 2 to 4.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
@@ -59,10 +60,15 @@ class Service(msgspec.Struct, frozen=True):
     end: Day
 
 
-class Services(msgspec.Struct, frozen=True):
-    """The compiled list: by code system, then by code."""
+class Services(msgspec.Struct, frozen=True, eq=False):
+    """The compiled list: by code system, then by code. `changes`: the days on which an entry begins or no longer holds, ascending."""
 
     by_system: Mapping[str, Mapping[str, tuple[Service, ...]]]
+    changes: tuple[Day, ...]
+
+    def unchanged_since(self, day: Day) -> Day:
+        """The first of the days up to `day` on which the list said all that it says on `day`."""
+        return self.changes[bisect_right(self.changes, day) - 1]
 
     def find(self, system: str, code: str | None, day: Day) -> Service | None:
         """The entry of a code on a day, None when it is not listed."""
@@ -78,6 +84,7 @@ class Services(msgspec.Struct, frozen=True):
 def parse(file: TableFile) -> Services:
     """The list of a CSV file. Raises `InvalidTable`, naming the row, also when two rows hold one code at one time."""
     by_system: dict[str, dict[str, tuple[Service, ...]]] = {system: {} for system in SYSTEMS}
+    changes = {0}
     for row in read_rows(file, COLUMNS):
         system = row.one_of("code_system", SYSTEMS)
         service = Service(
@@ -96,7 +103,8 @@ def parse(file: TableFile) -> Services:
             if any(other.start <= service.end and service.start <= other.end for other in others):
                 raise row.wrong("codes", f"{code} is listed twice for the same time")
             by_system[system][code] = (*others, service)
-    return Services(by_system)
+        changes |= {service.start, service.end + 1}
+    return Services(by_system, tuple(sorted(changes)))
 
 
 def _expand(row: TableRow) -> Iterator[str]:
