@@ -53,6 +53,12 @@ CONFLICT = Refusal(
     "event_id",
     "this event id was accepted with other content: send the new content under a new event id or a higher version.",
 )
+REPEATED_VERSION = Refusal(
+    "version_conflict",
+    None,
+    "this version was accepted with other content, and the one that came first in the input stands: send the new content under a "
+    "higher version.",
+)
 
 
 def row_names(fact: Fact) -> tuple[str, ...]:
@@ -98,6 +104,7 @@ def fold(member: Member, rows: Rows, fact: Fact, knowledge: Knowledge) -> Folded
     sighting = Sighting(fact.event_id, fact.position, fact.body.occurred_at)
     home = row_names(fact)[0]
     stored: set[str] = set()
+    repeated = False
     if fact.given_id:
         known = rows.get(f"id:{fact.event_id}")
         if isinstance(known, KnownId) and known.row != home:
@@ -114,16 +121,19 @@ def fold(member: Member, rows: Rows, fact: Fact, knowledge: Knowledge) -> Folded
             refused, took = _take(history, said, sighting)
             if took:
                 _put_span(member, history)
+                repeated = _same_version(history, said, "span_version")
         case PcpSelection():
             place, history = _history(rows, home)
             before = member.selections  # type: ignore[assignment]
             refused, took = _take(history, said, sighting)
             if took:
                 _put_selection(member, history)
+                repeated = _same_version(history, said, "selection_version")
     after = member.spans if fact.kind == "enrollment" else member.selections
     if took:
         stored.add(place)
-    return Folded(before != after, cause, CONFLICT if refused else None, frozenset(stored))
+    refusal = CONFLICT if refused else REPEATED_VERSION if repeated else None
+    return Folded(before != after, cause, refusal, frozenset(stored))
 
 
 def rederive(member: Member, rows: Mapping[str, Row | None], knowledge: Knowledge) -> None:
@@ -211,8 +221,16 @@ def _take(history: History, said: Claim | Enrollment | PcpSelection, sighting: S
 
 
 def _newest(history: History, version: str) -> Statement:
-    """The statement of the highest version; of equals the one that came last."""
-    return max(standing(history.statements), key=lambda one: (getattr(one.body, version), one.first.position))
+    """The statement of the highest version; of several contents under one version the one that came first in the input."""
+    statements = standing(history.statements)
+    highest = max(getattr(one.body, version) for one in statements)
+    return min((one for one in statements if getattr(one.body, version) == highest), key=lambda one: one.first.position)
+
+
+def _same_version(history: History, said: Enrollment | PcpSelection, version: str) -> bool:
+    """Whether other content is known under the version of what was just said."""
+    number = getattr(said, version)
+    return len([one for one in history.statements if getattr(one.body, version) == number]) > 1
 
 
 def _put_span(member: Member, history: History) -> None:
