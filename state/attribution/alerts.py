@@ -5,7 +5,7 @@ from __future__ import annotations
 from schemas.records import Alert, MemberId, Payer, PracticeId
 from state.attribution.answer import ENGINE_VERSION, Answer
 from state.attribution.decision import Decision, View, decide
-from state.attribution.projection import project
+from state.attribution.projection import next_panel, project
 from state.calendar import Day, to_date
 
 HORIZONS = (7, 30, 60, 90)
@@ -97,7 +97,9 @@ def _alert(
         resolution=resolution,
         secure_until=to_date(projection.secure_until) if ours else to_date(day),
         next_practice_id=projection.next_practice_id if ours else found.decision.practice_id,  # type: ignore[arg-type]
-        next_panel_date=to_date(projection.next_panel) if is_open else None,
+        next_panel_date=to_date(next_panel(view, practice, projection.secure_until))
+        if is_open and projection.secure_until is not None
+        else None,
         panel_visit_by=to_date(projection.panel_visit_by) if is_open else None,
         horizon_days=horizon(projection.secure_until - day)
         if is_open and projection.secure_until is not None

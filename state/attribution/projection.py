@@ -44,14 +44,18 @@ class Projection(msgspec.Struct, frozen=True):
     visits_needed: int | None = None
 
     @property
-    def next_panel(self) -> Day | None:
-        """The first monthly panel that lacks the member: the first of a month on or after `secure_until`."""
-        return None if self.secure_until is None else month_start_from(self.secure_until)
-
-    @property
     def panel_visit_by(self) -> Day | None:
         """The last date of a visit that keeps the member, on that panel as well; None where no visit does."""
         return None if self.secure_until is None or self.visits_needed is None else self.secure_until - 1
+
+
+def next_panel(view: View, practice: str, end: Day) -> Day:
+    """The first monthly panel that lacks the member: on or after `end`, where the member may be back before the month begins."""
+    first = month_start_from(end)
+    back_until = max((one for one in view.turns if one < FOREVER), default=end)
+    while first <= back_until and decide(view, first).practice_id == practice:
+        first = month_start_from(first + 1)
+    return first
 
 
 def project(view: View, day: Day, now: Decision) -> Projection:

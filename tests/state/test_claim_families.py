@@ -137,6 +137,15 @@ def test_the_highest_version_of_a_span_and_a_selection_stands_in_any_order() -> 
     assert {Case(*order).on(D).practice_id for order in ((first, later), (later, first))} == {"B"}
 
 
+def test_of_two_contents_under_one_version_the_first_in_the_input_stands_and_the_other_is_named() -> None:
+    contents = {1: span(), 2: span(end="2025-03-01")}
+    for order in ((1, 2), (2, 1)):
+        case = Case(covered=False)
+        done = [case.tell(contents[at], offset=at) for at in order]
+        assert [one.refusal and one.refusal.reason for one in done] == [None, "version_conflict"]
+        assert case.on(D).reason == "no_primary_care_visit"
+
+
 def test_a_member_of_two_years_fits_in_a_kilobyte() -> None:
     months = [f"{year}-{month:02}-15 A {1 + month % 2}" for year in (2023, 2024) for month in (1, 3, 6, 8, 11)]
     case = Case(*(visit(one, claim_id=f"PCN{at:09}") for at, one in enumerate(months)))

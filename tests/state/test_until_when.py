@@ -105,3 +105,9 @@ def test_a_practice_that_loses_a_member_learns_why_though_no_alert_was_open() ->
     case.tell("2025-03-10 A")
     (lost,) = case.alerts(D, "claim")
     assert (lost.practice_id, lost.state, lost.reason, lost.next_practice_id) == ("B", "expired", "outranked", "A")
+
+
+def test_the_next_panel_is_the_first_that_lacks_the_member() -> None:
+    gap = (span(end="2025-08-10", span_version=2), span("2025-08-20", "2025-10-15", span_id="S2"))
+    (raised,) = Case("2025-01-10 A", *gap).alerts(D)
+    assert (raised.secure_until, raised.next_panel_date) == (dt.date(2025, 8, 11), dt.date(2025, 11, 1))
