@@ -144,6 +144,8 @@ class FencedSender(Sender):
 
 _FENCED_CODES = {
     confluent_kafka.KafkaError._FENCED,  # noqa: SLF001 - librdkafka's own code, public by its documentation
+    # What a fenced producer answers to everything after the first refusal: it is lost for good.
+    confluent_kafka.KafkaError._FATAL,  # noqa: SLF001
     confluent_kafka.KafkaError.PRODUCER_FENCED,
     confluent_kafka.KafkaError.INVALID_PRODUCER_EPOCH,
 }
