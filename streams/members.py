@@ -423,7 +423,8 @@ class MemberPartition:
             value = None if record is None else self._codec.encode_output(topic, record, version)
             slot = (topic, key) if topic in COMPACTED else (topic, f"{key}#{place}")
             latest.pop(slot, None)
-            latest[slot] = OutboxRow(topic_name(self._prefix, topic), key.encode(), partition, value)
+            name = topic_name(self._prefix, topic)
+            latest[slot] = OutboxRow(name, key.encode(), partition, value, version.offset, version.ordinal)
         return iter(latest.values())
 
     def _refused(self, one: Arrived, refusal: engine.Refusal) -> Refused:

@@ -6,13 +6,16 @@ A tenth of the cost of aiokafka's producer (design.md, where the time goes).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import confluent_kafka
 
 from streams.stopping import EXIT_BROKER, EXIT_FENCED, Stop
+
+T = TypeVar("T")
 
 PATIENCE = 60.0
 """Seconds to wait for the broker before giving up; a supervisor starts the process again."""
@@ -106,8 +109,8 @@ class FencedSender(Sender):
         self._identity = identity
 
     async def claim(self) -> None:
-        """Fence whoever held this identity before. Raises `Stop` when the broker does not answer."""
-        await self._call(self._producer.init_transactions, PATIENCE)
+        """Fence whoever held this identity before: what it sent is decided then. Raises `Stop` when the broker does not answer."""
+        await self._call(patiently, self._producer.init_transactions, PATIENCE)
 
     async def send(self, messages: Sequence[Message]) -> None:
         """Send in order in one transaction; return when it is committed. Raises `Stop` (EXIT_FENCED) for a former owner."""
@@ -116,32 +119,57 @@ class FencedSender(Sender):
     def _send_in_one(self, messages: Sequence[Message]) -> None:
         self._producer.begin_transaction()
         self._put(messages)
-        self._producer.commit_transaction(PATIENCE)
+        patiently(self._producer.commit_transaction, PATIENCE)
         self._check(0)
 
-    async def _call(self, function: Any, *arguments: Any) -> None:
+    async def _call(self, function: Callable[..., object], *arguments: object) -> None:
         while True:
             try:
                 await asyncio.to_thread(function, *arguments)
             except confluent_kafka.KafkaException as problem:
                 error = problem.args[0]
-                if error.code() in _FENCED_CODES:
-                    raise Stop(
-                        f"Another worker has taken over {self._identity}: this one sent nothing more. Start it again.",
-                        EXIT_FENCED,
-                    ) from None
-                if error.txn_requires_abort():
-                    await asyncio.to_thread(self._producer.abort_transaction, PATIENCE)
+            else:
+                return
+            if error.txn_requires_abort():
+                try:
+                    await asyncio.to_thread(patiently, self._producer.abort_transaction, PATIENCE)
+                except confluent_kafka.KafkaException as problem:
+                    error = problem.args[0]
+                else:
                     self._failures.clear()
                     continue
-                if error.retriable():
-                    continue
+            if error.code() in _FENCED_CODES:
                 raise Stop(
-                    f"The broker refused a transaction of {self._identity} ({error.str()}): check it.", EXIT_BROKER
-                ) from None
-            return
+                    f"Another worker has taken over {self._identity}: this one sent nothing more. Start it again.",
+                    EXIT_FENCED,
+                )
+            raise Stop(
+                f"The broker refused a transaction of {self._identity} ({error.str()}): nothing was acknowledged; "
+                "check the broker, then start again.",
+                EXIT_BROKER,
+            )
 
 
+def patiently(call: Callable[..., T], *arguments: object) -> T:
+    """The answer of a call that the broker may ask to repeat; the call itself resumes where it stood. Gives up in time."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return call(*arguments)
+        except confluent_kafka.KafkaException as problem:
+            error = problem.args[0]
+            if not (error.retriable() or error.code() in _NOT_READY) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
+
+
+_NOT_READY = {
+    confluent_kafka.KafkaError.NOT_COORDINATOR,
+    confluent_kafka.KafkaError.COORDINATOR_NOT_AVAILABLE,
+    confluent_kafka.KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    confluent_kafka.KafkaError.NOT_LEADER_FOR_PARTITION,
+    confluent_kafka.KafkaError.LEADER_NOT_AVAILABLE,
+}
 _FENCED_CODES = {
     confluent_kafka.KafkaError._FENCED,  # noqa: SLF001 - librdkafka's own code, public by its documentation
     # What a fenced producer answers to everything after the first refusal: it is lost for good.

@@ -1,19 +1,22 @@
 """The relay: takes committed outputs from a state file to the broker, in order, and only then lets the input be acknowledged.
 
 One task per state file. Outputs of a member partition go in transactions under an identity of that partition, so that the
-broker fences a frozen former owner; broadcasts go plainly, since a partition ignores a sequence it has applied (design.md).
+broker fences a frozen former owner. What was said already is not said again (`streams.said`): not after a kill between sending
+and forgetting, and not by a worker whose file is older than what another one has sent. Broadcasts go plainly, since a
+partition ignores a sequence it has applied (design.md).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from state.stores.log_state import LogState
+from schemas.records import Version
+from state.stores.log_state import LogState, OutboxRow
 from streams.batching import Batch
 from streams.producing import FencedSender, Message, Sender
-from streams.stopping import failpoint
+from streams.stopping import EXIT_FAULT, Stop, failpoint
 
 PORTION = 2_000
 """Outputs of one transaction at the most."""
@@ -22,7 +25,15 @@ PORTION = 2_000
 class Relay:
     """Relays one state file's outbox and settles the batches whose outputs are out."""
 
-    def __init__(self, state: LogState, sender: Sender, settle: Callable[[Batch], None], partitions: int) -> None:
+    def __init__(
+        self,
+        state: LogState,
+        sender: Sender,
+        settle: Callable[[Batch], None],
+        partitions: int,
+        last_said: Callable[[], Version | None] | None = None,
+    ) -> None:
+        """`last_said` tells, once the sender has its identity, up to which version the outputs are out; None: they have none."""
         self._state = state
         self._sender = sender
         self._settle = settle
@@ -31,6 +42,8 @@ class Relay:
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._closing = False
+        self._last_said = last_said
+        self._said: tuple[int, int] | None = None
         self._work.set()
 
     def committed(self, batch: Batch) -> None:
@@ -43,6 +56,9 @@ class Relay:
         """Relay until `close`. Raises `Stop` when the broker fences or fails."""
         if isinstance(self._sender, FencedSender):
             await self._sender.claim()
+        if self._last_said is not None:
+            version = await asyncio.to_thread(self._last_said)
+            self._said = None if version is None else (version.offset, version.ordinal)
         while True:
             await self._work.wait()
             if self._closing:
@@ -62,16 +78,21 @@ class Relay:
                     return
                 continue
             failpoint("before_relay")
-            await self._sender.send(
-                [
-                    Message(row.topic, partition, row.key, row.value)
-                    for row in rows
-                    for partition in (range(self._partitions) if row.partition is None else (row.partition,))
-                ]
-            )
+            await self._send(rows)
             failpoint("before_delete")
             await self._state.relayed(rows[-1].sequence)
             failpoint("after_delete")
+
+    async def _send(self, rows: Sequence[OutboxRow]) -> None:
+        news = rows if self._said is None else [row for row in rows if _version(row) > self._said]
+        if news:
+            await self._sender.send(
+                [
+                    Message(row.topic, partition, row.key, row.value)
+                    for row in news
+                    for partition in (range(self._partitions) if row.partition is None else (row.partition,))
+                ]
+            )
 
     async def drained(self) -> None:
         """Wait until every output committed so far is out."""
@@ -81,3 +102,9 @@ class Relay:
         """Stop after the transaction under way; what is left stays in the outbox."""
         self._closing = True
         self._work.set()
+
+
+def _version(row: OutboxRow) -> tuple[int, int]:
+    if row.cause is None or row.ordinal is None:
+        raise Stop(f"An output for {row.topic} does not say what caused it: please report it.", EXIT_FAULT)
+    return row.cause, row.ordinal

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import functools
 import logging
 import sqlite3
 import threading
@@ -37,6 +38,7 @@ from streams.intake import Intake
 from streams.members import MemberPartition
 from streams.producing import FencedSender, Sender
 from streams.relay import Relay
+from streams.said import last_said
 from streams.settings import Settings, member_file
 from streams.stopping import EXIT_BROKER, EXIT_CONFIG, EXIT_FAULT, EXIT_STATE, Stop, end_process
 from streams.vault import Vault
@@ -231,7 +233,8 @@ class Worker:
             partitions=settings.partitions,
         )
         sender = FencedSender(settings.bootstrap, f"{settings.group}-members-{tp.partition}")
-        return self._hold(agent, members, Relay(members, sender, settle, settings.partitions))
+        said = functools.partial(last_said, settings, self.codec, tp.partition)
+        return self._hold(agent, members, Relay(members, sender, settle, settings.partitions, said))
 
     def _hold(self, agent: MemberPartition | Conductor, state: LogState, relay: Relay) -> Held:
         async def relaying() -> None:

@@ -17,7 +17,7 @@ from typing import IO, Any, ClassVar, Self
 
 import aiosqlite
 
-FORMAT = 1
+FORMAT = 2
 LOCK_PATIENCE = 15.0
 """Seconds to wait for a former owner on this host to let go of a file: a rebalance hands partitions over in a second or two."""
 
@@ -32,12 +32,18 @@ class EpochLost(StateFileError):
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """An output committed but not yet relayed. `partition` None: to every partition of the topic."""
+    """An output committed but not yet relayed. `partition` None: to every partition of the topic.
+
+    `cause` and `ordinal` are its version: the offset of the record that caused it, and its place among that record's
+    outputs. They rise along the outbox. None: the output has no version.
+    """
 
     topic: str
     key: bytes
     partition: int | None
     value: bytes | None
+    cause: int | None = None
+    ordinal: int | None = None
     sequence: int = 0
 
 
@@ -51,7 +57,8 @@ class LogState:
             watermark INTEGER NOT NULL, epoch INTEGER NOT NULL
         );
         CREATE TABLE outbox (
-            sequence INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, key BLOB NOT NULL, partition INTEGER, value BLOB
+            sequence INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, key BLOB NOT NULL, partition INTEGER, value BLOB,
+            cause INTEGER, ordinal INTEGER
         );
         """
 
@@ -66,14 +73,14 @@ class LogState:
 
     @classmethod
     async def open(
-        cls, path: Path, *, topic: str, partition: int, partitions: int, patience: float = LOCK_PATIENCE
+        cls, path: Path, *, topic: str, partition: int, partitions: int, patience: float | None = None
     ) -> Self:
         """Open or create the file, lock it, raise its epoch.
 
         Raises `StateFileError` when a live process holds it, or it is of another format, topic, partition or count.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = await _locked(path, patience)
+        lock = await _locked(path, LOCK_PATIENCE if patience is None else patience)
         db = None
         try:
             db = await aiosqlite.connect(path, isolation_level=None)
@@ -166,15 +173,16 @@ class LogState:
     async def put_out(self, rows: Iterable[OutboxRow]) -> None:
         """Add outputs to the outbox, in order. Inside a transaction."""
         await self._db.executemany(
-            "INSERT INTO outbox (topic, key, partition, value) VALUES (?, ?, ?, ?)",
-            [(row.topic, row.key, row.partition, row.value) for row in rows],
+            "INSERT INTO outbox (topic, key, partition, value, cause, ordinal) VALUES (?, ?, ?, ?, ?, ?)",
+            [(row.topic, row.key, row.partition, row.value, row.cause, row.ordinal) for row in rows],
         )
 
     async def waiting(self, most: int) -> list[OutboxRow]:
         """The oldest outputs not yet relayed, in order."""
         async with self._one_at_a_time:
             rows = await self._db.execute_fetchall(
-                "SELECT topic, key, partition, value, sequence FROM outbox ORDER BY sequence LIMIT ?", (most,)
+                "SELECT topic, key, partition, value, cause, ordinal, sequence FROM outbox ORDER BY sequence LIMIT ?",
+                (most,),
             )
         return [OutboxRow(*row) for row in rows]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from state.stores.log_state import EpochLost, OutboxRow, StateFileError
+from state.stores.log_state import FORMAT, EpochLost, OutboxRow, StateFileError
 from state.stores.members import Cursor, MemberRow, MemberState, Selection
 
 TOPIC = "member-events"
@@ -85,7 +85,7 @@ async def test_a_file_of_another_format_is_refused_in_a_sentence(tmp_path: Path)
     await state.close()
     with sqlite3.connect(state.path) as other:
         other.execute("UPDATE meta SET format = 99")
-    with pytest.raises(StateFileError, match="state format 99, this release reads 1"):
+    with pytest.raises(StateFileError, match=f"state format 99, this release reads {FORMAT}"):
         await opened(tmp_path)
 
 
