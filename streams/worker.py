@@ -13,7 +13,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -80,6 +80,7 @@ class Worker:
         self._control = topic_name(settings.prefix, "control")
         self._held: dict[TP, Held] = {}
         self._opening: dict[TP, asyncio.Lock] = {}
+        self._revocations = 0
         self._sender: Sender | None = None
         self._last_tick: dt.date | None = None
         self.app = self._build()
@@ -202,7 +203,13 @@ class Worker:
         with self._ending_on_fault():
             async with self._opening.setdefault(tp, asyncio.Lock()):
                 if tp not in self._held:
-                    self._held[tp] = await self._open(tp)
+                    revocations = self._revocations
+                    held = await self._open(tp)
+                    if revocations != self._revocations:
+                        # It was taken away while its file was being opened: whoever has it now needs the file.
+                        await self._close([held])
+                        return None
+                    self._held[tp] = held
                 return self._held[tp].state.watermark
         return None
 
@@ -244,7 +251,9 @@ class Worker:
         return Held(agent, state, relay, asyncio.create_task(relaying()))
 
     async def _let_go(self, tps: Iterable[TP]) -> None:
-        gone = [self._held.pop(tp) for tp in tps if tp in self._held]
+        await self._close([self._held.pop(tp) for tp in tps if tp in self._held])
+
+    async def _close(self, gone: Sequence[Held]) -> None:
         for held in gone:
             held.relay.close()
         for held in gone:
@@ -253,6 +262,7 @@ class Worker:
                 await held.state.close()
 
     async def _on_revoked(self, _app: object, revoked: set[TP], **_: object) -> None:
+        self._revocations += 1
         await self._let_go(revoked)
 
     async def _on_shutdown(self, _app: object, **_: object) -> None:
