@@ -163,10 +163,12 @@ class LogState:
                 yield
                 if watermark is not None:
                     await self._db.execute("UPDATE meta SET watermark = ?", (watermark,))
+                await self._db.execute("COMMIT")
             except BaseException:
-                await self._db.execute("ROLLBACK")
+                # SQLite has rolled back by itself when its disk is full: asking again would hide why.
+                if self._db.in_transaction:
+                    await self._db.execute("ROLLBACK")
                 raise
-            await self._db.execute("COMMIT")
             if watermark is not None:
                 self.watermark = watermark
 

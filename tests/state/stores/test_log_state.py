@@ -125,6 +125,18 @@ async def test_outputs_leave_in_order_and_only_once_relayed(tmp_path: Path) -> N
     await state.close()
 
 
+async def test_a_full_disk_is_said_and_nothing_of_the_batch_is_kept(tmp_path: Path) -> None:
+    state = await opened(tmp_path)
+    pages = (await state.fetch("PRAGMA page_count"))[0][0]
+    await state.fetch(f"PRAGMA max_page_count = {pages + 5}")
+    with pytest.raises(sqlite3.OperationalError, match="disk is full"):
+        async with state.transaction(watermark=1):
+            await state.put_out([OutboxRow("attribution", b"k", 0, b"v" * 100_000)] * 5)
+    assert state.watermark == 0
+    assert await state.waiting(9) == []
+    await state.close()
+
+
 async def test_a_wide_record_finds_exactly_the_members_it_concerns(tmp_path: Path) -> None:
     day = dt.date(2025, 6, 30)
     state = await opened(tmp_path)
