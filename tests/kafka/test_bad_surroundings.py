@@ -5,17 +5,24 @@ from __future__ import annotations
 import datetime as dt
 import fcntl
 import hashlib
+import shutil
 import signal
 import sqlite3
-import time
 
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType  # type: ignore[attr-defined]
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.records import Table
 from schemas.topics import name as topic_name
-from tests.fixtures.facts import TICKS, check, check_rebuilt, facts
+from state.stores.log_state import FORMAT
+from streams import topic_admin
+from tests.fixtures.facts import TICKS, Facts, check, facts
 from tests.fixtures.workers import PARTITIONS, Service, WorkerProcess
 
 HOLE, BROKER, STATE, CONFIG = 71, 73, 74, 78
@@ -46,13 +53,20 @@ def test_a_partition_count_that_is_not_the_topics(service: Service) -> None:
 
 
 def test_a_log_that_is_compacted(service: Service) -> None:
-    admin = AdminClient({"bootstrap.servers": service.settings.bootstrap})
-    name = topic_name(service.settings.prefix, "member-events")
-    change = ConfigEntry("cleanup.policy", "compact", incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[change])
-    for done in admin.incremental_alter_configs([resource]).values():
-        done.result(10)
+    worked(service)
+    clean_up(service, "compact")
     assert "has cleanup.policy=compact, it must be delete" in sentence(service.start(), CONFIG)
+    clean_up(service, "delete")
+    finished(service)
+
+
+def clean_up(service: Service, policy: str) -> None:
+    """Set the cleanup policy of the log of members."""
+    setting = ConfigEntry("cleanup.policy", policy, incremental_operation=AlterConfigOpType.SET)
+    name = topic_name(service.settings.prefix, "member-events")
+    resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[setting])
+    for done in service.admin.incremental_alter_configs([resource]).values():
+        done.result(10)
 
 
 def test_a_setting_that_is_none(service: Service) -> None:
@@ -71,7 +85,7 @@ def worked(service: Service) -> None:
     assert worker.ended() == 0
 
 
-def finished(service: Service) -> None:
+def finished(service: Service, *more_reference: Table) -> None:
     """Once mended, the service goes on as if nothing had been."""
     for date in TICKS[1:]:
         service.tick(date)
@@ -79,8 +93,8 @@ def finished(service: Service) -> None:
     service.settle()
     worker.send(signal.SIGTERM)
     assert worker.ended() == 0
-    check(service, facts(60, 5), TICKS[-1])
-    check_rebuilt(service)
+    sent = facts(60, 5)
+    check(service, Facts(sent.reference + more_reference, sent.members), TICKS[-1])
 
 
 def test_state_files_that_changed_places(service: Service) -> None:
@@ -101,16 +115,17 @@ def test_a_state_file_of_another_format(service: Service) -> None:
     with sqlite3.connect(path) as db:
         db.execute("UPDATE meta SET format = 99")
     db.close()
-    assert "state format 99, this release reads 1" in sentence(service.start(), STATE)
+    assert f"state format 99, this release reads {FORMAT}" in sentence(service.start(), STATE)
     path.unlink()
     finished(service)
 
 
 def test_a_state_file_held_by_a_live_process(service: Service) -> None:
     worked(service)
-    with (service.folder / "state" / "members-0001.lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        assert "members-0001.sqlite is held by another live process" in sentence(service.start(), STATE)
+    with (service.folder / "state" / "members-0001.lock").open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        intruder = service.start(alter={"ALTERED_LOCK_PATIENCE": "1"})
+        assert "members-0001.sqlite is held by another live process" in sentence(intruder, STATE)
     finished(service)
 
 
@@ -124,7 +139,9 @@ def test_a_disk_that_is_full(service: Service) -> None:
     assert first.ended() == 0
     service.publish(sent.members)
     full = service.start("on a full disk", most_bytes=150_000)
-    assert "cannot be" in sentence(full, STATE)
+    said = sentence(full, STATE)
+    assert "cannot be written (disk I/O error)" in said
+    assert "free its disk" in said
     finished(service)
 
 
@@ -138,30 +155,39 @@ def test_a_table_that_is_not_there(service: Service) -> None:
     tables = service.folder / "state" / "tables"
     tables.mkdir(exist_ok=True)
     (tables / f"{digest}.csv").write_bytes(data)
-    service.start()
-    service.settle()
+    finished(service, table)
 
 
 def test_a_log_that_was_cut(service: Service) -> None:
     worked(service)
     (service.folder / "state" / "members-0000.sqlite").unlink()
-    admin = AdminClient({"bootstrap.servers": service.settings.bootstrap})
     place = TopicPartition(topic_name(service.settings.prefix, "member-events"), 0, 50)
-    for done in admin.delete_records([place]).values():
+    for done in service.admin.delete_records([place]).values():
         done.result(10)
     assert "records of the log are missing" in sentence(service.start(), HOLE)
 
 
+def test_a_log_that_was_replaced_while_its_outputs_stand(service: Service) -> None:
+    worked(service)
+    shutil.rmtree(service.folder / "state")
+    name = topic_name(service.settings.prefix, "member-events")
+    for done in service.admin.delete_topics([name]).values():
+        done.result(10)
+    service.wait_until(lambda: name not in service.admin.list_topics(timeout=10).topics, "gone")
+    topic_admin.create(service.settings, replication=1)
+    said = sentence(service.start(), HOLE)
+    assert "but that log ends at 0" in said
+    assert "was cut or replaced" in said
+
+
 def test_an_input_topic_of_the_plans_own_partition_count_is_welcome(service: Service) -> None:
     name = topic_name(service.settings.prefix, "claims")
-    admin = AdminClient({"bootstrap.servers": service.settings.bootstrap})
-    for done in admin.delete_topics([name]).values():
+    for done in service.admin.delete_topics([name]).values():
         done.result(10)
-    time.sleep(1.0)
-    for done in admin.create_topics([NewTopic(name, 7, 1, config={"max.message.bytes": "4194304"})]).values():
+    service.wait_until(lambda: name not in service.admin.list_topics(timeout=10).topics, "gone")
+    for done in service.admin.create_topics([NewTopic(name, 7, 1, config={"max.message.bytes": "4194304"})]).values():
         done.result(10)
     worker = service.start()
-    time.sleep(5.0)
-    assert worker.process.poll() is None
+    service.wait_until(lambda: service.owners() == 1, "at work")
     worker.send(signal.SIGTERM)
     assert worker.ended() == 0
