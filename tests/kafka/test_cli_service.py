@@ -20,7 +20,7 @@ from ops.sample.population import population
 from schemas.topics import TOPICS
 from streams.producing import Message, Sender
 from streams.settings import Settings
-from streams.stopping import EXIT_BROKER, EXIT_CONFIG
+from streams.stopping import EXIT_BROKER, EXIT_CONFIG, Stop
 from streams.waiting import wait_until_quiet
 
 D = dt.date(2025, 6, 30)
@@ -60,6 +60,13 @@ class Service:
         ended = self.run(*arguments)
         assert ended.returncode == 0, f"{ended.stderr}\n{self.worker_log()}"
         return ended.stdout
+
+    def quiet(self) -> None:
+        """Wait until everything sent so far is applied."""
+        try:
+            wait_until_quiet(self.settings)
+        except Stop as stop:
+            pytest.fail(f"{stop.sentence}\n{self.worker_log()}")
 
     def start_worker(self) -> None:
         with (self.folder / "worker.log").open("ab") as log:
@@ -145,7 +152,7 @@ def test_the_service_says_what_replay_says(service: Service, event_file: Path, t
     assert refused
     assert f"{len(refused):,} lines refused" in published.stderr
     assert f"{event_file}:" in published.stdout
-    wait_until_quiet(service.settings)
+    service.quiet()
     assert service.done("tick", D) == f"the clock stands at {D}, and all that follows from it is out\n"
     service.done("replay", event_file, "--as-of", D, "--out", tmp_path / "out")
     with (tmp_path / "out" / "panel.csv").open() as file:
@@ -169,7 +176,7 @@ def test_the_service_says_what_replay_says(service: Service, event_file: Path, t
 def test_a_past_day_is_explained_from_the_state_as_from_the_files(service: Service, event_file: Path) -> None:
     service.start_worker()
     service.run("publish", event_file, "--history")
-    wait_until_quiet(service.settings)
+    service.quiet()
     service.done("tick", D)
     members = {(one["payer"], one["member_id"]) for one in _claims(event_file)}
     past = D - dt.timedelta(days=300)
@@ -187,7 +194,6 @@ def test_a_past_day_is_explained_from_the_state_as_from_the_files(service: Servi
 def test_a_tick_without_a_worker_gives_up_and_says_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     from schemas.codec import Codec
     from schemas.registry import EmbeddedRegistry
-    from streams.stopping import Stop
     from streams.waiting import wait_until_applied
 
     monkeypatch.setattr("streams.waiting.PATIENCE", 1.0)
@@ -203,7 +209,7 @@ def test_what_is_refused_is_listed_shown_and_sent_again(service: Service) -> Non
     sender.send_now(
         [Message(f"{prefix}claims", 1, b"k", data) for data in (b"{ not avro }", b"\x00\x00\x00\x00\x63rest")]
     )
-    wait_until_quiet(service.settings)
+    service.quiet()
     listed = quarantined(service)
     assert [entry["id"] for entry in listed] == ["claims/1/1", "claims/1/0"]
     assert {entry["reason"] for entry in listed} == {"not_avro", "unknown_schema"}
@@ -215,7 +221,7 @@ def test_what_is_refused_is_listed_shown_and_sent_again(service: Service) -> Non
     assert "{ not avro }" in shown
 
     assert service.done("quarantine", "replay", "claims/1/0").startswith("sent 1 records again")
-    wait_until_quiet(service.settings)
+    service.quiet()
     again = quarantined(service)
     assert [entry["id"] for entry in again] == ["claims/1/0", "claims/1/1"], "what was not fixed comes back, once"
     assert not again[0]["sent_again"]
@@ -232,7 +238,7 @@ def test_a_conflict_of_the_conductor_cannot_be_sent_again(service: Service, tmp_
         path = tmp_path / f"payer{number}.ndjson"
         path.write_text(json.dumps({"event_type": "payer", "event_id": "P1", "payer": "acme", "name": name}) + "\n")
         service.done("publish", path)
-    wait_until_quiet(service.settings)
+    service.quiet()
     (entry,) = quarantined(service)
     assert (entry["id"], entry["reason"]) == ("control/0/1", "event_id_conflict")
     assert "Acme Health" in service.done("quarantine", "show", "control/0/1")
