@@ -9,6 +9,7 @@ import shutil
 import signal
 import sqlite3
 
+import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AlterConfigOpType,
@@ -167,16 +168,17 @@ def test_a_log_that_was_cut(service: Service) -> None:
     assert "records of the log are missing" in sentence(service.start(), HOLE)
 
 
-def test_a_log_that_was_replaced_while_its_outputs_stand(service: Service) -> None:
+@pytest.mark.parametrize("log", ["member-events", "control"])
+def test_a_log_that_was_replaced_while_its_outputs_stand(service: Service, log: str) -> None:
     worked(service)
     shutil.rmtree(service.folder / "state")
-    name = topic_name(service.settings.prefix, "member-events")
+    name = topic_name(service.settings.prefix, log)
     for done in service.admin.delete_topics([name]).values():
         done.result(10)
     service.wait_until(lambda: name not in service.admin.list_topics(timeout=10).topics, "gone")
     topic_admin.create(service.settings, replication=1)
     said = sentence(service.start(), HOLE)
-    assert "but that log ends at 0" in said
+    assert f"{log}[0] ends at 0" in said
     assert "was cut or replaced" in said
 
 
