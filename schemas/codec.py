@@ -19,22 +19,29 @@ import fastavro
 import msgspec
 
 from schemas.records import (
+    Adjustment,
     Alert,
     Attribution,
     AttributionChange,
     Claim,
+    Close,
+    CloseAnnul,
     ControlRecord,
     Enrollment,
     Envelope,
     FeedManifest,
     MemberFact,
+    PanelList,
+    Partial,
     PayerRecord,
     PcpSelection,
+    Period,
     Position,
     Practice,
     Provider,
     Record,
     Refused,
+    Snapshot,
     Source,
     Table,
     Tick,
@@ -57,18 +64,25 @@ TOPIC_OF: Mapping[type, str] = {
     PayerRecord: "reference",
     Table: "reference",
     FeedManifest: "reference",
+    Period: "reference",
 }
 """The input topic of each record."""
-BY_KIND: Mapping[str, type] = {str(record.__struct_config__.tag): record for record in (*TOPIC_OF, Tick)}  # type: ignore[attr-defined]
+BY_KIND: Mapping[str, type] = {
+    str(record.__struct_config__.tag): record  # type: ignore[attr-defined]
+    for record in (*TOPIC_OF, Tick, Close, CloseAnnul, Partial)
+}
 INPUT_OF_TOPIC: Mapping[str, type] = {"claims": Claim, "enrollments": Enrollment, "pcp-selections": PcpSelection}
 OUTPUT_OF_TOPIC: Mapping[str, type] = {
     "attribution": Attribution,
     "attribution-changes": AttributionChange,
     "attribution-alerts": Alert,
     "alert-history": Alert,
+    "panels": PanelList,
+    "snapshots": Snapshot,
+    "adjustments": Adjustment,
     "quarantine": Refused,
 }
-Output = Attribution | AttributionChange | Alert | Refused
+Output = Attribution | AttributionChange | Alert | PanelList | Snapshot | Adjustment | Refused
 
 
 class Undecodable(ValueError):
@@ -89,7 +103,7 @@ class Codec:
         self._writers: dict[tuple[str, int], tuple[Any, Any]] = {}
         self._headers: dict[str, bytes] = {}
         self._facts_encoder = msgspec.msgpack.Encoder()
-        self._facts_decoder = msgspec.msgpack.Decoder(Record | Tick)
+        self._facts_decoder = msgspec.msgpack.Decoder(Record | Tick | Close | CloseAnnul)
         self._json_decoder = msgspec.json.Decoder(Record)
         self._envelope_schema = _parsed("member-events")
         self._envelope_header = self._header("member-events")

@@ -237,16 +237,117 @@ class FeedManifest(Source, frozen=True, kw_only=True, omit_defaults=True, tag_fi
     full_replacement: bool = False
 
 
+class Period(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="period"):
+    """A period that is measured and paid. Identity: period; the later record wins. Source: payment.md 4.0.
+
+    The initial reading is refused before `k1`, the final one before `k2`. The pool covers the base payment of `pool_months` months
+    from `pool_from` on; rates cover the `window_months` months that end with `performance_end`.
+    """
+
+    period: str
+    performance_end: dt.date
+    k1: dt.date
+    k2: dt.date
+    pool_from: dt.date
+    pool_months: int
+    window_months: int = 12
+    pay_date: dt.date | None = None
+
+
 class Tick(msgspec.Struct, frozen=True, kw_only=True, tag_field="event_type", tag="tick"):
     """The clock of every partition moves to this date."""
 
     date: dt.date
 
 
+Reading = Literal["panel", "initial", "final"]
+
+
+class LogEnd(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """How far a partition of a topic reaches: the offset after its last record."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Close(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="close"):
+    """The request to freeze a reading of a period (design.md, closing a period).
+
+    `period` is a month (YYYY-MM) for a panel, a period's id for the others. `as_of` is D. `cutoff` says how far the input topics
+    reached when it was asked: everything below is known to the close. Differences that show within `retro_months` become adjustments.
+    `closed_on`, the clock's date when it was taken up, is the conductor's to say.
+    """
+
+    close_id: str
+    period: str
+    reading: Reading
+    as_of: dt.date
+    actor: str
+    reason: str | None = None
+    cutoff: tuple[LogEnd, ...] = ()
+    retro_months: int = 6
+    closed_on: dt.date | None = None
+
+
+class CloseAnnul(msgspec.Struct, frozen=True, kw_only=True, tag_field="event_type", tag="close_annul"):
+    """The order to withdraw a close of which nothing has been released."""
+
+    close_id: str
+    actor: str
+    reason: str
+
+
+class TableInForce(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """A table that a result rests on, by the sha256 of its file (hex)."""
+
+    kind: str
+    digest: str
+
+
+class PracticeCount(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """Members of a payer on the frozen list of a practice; no practice: not attributed."""
+
+    payer: str
+    practice_id: str
+    members: int
+
+
+class Passed(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """A record of `member-events` passed over by an operator's order."""
+
+    partition: int
+    offset: int
+    digest: str
+    reason: str
+
+
+class Partial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="partial"):
+    """What one partition of `member-events` has frozen for a close.
+
+    `watermark` is the offset of the barrier: everything before it is in. `digest` is the sum of the digests of the frozen answers
+    (hex), so that partials add up, however members are spread. `failed` members are missing from the lists; of the payers in
+    `not_frozen` there is no list, because the plan's own is missing.
+    """
+
+    close_id: str
+    partition: int
+    watermark: int
+    accepted_at: Moment
+    ruleset: str
+    tables: tuple[TableInForce, ...]
+    engine_version: str
+    digest: str
+    counts: tuple[PracticeCount, ...] = ()
+    failed: tuple[str, ...] = ()
+    not_frozen: tuple[str, ...] = ()
+    skips: tuple[Passed, ...] = ()
+
+
 MemberFact = Claim | Enrollment | PcpSelection
-ReferenceRecord = Provider | Practice | PayerRecord | Table | FeedManifest
-ControlRecord = Provider | Practice | PayerRecord | Table | FeedManifest | Tick
-Record = Claim | Enrollment | PcpSelection | Provider | Practice | PayerRecord | Table | FeedManifest
+ReferenceRecord = Provider | Practice | PayerRecord | Table | FeedManifest | Period
+ControlRecord = Provider | Practice | PayerRecord | Table | FeedManifest | Period | Tick | Close | CloseAnnul | Partial
+Record = Claim | Enrollment | PcpSelection | Provider | Practice | PayerRecord | Table | FeedManifest | Period
 
 
 class Version(msgspec.Struct, frozen=True, order=True, array_like=True):
@@ -322,6 +423,106 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     horizon_days: int | None
     visits_needed: int | None
     data_through: dt.date | None
+    ruleset: str
+    engine_version: str
+
+
+ListKind = Literal["prospective", "retrospective"]
+"""A panel says whose members are expected in a month; the readings of a period say whose they were at its end."""
+ListStatus = Literal["open", "final"]
+"""The initial reading of a period is still open, a final one follows it. Source: the list status of Da Vinci ATR."""
+Change = Literal["new", "changed", "nochange", "dropped", "cancelled"]
+"""Against the list before: new on it; the provider or the step is another; the same; gone since; gone because the earlier list had been
+wrong. Source: the change types of Da Vinci ATR."""
+
+
+class PanelEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One member on a frozen list. `attribution` is null for one who has left it: whose patient that is now, is not said.
+
+    `span_start` is the day of the first of the unbroken row of monthly panels that lead here, `span_end` the day of the first
+    panel without the member.
+    """
+
+    payer: Payer
+    member_id: MemberId
+    change: Change | None
+    span_start: dt.date | None
+    span_end: dt.date | None
+    attribution: Attribution | None
+
+
+class PanelList(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a frozen list: the members of a practice that live in one partition, or, without a practice, who is nobody's.
+
+    The list is valid once the snapshot of its close is complete.
+    """
+
+    close_id: str
+    period: str
+    reading: Reading
+    as_of: dt.date
+    list_kind: ListKind
+    list_status: ListStatus
+    practice_id: PracticeId | None
+    entries: tuple[PanelEntry, ...]
+
+
+class PartitionPosition(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """Where a partition of `member-events` stood at a barrier, and the latest time of acceptance before it."""
+
+    partition: int
+    watermark: int
+    accepted_at: Moment
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The manifest of a close, as it stands: open until every partition has answered.
+
+    What is equal for equal facts: from `as_of` to `failed`. Where and when it was done: `positions`, `control`, `cutoff`, `skips`.
+    """
+
+    close_id: str
+    period: str
+    reading: Reading
+    state: Literal["open", "complete", "annulled", "refused"]
+    message: str | None
+    actor: str
+    reason: str | None
+    as_of: dt.date
+    list_kind: ListKind
+    list_status: ListStatus
+    ruleset: str | None
+    tables: tuple[TableInForce, ...]
+    engine_version: str | None
+    content_digest: str | None
+    counts: tuple[PracticeCount, ...]
+    members: int
+    attributed: int
+    not_frozen: tuple[str, ...]
+    failed: tuple[str, ...]
+    retro_until: dt.date | None
+    positions: tuple[PartitionPosition, ...]
+    control: int
+    cutoff: tuple[LogEnd, ...]
+    skips: tuple[Passed, ...]
+
+
+class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
+    """A practice has gained or lost a member on a list that is frozen already, and why. One for each practice concerned."""
+
+    payer: Payer
+    member_id: MemberId
+    practice_id: PracticeId
+    close_id: str
+    period: str
+    reading: Reading
+    as_of: dt.date
+    what: Literal["attribution"]
+    before: str
+    after: str
+    cause: str
+    cause_position: str
+    decided_on: dt.date
     ruleset: str
     engine_version: str
 

@@ -38,6 +38,9 @@ TOPICS: tuple[Topic, ...] = (
     Topic("attribution-changes", partitioned=True, cleanup="delete", retention_ms=730 * DAY_MS),
     Topic("attribution-alerts", partitioned=True, cleanup="compact", retention_ms=FOR_EVER),
     Topic("alert-history", partitioned=True, cleanup="delete", retention_ms=730 * DAY_MS),
+    Topic("panels", partitioned=True, cleanup="delete", retention_ms=FOR_EVER),
+    Topic("snapshots", partitioned=True, cleanup="delete", retention_ms=FOR_EVER),
+    Topic("adjustments", partitioned=True, cleanup="delete", retention_ms=FOR_EVER),
     Topic("quarantine", partitioned=True, cleanup="delete", retention_ms=365 * DAY_MS),
 )
 MOST_BYTES = 4_194_304

@@ -6,17 +6,19 @@ Used alike by the member agent, by `replay` and by the tests.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from hashlib import blake2b
 
 import msgspec
 
 from schemas.keys import member_key
-from schemas.records import Alert, Attribution, AttributionChange
-from state.attribution import alerts
+from schemas.records import Adjustment, Alert, Attribution, AttributionChange, Close
+from state.attribution import alerts, frozen
 from state.attribution.answer import ENGINE_VERSION, Answer, answer
 from state.attribution.decision import View
+from state.attribution.frozen import Frozen
 from state.attribution.projection import next_change
-from state.calendar import Day, from_date, to_date
+from state.calendar import FOREVER, Day, from_date, to_date
 from state.ledger.folding import Fact, Folded, Refusal, fold, rederive, row_names, rows_missing
 from state.ledger.member import Closed, Member, Said, prune, terms
 from state.ledger.rows import Row
@@ -27,6 +29,7 @@ __all__ = [
     "Advanced",
     "Fact",
     "Folded",
+    "Frozen",
     "Member",
     "Output",
     "Refusal",
@@ -38,6 +41,8 @@ __all__ = [
     "encode_member",
     "encode_row",
     "fold",
+    "freeze",
+    "keeps_lines_of",
     "new_member",
     "open_alert",
     "rederive",
@@ -56,7 +61,7 @@ class Output(msgspec.Struct, frozen=True):
 
     topic: str
     key: str
-    record: Attribution | AttributionChange | Alert | None
+    record: Attribution | AttributionChange | Alert | Adjustment | None
 
 
 class Advanced(msgspec.Struct, frozen=True):
@@ -103,14 +108,37 @@ def open_alert(member: Member, as_of: dt.date, knowledge: Knowledge) -> Alert | 
     return alerts.open_alert(view, answer(view, day), day)
 
 
-def advance(member: Member, as_of: dt.date, knowledge: Knowledge, *, cause: str, position: str) -> Advanced:
+def keeps_lines_of(day: dt.date, as_of: dt.date, knowledge: Knowledge) -> bool:
+    """Whether `freeze` can do without the cold rows for this day."""
+    return frozen.keeps_lines_of(from_date(day), from_date(as_of), knowledge)
+
+
+def freeze(
+    member: Member, close: Close, number: int, knowledge: Knowledge, rows: Mapping[str, Row | None] | None
+) -> Frozen:
+    """A member's answer and its entries on the lists of a close. Source: design.md, closing a period."""
+    return frozen.freeze(member, close, number, knowledge, rows)
+
+
+def advance(
+    member: Member,
+    as_of: dt.date,
+    knowledge: Knowledge,
+    *,
+    cause: str,
+    position: str,
+    since: Day = FOREVER,
+    rows: Mapping[str, Row | None] | None = None,
+) -> Advanced:
     """Evaluate a member on a day, say what has changed since last time, and remember it. `as_of` never goes back.
 
     `cause` is what was applied (claim, enrollment, selection, tick, roster, practice, payer, table, feed_manifest), `position`
-    the input position it came from.
+    the input position it came from. `since` is the first day on which what was applied can matter, for what is frozen already;
+    `rows` are all cold rows of the member where the knowledge `needs_history`.
     """
     day = from_date(as_of)
-    prune(member, day)
+    prune(member, day, knowledge.earliest_frozen, knowledge.ruleset.longest_window)
+    frozen.forget(member, knowledge)
     view = View.of(member, knowledge)
     found = answer(view, day)
     current = alerts.open_alert(view, found, day)
@@ -124,6 +152,10 @@ def advance(member: Member, as_of: dt.date, knowledge: Knowledge, *, cause: str,
     outputs = [
         *_said_answer(member, found, now, cause, position),
         *_said_alerts(member, view, found, current, now, day, cause),
+        *(
+            Output("adjustments", f"{member_key(member.payer, member.member_id)}|{one.period}", one)
+            for one in frozen.adjustments(member, view, since=since, rows=rows, cause=cause, position=position, day=day)
+        ),
     ]
     member.said = now
     return Advanced(tuple(outputs), to_date(_due(member, view, found, day)), current is not None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import hashlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -72,6 +73,22 @@ def alerts_csv(alerts: Iterable[Alert]) -> Iterator[bytes]:
 def quarantine_csv(refused: Iterable[Quarantined]) -> Iterator[bytes]:
     """quarantine.csv, line by line, by source and place in it, each record once."""
     return _lines(QUARANTINE, sorted(set(refused)))
+
+
+def answer_digest(answer: Attribution) -> int:
+    """The sha256 of an answer's line of panel.csv as a number. A list's content digest is their sum, whatever their order."""
+    return int.from_bytes(hashlib.sha256(_line(PANEL, answer)).digest())
+
+
+def content_digest(total: int) -> str:
+    """A sum of digests of answers as 64 hex digits: the sum is taken modulo 2 to the 256."""
+    return f"{total % (1 << 256):064x}"
+
+
+def _line(columns: Sequence[str], record: msgspec.Struct) -> bytes:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow([_text(getattr(record, column)) for column in columns])
+    return buffer.getvalue().encode()
 
 
 def _lines(columns: Sequence[str], records: Iterable[msgspec.Struct]) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from schemas.records import (
     FeedManifest,
     PayerRecord,
     PcpSelection,
+    Period,
     Practice,
     Provider,
     Record,
@@ -29,6 +30,8 @@ LATEST = dt.date(2199, 12, 31)
 """A date that starts something lies between these, or somebody's conversion went wrong. Ends may be later: 9999-12-31 is open."""
 GRACE = dt.timedelta(days=1)
 """A service may be dated a day after the day of acceptance, for time zones (attribution.md 2.2 rule 6)."""
+MOST_MONTHS = 60
+_MONTH = re.compile(r"\d{4}-\d{2}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -47,6 +50,8 @@ def refusal(record: Record, accepted_on: dt.date) -> Refusal | None:
             return _payer(record.payer) or _start(record.effective_from, "effective_from")
         case FeedManifest():
             return _payer(record.payer) or _reference_span(record.covers_from, record.covers_to, "covers_to")
+        case Period():
+            return _period(record)
         case Table():
             return (
                 None
@@ -57,6 +62,26 @@ def refusal(record: Record, accepted_on: dt.date) -> Refusal | None:
                     "digest is not 64 lower-case hex digits: send the sha256 of the table's file.",
                 )
             )
+
+
+def _period(period: Period) -> Refusal | None:
+    """A period that could never be closed, or whose readings would come before its end. Source: payment.md 4.0."""
+    if not period.period or _MONTH.fullmatch(period.period) or "|" in period.period:
+        return Refusal(
+            "bad_period",
+            "period",
+            "period is empty, holds a '|' or looks like a month (YYYY-MM names a month's panel): name it as in P1.",
+        )
+    if not period.performance_end < period.k1 <= period.k2:
+        return Refusal(
+            "end_before_start",
+            "k1",
+            f"performance_end, k1 and k2 are not in this order ({period.performance_end}, {period.k1}, {period.k2}): correct them.",
+        )
+    for field, months in (("pool_months", period.pool_months), ("window_months", period.window_months)):
+        if not 1 <= months <= MOST_MONTHS:
+            return Refusal("impossible_value", field, f"{field} is not between 1 and {MOST_MONTHS}: correct it.")
+    return _start(period.pool_from, "pool_from")
 
 
 def flags(record: Record) -> tuple[str, ...]:

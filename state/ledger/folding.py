@@ -10,7 +10,7 @@ import msgspec
 
 from schemas.records import Claim, Enrollment, PcpSelection, Position
 from state.attribution.standing import timeline
-from state.calendar import FOREVER, from_date
+from state.calendar import FOREVER, Day, from_date
 from state.ledger import claims
 from state.ledger.member import NOTHING, Derived, Member, Selection, Span, contribute, contributed, withdraw
 from state.ledger.rows import Forward, History, KnownId, Row, Sighting, Statement, content, digest, standing, take
@@ -40,12 +40,13 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Folded(msgspec.Struct, frozen=True):
-    """What became of a fact. `changed`: the member's answer may be another; `stored`: cold rows to write."""
+    """What became of a fact. `changed`: the member's answer may be another, from the day `since` on; `stored`: cold rows to write."""
 
     changed: bool
     cause: str
     refusal: Refusal | None = None
     stored: frozenset[str] = frozenset()
+    since: Day = 0
 
 
 CONFLICT = Refusal(
@@ -162,8 +163,18 @@ def _fold_claim(
         if before != NOTHING:
             withdraw(member, homes)
         contribute(member, derived)
+    if knowledge.frozen and knowledge.needs_history():
+        # What is no candidate by the code lists in force may be one by those of a frozen list.
+        return Folded(changed=True, cause="claim", refusal=refusal, stored=frozenset(stored))
     changed = derived != before and (member.said is None or _is_evidence(derived, before, knowledge))
-    return Folded(changed=changed, cause="claim", refusal=refusal, stored=frozenset(stored))
+    since = _first_day(derived, before) if changed and knowledge.frozen else 0
+    return Folded(changed=changed, cause="claim", refusal=refusal, stored=frozenset(stored), since=since)
+
+
+def _first_day(derived: Derived, before: Derived) -> Day:
+    """The first day on which what a family contributes matters, now or before."""
+    lines = (line.day for some in (derived, before) for _, line in some.lines)
+    return min((*lines, *(stay.start for some in (derived, before) for stay in some.hospice)), default=0)
 
 
 def _is_evidence(derived: Derived, before: Derived, knowledge: Knowledge) -> bool:

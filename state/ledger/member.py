@@ -18,7 +18,7 @@ from schemas.records import Position, SelectionSource
 from state.calendar import Day, add_months
 
 KEPT_MONTHS = 24
-"""No window of any ruleset is longer, so that older lines no longer matter."""
+"""No window of any ruleset is longer, so that older lines no longer matter to the days to come."""
 
 
 class Span(msgspec.Struct, frozen=True, order=True, array_like=True):
@@ -119,6 +119,21 @@ class Said(msgspec.Struct, frozen=True, array_like=True):
     alert: bytes | None
 
 
+class Listed(msgspec.Struct, frozen=True, order=True, array_like=True):
+    """The practice on whose frozen list a member stands. Who is on none has no entry.
+
+    `close`: the number of the close. `now`: the practice after the adjustments made since; "" for none. `npi`, `step`: as frozen.
+    `since`: the first of the unbroken row of monthly panels that lead here.
+    """
+
+    close: int
+    practice_id: str
+    now: str
+    npi: str
+    step: str
+    since: Day
+
+
 class Member(msgspec.Struct, array_like=True):
     """One member of one payer."""
 
@@ -130,6 +145,7 @@ class Member(msgspec.Struct, array_like=True):
     hospice: list[Hospice] = []
     said: Said | None = None
     closed: list[Closed] = []
+    listed: list[Listed] = []
 
 
 class Derived(msgspec.Struct, frozen=True):
@@ -175,15 +191,22 @@ def contribute(member: Member, derived: Derived) -> None:
         insort(member.hospice, stay)
 
 
-def prune(member: Member, as_of: Day) -> None:
-    """Forget lines and hospice stays too old to matter on `as_of` or later. The cold rows keep them."""
-    if not any(add_months(day, KEPT_MONTHS) <= as_of for day in _oldest(member)):
+def prune(member: Member, as_of: Day, frozen: Day, window: int) -> None:
+    """Forget lines and hospice stays too old to matter; the cold rows keep them.
+
+    They matter on `as_of` and later, and on `frozen`, the earliest frozen day that may still be adjusted, in a window of so many months.
+    """
+
+    def matters(day: Day) -> bool:
+        return add_months(day, KEPT_MONTHS) > as_of or add_months(day, window) > frozen
+
+    if all(matters(day) for day in _oldest(member)):
         return
     for care in member.care:
-        care.lines = [line for line in care.lines if add_months(line.day, KEPT_MONTHS) > as_of]
-        care.retracted = [line for line in care.retracted if add_months(line.day, KEPT_MONTHS) > as_of]
+        care.lines = [line for line in care.lines if matters(line.day)]
+        care.retracted = [line for line in care.retracted if matters(line.day)]
     member.care = [care for care in member.care if care.lines or care.retracted]
-    member.hospice = [stay for stay in member.hospice if add_months(stay.end, KEPT_MONTHS) > as_of]
+    member.hospice = [stay for stay in member.hospice if matters(stay.end)]
 
 
 def _oldest(member: Member) -> Iterator[Day]:

@@ -14,10 +14,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from schemas.records import FeedManifest, PayerRecord, Position, Practice, Provider, ReferenceRecord, Table
+from schemas.records import (
+    Close,
+    CloseAnnul,
+    FeedManifest,
+    PayerRecord,
+    Period,
+    Position,
+    Practice,
+    Provider,
+    ReferenceRecord,
+    Table,
+)
 from state.attribution import rulesets
 from state.attribution.rulesets import Ruleset
-from state.calendar import Day, from_date
+from state.calendar import FOREVER, Day, add_months, from_date
 from state.reference import services as service_lists
 from state.reference import taxonomies as taxonomy_lists
 from state.reference.roster import Roster
@@ -38,12 +49,25 @@ _PARSERS = {
 
 
 class Touch(msgspec.Struct, frozen=True):
-    """Whom a reference record concerns; nothing given is nobody."""
+    """Whom a reference record concerns, and from which day on; nobody given is nobody."""
 
     everyone: bool = False
     payer: str | None = None
     open_alerts_of: str | None = None
     terms: frozenset[str] = frozenset()
+    since: Day = 0
+
+
+class FrozenList(msgspec.Struct, frozen=True):
+    """A panel or final reading that is frozen: differences on its day `as_of` are adjustments while the clock is before `until`.
+
+    `number` is the offset of its request on `control`.
+    """
+
+    number: int
+    close: Close
+    as_of: Day
+    until: Day
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -62,10 +86,14 @@ class Tables:
     directory: Directory
     ruleset: Ruleset
 
+    def same_as(self, other: Tables) -> bool:
+        """Whether they are the very same tables."""
+        return all(getattr(self, name) is getattr(other, name) for name in Tables.__slots__)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Knowledge:
-    """What is known of reference. Immutable for its users; `timelines` only remembers what follows from the rest."""
+    """What is known of reference. Immutable for its users; `timelines` and `tables_on` only remember what follows from the rest."""
 
     store: TableStore
     built_in: Tables
@@ -75,8 +103,12 @@ class Knowledge:
     roster: Roster = field(default_factory=Roster.empty)
     payers: Mapping[str, tuple[tuple[PayerRecord, Position], ...]] = field(default_factory=dict)
     claims_cover: Mapping[str, dt.date] = field(default_factory=dict)
+    periods: Mapping[str, tuple[Period, Position]] = field(default_factory=dict)
+    frozen: tuple[FrozenList, ...] = ()
+    """The frozen lists that may still be adjusted, in the order in which they were asked for."""
     version: int = 0
     timelines: dict[Setting, Timeline] = field(default_factory=dict)
+    tables_on: dict[Day, Tables] = field(default_factory=dict)
 
     @classmethod
     def initial(cls, tables: TableStore, *, ruleset: str = "guide") -> Knowledge:
@@ -111,13 +143,38 @@ class Knowledge:
         """The last day that the payer's claims feeds say they cover."""
         return self.claims_cover.get(payer)
 
-    def apply(self, record: ReferenceRecord, position: Position, *, as_of: dt.date | None) -> Applied:
+    def at(self, day: Day) -> Knowledge:
+        """What is known, with the tables in force on a day, be it past or to come."""
+        tables = self.tables_on.get(day)
+        if tables is None:
+            tables = self.tables_on[day] = self._tables_on(self.table_records, day)
+        return self if tables is self.tables else replace(self, tables=tables, timelines={}, tables_on={})
+
+    @property
+    def earliest_frozen(self) -> Day:
+        """The earliest day of a list that may still be adjusted; FOREVER when there is none."""
+        return min((one.as_of for one in self.frozen), default=FOREVER)
+
+    def needs_history(self) -> bool:
+        """Whether a list that may be adjusted rests on other code lists than those in force, so that lines must be read anew for it."""
+        return any(self.at(one.as_of).tables is not self.tables for one in self.frozen)
+
+    def apply(
+        self, record: ReferenceRecord | Close | CloseAnnul, position: Position, *, as_of: dt.date | None
+    ) -> Applied:
         """Take up one record. An older or equal one changes nothing. Raises `TableError` for a table that cannot be used."""
         match record:
             case Provider():
-                return self._with_roster(self.roster.with_provider(record, position))
+                return self._with_roster(self.roster.with_provider(record, position), record.effective_from)
             case Practice():
-                return self._with_roster(self.roster.with_practice(record, position))
+                return self._with_roster(self.roster.with_practice(record, position), record.effective_from)
+            case Period():
+                return self._with_period(record, position)
+            case Close():
+                return self._with_close(record, position)
+            case CloseAnnul():
+                kept = tuple(one for one in self.frozen if one.close.close_id != record.close_id)
+                return Applied(replace(self, frozen=kept), Touch())
             case PayerRecord():
                 return self._with_payer(record, position)
             case FeedManifest():
@@ -130,14 +187,34 @@ class Knowledge:
         day = from_date(as_of)
         if self.reached is not None and day <= self.reached:
             return Applied(self, Touch())
-        return self._in_force(self.table_records, day)
+        kept = tuple(one for one in self.frozen if one.until > day)
+        applied = self._in_force(self.table_records, day)
+        return Applied(replace(applied.knowledge, frozen=kept), applied.touch)
 
-    def _with_roster(self, changed: tuple[Roster, frozenset[str]] | None) -> Applied:
+    def _with_roster(self, changed: tuple[Roster, frozenset[str]] | None, since: dt.date) -> Applied:
         if changed is None:
             return Applied(self, Touch())
         roster, terms = changed
         timelines = {} if terms else self.timelines
-        return Applied(replace(self, roster=roster, version=self.version + 1, timelines=timelines), Touch(terms=terms))
+        return Applied(
+            replace(self, roster=roster, version=self.version + 1, timelines=timelines),
+            Touch(terms=terms, since=from_date(since)),
+        )
+
+    def _with_period(self, record: Period, position: Position) -> Applied:
+        known = self.periods.get(record.period)
+        if known is not None and known[1] >= position:
+            return Applied(self, Touch())
+        return Applied(replace(self, periods={**self.periods, record.period: (record, position)}), Touch())
+
+    def _with_close(self, record: Close, position: Position) -> Applied:
+        """An initial reading is settled by the final one, never adjusted. Source: attribution.md 2.9."""
+        if record.reading == "initial" or record.closed_on is None:
+            return Applied(self, Touch())
+        day = from_date(record.as_of)
+        until = add_months(max(day, from_date(record.closed_on)), record.retro_months)
+        frozen = (*self.frozen, FrozenList(position.offset, record, day, until))
+        return Applied(replace(self, frozen=frozen), Touch())
 
     def _with_payer(self, record: PayerRecord, position: Position) -> Applied:
         known = self.payers.get(record.payer, ())
@@ -149,7 +226,9 @@ class Knowledge:
         )
         knowledge = replace(self, payers={**self.payers, record.payer: tuple(kept)}, version=self.version + 1)
         unchanged = same is not None and _terms_of(same[0]) == _terms_of(record)
-        return Applied(knowledge, Touch() if unchanged else Touch(payer=record.payer))
+        return Applied(
+            knowledge, Touch() if unchanged else Touch(payer=record.payer, since=from_date(record.effective_from))
+        )
 
     def _with_manifest(self, record: FeedManifest) -> Applied:
         known = self.claims_cover.get(record.payer)
@@ -172,10 +251,30 @@ class Knowledge:
         records = (*self.table_records[:at], (record, position), *self.table_records[at:])
         days = [day for day in (self.reached, None if as_of is None else from_date(as_of)) if day is not None]
         if not days:
-            return Applied(replace(self, table_records=records, version=self.version + 1), Touch())
-        return self._in_force(records, max(days), known=False)
+            return Applied(replace(self, table_records=records, version=self.version + 1, tables_on={}), Touch())
+        applied = self._in_force(records, max(days), known=False)
+        known = replace(applied.knowledge, frozen=self.frozen)
+        otherwise = any(not known.at(one.as_of).tables.same_as(self.at(one.as_of).tables) for one in self.frozen)
+        return Applied(known, Touch(everyone=applied.touch.everyone or otherwise))
 
     def _in_force(self, records: tuple[tuple[Table, Position], ...], day: Day, *, known: bool = True) -> Applied:
+        """The tables in force on a day put in force."""
+        tables = self._tables_on(records, day)
+        changed = tables is not self.tables
+        return Applied(
+            replace(
+                self,
+                table_records=records,
+                tables=tables,
+                reached=day,
+                version=self.version + (changed or not known),
+                timelines={} if changed else self.timelines,
+                tables_on={} if changed or not known else self.tables_on,
+            ),
+            Touch(everyone=changed),
+        )
+
+    def _tables_on(self, records: tuple[tuple[Table, Position], ...], day: Day) -> Tables:
         """The tables in force on a day: of each kind the latest activated, of two on one day the later record."""
         latest = {record.kind: record.digest for record, _ in records if from_date(record.activated_from) <= day}
 
@@ -190,18 +289,7 @@ class Knowledge:
             directory=taxonomy_lists.parse_directory(directory) if directory else self.built_in.directory,
             ruleset=rulesets.parse(ruleset) if ruleset else self.built_in.ruleset,
         )
-        changed = any(getattr(tables, name) is not getattr(self.tables, name) for name in Tables.__slots__)
-        return Applied(
-            replace(
-                self,
-                table_records=records,
-                tables=tables if changed else self.tables,
-                reached=day,
-                version=self.version + (changed or not known),
-                timelines={} if changed else self.timelines,
-            ),
-            Touch(everyone=changed),
-        )
+        return self.tables if tables.same_as(self.tables) else tables
 
 
 def _terms_of(record: PayerRecord) -> tuple[object, ...]:

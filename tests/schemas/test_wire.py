@@ -25,22 +25,30 @@ from schemas.codec import OUTPUT_OF_TOPIC, TOPIC_OF, Codec, Undecodable
 from schemas.keys import member_key, partition_of, split_member_key
 from schemas.npi import valid_npi
 from schemas.records import (
+    Adjustment,
     Alert,
     Attribution,
     AttributionChange,
     Claim,
     ClaimLine,
+    Close,
+    CloseAnnul,
     Contact,
     Coverage,
     Enrollment,
     Envelope,
     FeedManifest,
+    PanelEntry,
+    PanelList,
+    Partial,
     PayerRecord,
     PcpSelection,
+    Period,
     Practice,
     Provider,
     Record,
     Refused,
+    Snapshot,
     Table,
     Tick,
     Version,
@@ -101,7 +109,23 @@ def test_every_input_record_survives_avro_json_and_the_compact_facts(kind: type[
 @given(data=st.data())
 def test_every_control_record_survives_the_log(data: st.DataObject) -> None:
     record = data.draw(
-        st.one_of([records(kind) for kind in (Provider, Practice, PayerRecord, Table, FeedManifest, Tick)])
+        st.one_of(
+            [
+                records(kind)
+                for kind in (
+                    Provider,
+                    Practice,
+                    PayerRecord,
+                    Table,
+                    FeedManifest,
+                    Period,
+                    Tick,
+                    Close,
+                    CloseAnnul,
+                    Partial,
+                )
+            ]
+        )
     )
     assert CODEC.decode_control(CODEC.encode_control(record)) == record
 
@@ -255,6 +279,14 @@ def test_every_record_and_field_says_what_it_is(topic: str) -> None:
         (PayerRecord, "reference", "PayerRecord"),
         (Table, "reference", "ProgramTable"),
         (FeedManifest, "control", "FeedManifest"),
+        (Period, "reference", "Period"),
+        (Close, "control", "Close"),
+        (CloseAnnul, "control", "CloseAnnul"),
+        (Partial, "control", "Partial"),
+        (PanelEntry, "panels", "PanelEntry"),
+        (PanelList, "panels", "PanelList"),
+        (Snapshot, "snapshots", "Snapshot"),
+        (Adjustment, "adjustments", "Adjustment"),
         (Tick, "control", "Tick"),
         (Envelope, "member-events", "Envelope"),
         (Attribution, "attribution", "Attribution"),
