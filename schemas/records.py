@@ -276,17 +276,17 @@ class Close(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 
     `period` is a month (YYYY-MM) for a panel, a period's id for the others. `as_of` is D. `cutoff` says how far the input topics
     reached when it was asked: everything below is known to the close. Differences that show within `retro_months` become adjustments.
-    `closed_on`, the clock's date when it was taken up, is the conductor's to say.
+    `as_of` and `closed_on`, the clock's date when it was taken up, are the conductor's to say.
     """
 
     close_id: str
     period: str
     reading: Reading
-    as_of: dt.date
     actor: str
     reason: str | None = None
     cutoff: tuple[LogEnd, ...] = ()
     retro_months: int = 6
+    as_of: dt.date | None = None
     closed_on: dt.date | None = None
 
 
@@ -488,7 +488,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     message: str | None
     actor: str
     reason: str | None
-    as_of: dt.date
+    as_of: dt.date | None
     list_kind: ListKind
     list_status: ListStatus
     ruleset: str | None

@@ -12,7 +12,7 @@ from hashlib import blake2b
 import msgspec
 
 from schemas.keys import member_key
-from schemas.records import Adjustment, Alert, Attribution, AttributionChange, Close
+from schemas.records import Adjustment, Alert, Attribution, AttributionChange
 from state.attribution import alerts, frozen
 from state.attribution.answer import ENGINE_VERSION, Answer, answer
 from state.attribution.decision import View
@@ -22,7 +22,7 @@ from state.calendar import FOREVER, Day, from_date, to_date
 from state.ledger.folding import Fact, Folded, Refusal, fold, rederive, row_names, rows_missing
 from state.ledger.member import Closed, Member, Said, prune, terms
 from state.ledger.rows import Row
-from state.reference.knowledge import Knowledge
+from state.reference.knowledge import FrozenList, Knowledge
 
 __all__ = [
     "ENGINE_VERSION",
@@ -108,16 +108,14 @@ def open_alert(member: Member, as_of: dt.date, knowledge: Knowledge) -> Alert | 
     return alerts.open_alert(view, answer(view, day), day)
 
 
-def keeps_lines_of(day: dt.date, as_of: dt.date, knowledge: Knowledge) -> bool:
-    """Whether `freeze` can do without the cold rows for this day."""
-    return frozen.keeps_lines_of(from_date(day), from_date(as_of), knowledge)
+def keeps_lines_of(one: FrozenList, as_of: dt.date, knowledge: Knowledge) -> bool:
+    """Whether `freeze` can do without the cold rows."""
+    return frozen.keeps_lines_of(one.as_of, from_date(as_of), knowledge)
 
 
-def freeze(
-    member: Member, close: Close, number: int, knowledge: Knowledge, rows: Mapping[str, Row | None] | None
-) -> Frozen:
+def freeze(member: Member, one: FrozenList, knowledge: Knowledge, rows: Mapping[str, Row | None] | None) -> Frozen:
     """A member's answer and its entries on the lists of a close. Source: design.md, closing a period."""
-    return frozen.freeze(member, close, number, knowledge, rows)
+    return frozen.freeze(member, one, knowledge, rows)
 
 
 def advance(

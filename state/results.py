@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from schemas.records import Alert, Attribution
+from schemas.records import Adjustment, Alert, Attribution, PanelEntry, Snapshot
 
 PANEL = (
     "payer",
@@ -47,6 +47,22 @@ ALERTS = (
     "visits_needed",
     "data_through",
 )
+LISTS = (
+    "practice_id",
+    "payer",
+    "member_id",
+    "period",
+    "reading",
+    "as_of",
+    "list_kind",
+    "list_status",
+    "change",
+    "span_start",
+    "span_end",
+    "step",
+    "provider_npi",
+)
+ADJUSTMENTS = ("period", "payer", "member_id", "practice_id", "what", "before", "after", "cause")
 QUARANTINE = ("source", "position", "reason", "field", "message")
 
 
@@ -75,6 +91,83 @@ def quarantine_csv(refused: Iterable[Quarantined]) -> Iterator[bytes]:
     return _lines(QUARANTINE, sorted(set(refused)))
 
 
+def lists_csv(snapshot: Snapshot, entries: Iterable[tuple[str, PanelEntry]]) -> Iterator[bytes]:
+    """lists.csv: the members of each practice's list and those who left it. `entries` are sorted by practice, payer and member.
+
+    Who is on no list is in panel.csv alone.
+    """
+    return _rows(
+        LISTS,
+        (
+            (
+                practice,
+                entry.payer,
+                entry.member_id,
+                snapshot.period,
+                snapshot.reading,
+                snapshot.as_of,
+                snapshot.list_kind,
+                snapshot.list_status,
+                entry.change,
+                entry.span_start,
+                entry.span_end,
+                entry.attribution and entry.attribution.step,
+                entry.attribution and entry.attribution.provider_npi,
+            )
+            for practice, entry in entries
+            if practice
+        ),
+    )
+
+
+def adjustments_csv(made: Iterable[Adjustment]) -> Iterator[bytes]:
+    """adjustments.csv, by period, payer, member, practice and the order in which they were made (offset of the cause)."""
+    return _lines(ADJUSTMENTS, made)
+
+
+def close_manifest(snapshot: Snapshot, files: dict[str, str]) -> dict[str, object]:
+    """manifest.json of a close. `files`: the sha256 of each file beside it. Positions stand in a section of their own."""
+    tables = {table.kind: table.digest for table in snapshot.tables}
+    return {
+        "close": {
+            "id": snapshot.close_id,
+            "period": snapshot.period,
+            "reading": snapshot.reading,
+            "state": snapshot.state,
+            "list_kind": snapshot.list_kind,
+            "list_status": snapshot.list_status,
+            "actor": snapshot.actor,
+            "reason": snapshot.reason,
+            "retro_until": snapshot.retro_until,
+        },
+        "as_of": snapshot.as_of,
+        "engine_version": snapshot.engine_version,
+        "ruleset": {"name": snapshot.ruleset, "digest": tables.pop("ruleset", None)},
+        "tables": tables,
+        "content_digest": snapshot.content_digest,
+        "counts": {
+            "members": snapshot.members,
+            "attributed": snapshot.attributed,
+            "not_attributed": snapshot.members - snapshot.attributed,
+            "failed": len(snapshot.failed),
+        },
+        "practices": [
+            {"payer": one.payer, "practice_id": one.practice_id, "members": one.members}
+            for one in snapshot.counts
+            if one.practice_id
+        ],
+        "payers_not_frozen": snapshot.not_frozen,
+        "failed_members": snapshot.failed,
+        "files": files,
+        "positions": {
+            "member_events": snapshot.positions,
+            "control": snapshot.control,
+            "inputs": snapshot.cutoff,
+            "passed_over": snapshot.skips,
+        },
+    }
+
+
 def answer_digest(answer: Attribution) -> int:
     """The sha256 of an answer's line of panel.csv as a number. A list's content digest is their sum, whatever their order."""
     return int.from_bytes(hashlib.sha256(_line(PANEL, answer)).digest())
@@ -92,14 +185,18 @@ def _line(columns: Sequence[str], record: msgspec.Struct) -> bytes:
 
 
 def _lines(columns: Sequence[str], records: Iterable[msgspec.Struct]) -> Iterator[bytes]:
+    return _rows(columns, ([getattr(record, column) for column in columns] for record in records))
+
+
+def _rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)
-    for record in records:
+    for row in rows:
         yield buffer.getvalue().encode()
         buffer.seek(0)
         buffer.truncate()
-        writer.writerow([_text(getattr(record, column)) for column in columns])
+        writer.writerow([_text(value) for value in row])
     yield buffer.getvalue().encode()
 
 

@@ -8,12 +8,30 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from schemas.codec import Codec
-from schemas.records import FORMAT_VERSION, ControlRecord, Envelope, Position, Refused, Tick
+from schemas.keys import partition_of
+from schemas.records import (
+    FORMAT_VERSION,
+    Close,
+    CloseAnnul,
+    ControlRecord,
+    Envelope,
+    Partial,
+    Period,
+    Position,
+    ReferenceRecord,
+    Refused,
+    Snapshot,
+    Tick,
+    Version,
+)
 from schemas.topics import name as topic_name
+from state import closing
 from state.stores.log_state import OutboxRow
 from state.stores.program import ProgramState
 from streams.producing import Message, Sender
@@ -27,13 +45,31 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Conductor:
-    """The owner of `control` at work."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What one record of `control` makes of the program: kept and sent in one transaction."""
 
-    def __init__(self, state: ProgramState, codec: Codec, *, prefix: str) -> None:
+    broadcast: ControlRecord | None = None
+    seen: tuple[str, bytes] | None = None
+    """Event id and content digest of a reference record."""
+    period: Period | None = None
+    partial: Partial | None = None
+    closes: tuple[tuple[Close, Snapshot], ...] = ()
+    """Requests of closes with what they stand at now: kept, and said on `snapshots`."""
+    answers: tuple[Snapshot, ...] = ()
+    """Said on `snapshots` and not kept."""
+    conflict: bool = False
+    """The event id is known with other content."""
+
+
+class Conductor:
+    """The owner of `control` at work. `partitions` is the number of partitions of `member-events`."""
+
+    def __init__(self, state: ProgramState, codec: Codec, *, prefix: str, partitions: int) -> None:
         self.state = state
         self._codec = codec
         self._prefix = prefix
+        self._partitions = partitions
 
     async def apply(self, batch: Batch) -> None:
         """Broadcast what of a batch lies above the watermark. Raises `Stop` on a hole or anything unknown."""
@@ -59,28 +95,107 @@ class Conductor:
                 "start a release that can; nothing was acknowledged.",
                 EXIT_FAULT,
             ) from problem
-        state = self.state
-        outputs: Sequence[OutboxRow] = ()
-        ticked, seen = None, None
-        if isinstance(record, Tick):
-            # A tick that does not move the date is history already made.
-            if state.ticked is None or record.date > state.ticked:
-                outputs, ticked = [self._broadcast(received, record)], record.date
-        else:
-            event_id, digest = self._codec.event_id_of(record), self._codec.content_digest(record)
-            known = await state.digest_of(event_id)
-            if known is None:
-                outputs, seen = [self._broadcast(received, record)], (event_id, digest)
-            elif known != digest:
-                outputs = [self._conflict(received)]
+        made = await self._made_of(record, received)
         failpoint("conductor_before_commit")
+        state = self.state
         async with state.transaction(watermark=received.offset + 1):
-            if seen:
-                await state.note_seen(*seen)
-            await state.put_out(outputs)
-            if seen or ticked:
-                await state.note_broadcast(state.sequence + 1, ticked)
+            if made.seen:
+                await state.note_seen(*made.seen)
+            if made.period:
+                await state.note_period(made.period)
+            if made.partial:
+                await state.note_partial(made.partial)
+            for request, snapshot in made.closes:
+                await state.note_close(request, snapshot)
+            await state.put_out(self._outputs(made, received))
+            if made.broadcast:
+                await state.note_broadcast(
+                    state.sequence + 1, made.broadcast.date if isinstance(made.broadcast, Tick) else None
+                )
         failpoint("conductor_after_commit")
+
+    async def _made_of(self, record: ControlRecord, received: Received) -> Made:
+        match record:
+            case Tick():
+                # A tick that does not move the date is history already made.
+                moves = self.state.ticked is None or record.date > self.state.ticked
+                return Made(broadcast=record if moves else None)
+            case Close():
+                return await self._close(record, received.offset)
+            case CloseAnnul():
+                return await self._annul(record)
+            case Partial():
+                return await self._partial(record)
+            case _:
+                return await self._reference(record)
+
+    async def _reference(self, record: ReferenceRecord) -> Made:
+        event_id, digest = self._codec.event_id_of(record), self._codec.content_digest(record)
+        known = await self.state.digest_of(event_id)
+        if known is None:
+            return Made(
+                broadcast=record, seen=(event_id, digest), period=record if isinstance(record, Period) else None
+            )
+        return Made(conflict=known != digest)
+
+    # -- closes ---------------------------------------------------------------------------------------------------------
+
+    async def _close(self, asked: Close, offset: int) -> Made:
+        """Take a close up and raise the barrier, or say why not. The same request again is the same close."""
+        known = await self.state.snapshot(asked.close_id)
+        if known is not None and (known.period, known.reading) == (asked.period, asked.reading):
+            return Made()
+        period = await self.state.period(asked.period)
+        why = (
+            f"the id {asked.close_id} is that of another close: leave it out, or choose another."
+            if known is not None
+            else closing.why_refused(asked, period, self.state.ticked, await self.state.standing(asked.period))
+        )
+        if why is not None:
+            return Made(answers=(closing.refused(asked, offset, why),))
+        close = msgspec.structs.replace(asked, as_of=closing.day_of(asked, period), closed_on=self.state.ticked)
+        return Made(broadcast=close, closes=((close, closing.opened(close, offset)),))
+
+    async def _annul(self, order: CloseAnnul) -> Made:
+        """Withdraw a close and have its lists forgotten. What is not there to be withdrawn is left alone."""
+        request, known = await self.state.request(order.close_id), await self.state.snapshot(order.close_id)
+        if request is None or known is None or known.state == "annulled":
+            return Made()
+        message = f"{order.actor}: {order.reason}"
+        annulled = msgspec.structs.replace(known, state="annulled", message=message)
+        return Made(broadcast=order, closes=((request, annulled),))
+
+    async def _partial(self, partial: Partial) -> Made:
+        """Keep a partition's answer; with the last one the close is complete."""
+        request, known = await self.state.request(partial.close_id), await self.state.snapshot(partial.close_id)
+        partials = await self.state.partials(partial.close_id)
+        if request is None or known is None or known.state != "open":
+            return Made()
+        if partial.partition in {one.partition for one in partials}:
+            return Made()
+        if len(partials) + 1 < self._partitions:
+            return Made(partial=partial)
+        try:
+            complete = closing.completed(known, [*partials, partial])
+        except closing.MixedPartials as problem:
+            order = CloseAnnul(close_id=known.close_id, actor="panelstream", reason=str(problem))
+            annulled = msgspec.structs.replace(known, state="annulled", message=str(problem))
+            return Made(partial=partial, broadcast=order, closes=((request, annulled),))
+        return Made(partial=partial, closes=((request, complete),))
+
+    # -- outputs --------------------------------------------------------------------------------------------------------
+
+    def _outputs(self, made: Made, received: Received) -> list[OutboxRow]:
+        rows = [] if made.broadcast is None else [self._broadcast(received, made.broadcast)]
+        said = [*(snapshot for _, snapshot in made.closes), *made.answers]
+        rows += [self._said(snapshot, received.offset, ordinal) for ordinal, snapshot in enumerate(said)]
+        return [*rows, self._conflict(received)] if made.conflict else rows
+
+    def _said(self, snapshot: Snapshot, offset: int, ordinal: int) -> OutboxRow:
+        key = f"{snapshot.period}|{snapshot.reading}"
+        value = self._codec.encode_output("snapshots", snapshot, Version(0, offset, ordinal))
+        partition = partition_of(key, self._partitions)
+        return OutboxRow(topic_name(self._prefix, "snapshots"), key.encode(), partition, value, offset, ordinal)
 
     def _broadcast(self, received: Received, record: ControlRecord) -> OutboxRow:
         envelope = Envelope(

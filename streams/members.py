@@ -18,11 +18,13 @@ from typing import Literal, cast
 from schemas.codec import Codec
 from schemas.codec import Output as OutputRecord
 from schemas.keys import partition_of
-from schemas.records import Envelope, Position, Refused, Tick, Version
+from schemas.records import Close, Envelope, Position, Refused, Tick, Version
 from schemas.topics import TOPICS
 from schemas.topics import name as topic_name
 from state import engine
-from state.reference.knowledge import Knowledge, Touch
+from state.calendar import FOREVER, Day
+from state.freezing import Freezing
+from state.reference.knowledge import FrozenList, Knowledge, Touch
 from state.stores.log_state import OutboxRow
 from state.stores.members import AT_ONCE, Cursor, MemberRow, MemberState, Selection
 from streams.batching import Batch, Record
@@ -40,6 +42,8 @@ CAUSE_OF_CONTROL = {
     "payer": "payer",
     "table": "table",
     "feed_manifest": "feed_manifest",
+    "period": "period",
+    "close_annul": "close",
 }
 CAUSE_OF_FACT = {"claim": "claim", "enrollment": "enrollment", "pcp_selection": "selection"}
 COMPACTED = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
@@ -223,7 +227,15 @@ class MemberPartition:
                 working[one.key] = Working(member, {}, None, alert_open=False, failed=None)
             else:
                 working[one.key] = _stored(row)
-        needed = [(one.key, name) for one, fact in zip(run, facts, strict=True) for name in engine.row_names(fact)]
+        if self._needs_history:
+            for key, rows in (await self._all_rows(list(working))).items():
+                working[key].rows.update(rows)
+        needed = [
+            (one.key, name)
+            for one, fact in zip(run, facts, strict=True)
+            for name in engine.row_names(fact)
+            if name not in working[one.key].rows
+        ]
         while needed:
             wanted = list(dict.fromkeys(needed))
             found = await self.state.rows(wanted)
@@ -236,6 +248,15 @@ class MemberPartition:
                 for name in engine.rows_missing(fact, working[one.key].rows)
             ]
         return working
+
+    async def _all_rows(self, keys: Sequence[str]) -> dict[str, dict[str, engine.Row | None]]:
+        """Every cold row of some members."""
+        stored = await self.state.all_rows(keys)
+        return {key: {name: engine.decode_row(data) for name, data in rows.items()} for key, rows in stored.items()}
+
+    @property
+    def _needs_history(self) -> bool:
+        return bool(self.knowledge.frozen) and self.knowledge.needs_history()
 
     def _work(
         self, mine: Working, one: Arrived, fact: engine.Fact, outputs: list[tuple[Version, engine.Output | Refused]]
@@ -254,11 +275,23 @@ class MemberPartition:
             if self.state.as_of is None:
                 mine.due = dt.date.fromisoformat(AT_ONCE)
             else:
-                made.extend(self._advance(mine, self.state.as_of, CAUSE_OF_FACT[fact.kind], str(fact.position)))
+                made.extend(
+                    self._advance(mine, self.state.as_of, CAUSE_OF_FACT[fact.kind], str(fact.position), folded.since)
+                )
         outputs.extend((Version(self._partition, one.offset, ordinal), out) for ordinal, out in enumerate(made))
 
-    def _advance(self, mine: Working, as_of: dt.date, cause: str, position: str) -> tuple[engine.Output, ...]:
-        advanced = engine.advance(mine.member, as_of, self.knowledge, cause=cause, position=position)
+    def _advance(
+        self, mine: Working, as_of: dt.date, cause: str, position: str, since: Day
+    ) -> tuple[engine.Output, ...]:
+        advanced = engine.advance(
+            mine.member,
+            as_of,
+            self.knowledge,
+            cause=cause,
+            position=position,
+            since=since,
+            rows=mine.rows if self._needs_history else None,
+        )
         mine.due, mine.alert_open, mine.changed = advanced.due, advanced.alert_open, True
         return advanced.outputs
 
@@ -298,6 +331,9 @@ class MemberPartition:
                 EXIT_HOLE,
             )
         record = self._codec.decode_facts("control", one.envelope.facts)
+        if isinstance(record, Close):
+            await self._close(one, record)
+            return
         cause = CAUSE_OF_CONTROL[str(type(record).__struct_config__.tag)]
         position = str(one.envelope.position)
         if isinstance(record, Tick):
@@ -344,21 +380,19 @@ class MemberPartition:
         position: str,
     ) -> Cursor:
         codes_changed = touch is not None and touch.everyone
-        cold = await self.state.all_rows([row.key for row in rows]) if codes_changed else {}
+        cold = await self._all_rows([row.key for row in rows]) if codes_changed or self._needs_history else {}
         working: dict[str, Working] = {}
         outputs: list[tuple[Version, engine.Output | Refused]] = []
         ordinal = cursor.ordinal
         for row in rows:
             mine = _stored(row)
             try:
+                mine.rows.update(cold.get(row.key, {}))
                 if codes_changed:
-                    engine.rederive(
-                        mine.member,
-                        {name: engine.decode_row(data) for name, data in cold[row.key].items()},
-                        self.knowledge,
-                    )
+                    engine.rederive(mine.member, mine.rows, self.knowledge)
                     mine.changed = True
-                made = self._advance(mine, as_of, cause, position) if as_of is not None else ()
+                since = FOREVER if touch is None or cause == "tick" else touch.since
+                made = self._advance(mine, as_of, cause, position, since) if as_of is not None else ()
             except Exception as fault:
                 logger.error(
                     "a member of %s failed at offset %d: %s", self._place(one.offset), one.offset, type(fault).__name__
@@ -376,6 +410,83 @@ class MemberPartition:
         async with self.state.transaction():
             await self._write(working)
             await self.state.put_out(self._outbox(outputs))
+            await self.state.move_cursor(after)
+        failpoint("after_step")
+        return after
+
+    # -- closes ---------------------------------------------------------------------------------------------------------
+
+    async def _close(self, one: Arrived, close: Close) -> None:
+        """Freeze every member in steps, put the lists out, and answer with what was frozen (design.md, closing a period)."""
+        number = one.envelope.position.offset
+        freezing = Freezing.of(FrozenList.of(close, number), self.knowledge, await self.state.tally(one.offset))
+        cursor = self.state.cursor
+        if cursor is None or cursor.offset != one.offset:
+            cursor = Cursor(one.offset, "", 0)
+        while rows := await self.state.concerned(Selection(), cursor.last_key, STEP):
+            cursor = await self._freeze_step(one, rows, cursor, freezing)
+        partial = freezing.partial(
+            partition=self._partition,
+            watermark=one.offset,
+            accepted_at=self.state.accepted_at,
+            failed=await self.state.failed(),
+            skips=await self.state.passed_over(one.offset),
+        )
+        answer = OutboxRow(
+            topic_name(self._prefix, "control"),
+            b"partial",
+            0,
+            self._codec.encode_control(partial),
+            one.offset,
+            cursor.ordinal,
+        )
+        applied = self.knowledge.apply(close, Position("control", 0, number), as_of=self.state.as_of)
+        failpoint("before_partial")
+        async with self.state.transaction(watermark=one.offset + 1):
+            await self.state.put_out([answer])
+            await self.state.note_tally(one.offset, None)
+            await self.state.finish_control(
+                one.envelope.sequence or 0, as_of=None, record=one.envelope.facts, offset=number
+            )
+        self.knowledge = applied.knowledge
+        failpoint("after_partial")
+
+    async def _freeze_step(self, one: Arrived, rows: Sequence[MemberRow], cursor: Cursor, freezing: Freezing) -> Cursor:
+        as_of = self.state.as_of
+        enough = as_of is not None and engine.keeps_lines_of(freezing.one, as_of, self.knowledge)
+        cold = {} if enough else await self._all_rows([row.key for row in rows])
+        working: dict[str, Working] = {}
+        for row in rows:
+            mine = _stored(row)
+            try:
+                freezing.take(mine.member, None if enough else cold[row.key])
+                mine.changed = True
+            except Exception as fault:
+                logger.error(
+                    "a member of %s failed at offset %d: %s", self._place(one.offset), one.offset, type(fault).__name__
+                )
+                mine = _stored(row)
+                mine.failed, mine.changed = type(fault).__name__, True
+                self.counts["close", "failed"] += 1
+            working[row.key] = mine
+        lists = freezing.lists()
+        outputs = [
+            OutboxRow(
+                topic_name(self._prefix, "panels"),
+                key.encode(),
+                partition_of(key, self._partitions),
+                self._codec.encode_output("panels", part, Version(self._partition, one.offset, cursor.ordinal + place)),
+                one.offset,
+                cursor.ordinal + place,
+            )
+            for place, (key, part) in enumerate(lists)
+        ]
+        after = Cursor(one.offset, rows[-1].key, cursor.ordinal + len(outputs))
+        failpoint("before_step")
+        async with self.state.transaction():
+            await self._write(working)
+            await self.state.put_out(outputs)
+            await self.state.note_tally(one.offset, freezing.tally())
             await self.state.move_cursor(after)
         failpoint("after_step")
         return after

@@ -19,6 +19,7 @@ from schemas.records import (
     FeedManifest,
     PayerRecord,
     PcpSelection,
+    Period,
     Practice,
     Provider,
     Record,
@@ -162,3 +163,5 @@ def _key(record: Record) -> str:
             return f"payer:{record.payer}"
         case FeedManifest():
             return f"feed_manifest:{record.payer}"
+        case Period():
+            return f"period:{record.period}"

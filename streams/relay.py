@@ -3,12 +3,14 @@
 One task per state file. Outputs of a member partition go in transactions under an identity of that partition, so that the
 broker fences a frozen former owner. What was said already is not said again (`streams.said`): not after a kill between sending
 and forgetting, and not by a worker whose file is older than what another one has sent. Broadcasts go plainly, since a
-partition ignores a sequence it has applied (design.md).
+partition ignores a sequence it has applied, and so does what members answer to the conductor: `control` and `member-events` are
+never written in transactions, whose marks would look like holes (design.md).
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -32,8 +34,12 @@ class Relay:
         settle: Callable[[Batch], None],
         partitions: int,
         last_said: Callable[[], Version | None] | None = None,
+        answers: tuple[str, Sender] | None = None,
     ) -> None:
-        """`last_said` tells, once the sender has its identity, up to which version the outputs are out; None: they have none."""
+        """`last_said` tells, once the sender has its identity, up to which version the outputs are out; None: they have none.
+
+        `answers`: a topic that is written plainly, and by whom.
+        """
         self._state = state
         self._sender = sender
         self._settle = settle
@@ -43,6 +49,7 @@ class Relay:
         self._idle = asyncio.Event()
         self._closing = False
         self._last_said = last_said
+        self._answers = answers
         self._said: tuple[int, int] | None = None
         self._work.set()
 
@@ -85,14 +92,18 @@ class Relay:
 
     async def _send(self, rows: Sequence[OutboxRow]) -> None:
         news = rows if self._said is None else [row for row in rows if _version(row) > self._said]
-        if news:
-            await self._sender.send(
+        for plain, some in itertools.groupby(news, key=self._is_answer):
+            sender = self._answers[1] if plain and self._answers else self._sender
+            await sender.send(
                 [
                     Message(row.topic, partition, row.key, row.value)
-                    for row in news
+                    for row in some
                     for partition in (range(self._partitions) if row.partition is None else (row.partition,))
                 ]
             )
+
+    def _is_answer(self, row: OutboxRow) -> bool:
+        return self._answers is not None and row.topic == self._answers[0]
 
     async def drained(self) -> None:
         """Wait until every output committed so far is out."""

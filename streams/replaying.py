@@ -35,15 +35,15 @@ from schemas.records import (
 )
 from schemas.registry import EmbeddedRegistry
 from state import engine, results, validation
+from state.calendar import from_date
 from state.reference.knowledge import Knowledge
 from state.reference.tables import TableStore
 from state.results import Quarantined
+from streams.files import write_whole
 from streams.publishing import accepted_on, decode
 from streams.stopping import EXIT_CONFIG, Stop
 
 DEFAULT_RULESET = "guide"
-TABLE_KINDS = ("primary_care_services", "primary_care_taxonomies")
-"""Kinds of which there is always a table in force; the others only once a record has brought one."""
 _ROW_BITS = 40
 _ROW_MASK = (1 << _ROW_BITS) - 1
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -276,16 +276,16 @@ def replay(
     out.mkdir(parents=True, exist_ok=True)
     answers = _answers(history, replayed, alerts, report("members"))
     digests = {
-        "panel.csv": _write(out / "panel.csv", results.panel_csv(answers)),
-        "alerts.csv": _write(
+        "panel.csv": write_whole(out / "panel.csv", results.panel_csv(answers)),
+        "alerts.csv": write_whole(
             out / "alerts.csv",
             results.alerts_csv(sorted(alerts, key=lambda alert: (alert.payer, alert.member_id, alert.practice_id))),
         ),
-        "quarantine.csv": _write(out / "quarantine.csv", results.quarantine_csv(history.refused)),
+        "quarantine.csv": write_whole(out / "quarantine.csv", results.quarantine_csv(history.refused)),
     }
     replayed.counts["quarantined"] = len(set(history.refused))
     manifest = _manifest(history, replayed, digests)
-    _write(out / "manifest.json", [msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"])
+    write_whole(out / "manifest.json", [msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"])
     return replayed
 
 
@@ -320,16 +320,13 @@ def _answers(history: History, replayed: Replayed, alerts: list[Alert], report: 
 
 def _manifest(history: History, replayed: Replayed, digests: dict[str, str]) -> dict[str, Any]:
     question, knowledge, files = history.question, history.knowledge, history.files
+    in_force = {table.kind: table.digest for table in knowledge.tables_in_force(from_date(question.as_of))}
     return {
         "as_of": question.as_of,
         "known_at": question.known_at,
         "engine_version": engine.ENGINE_VERSION,
-        "ruleset": {"name": knowledge.ruleset_name, "digest": _digest_in_force(knowledge, "ruleset", question)},
-        "tables": {
-            kind: digest
-            for kind in sorted({*TABLE_KINDS, *(record.kind for record, _ in knowledge.table_records)} - {"ruleset"})
-            if (digest := _digest_in_force(knowledge, kind, question))
-        },
+        "ruleset": {"name": knowledge.ruleset_name, "digest": in_force.pop("ruleset")},
+        "tables": in_force,
         "counts": dict(sorted(replayed.counts.items())),
         "failed_members": replayed.failed,
         "files": digests,
@@ -343,36 +340,3 @@ def _manifest(history: History, replayed: Replayed, digests: dict[str, str]) -> 
             "last_accepted_at": history.last_accepted,
         },
     }
-
-
-def _digest_in_force(knowledge: Knowledge, kind: str, question: Question) -> str | None:
-    """The sha256 of the table of a kind in force at the question's date."""
-    brought = [
-        (record.activated_from, position, record.digest)
-        for record, position in knowledge.table_records
-        if record.kind == kind and record.activated_from <= question.as_of
-    ]
-    if brought:
-        return max(brought)[2]
-    if kind == "ruleset":
-        table = knowledge.store.built_in_ruleset(question.ruleset or DEFAULT_RULESET)
-    elif kind in TABLE_KINDS:
-        table = knowledge.store.built_in(kind)
-    else:
-        return None
-    return hashlib.sha256(table.data).hexdigest()
-
-
-def _write(path: Path, chunks: Iterable[bytes]) -> str:
-    """Write a file, whole or not at all, and return its sha256."""
-    fresh = path.with_name(path.name + ".part")
-    digest = hashlib.sha256()
-    try:
-        with fresh.open("wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-                digest.update(chunk)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
-    return digest.hexdigest()

@@ -24,6 +24,8 @@ from streams.stopping import EXIT_BROKER, EXIT_CONFIG, Stop
 
 PATIENCE = 60.0
 """Seconds without any worker moving before we give up."""
+MARKS_AFTER = 2.0
+"""Seconds without movement before we look whether there is anything to read at all."""
 LOOK = 0.1
 """Seconds between two looks at the committed offsets."""
 BROKER_PATIENCE = 15.0
@@ -121,6 +123,8 @@ class Progress:
             reached = sum(committed.values())
             if reached != moved_to:
                 moved_at, moved_to = time.monotonic(), reached
+            elif time.monotonic() - moved_at > MARKS_AFTER and self._only_marks_left(ends, committed):
+                return
             elif time.monotonic() - moved_at > PATIENCE:
                 raise Stop(
                     f"No worker has moved for {PATIENCE:.0f} seconds, with {left:,} records of {', '.join(topics)} to go: start "
@@ -129,6 +133,48 @@ class Progress:
                 )
             time.sleep(LOOK)
             committed = self._committed(list(ends))
+
+    def position(self, topics: Iterable[str]) -> int:
+        """How far the group is on these topics: a number that rises while it works."""
+        places = list(self.ends(topics))
+        return sum(self._committed(places).values())
+
+    def ends(self, topics: Iterable[str]) -> dict[Place, int]:
+        """The end of every partition of these topics that holds anything."""
+        return self._ends([topic_name(self._settings.prefix, topic) for topic in topics])
+
+    def _only_marks_left(self, ends: dict[Place, int], committed: dict[Place, int]) -> bool:
+        """Whether a reader of committed records finds nothing below the ends: the marks of transactions are no records.
+
+        They have offsets, and whoever reads in batches of records never commits one that stands last.
+        """
+        waiting = {place: committed[place] for place, end in ends.items() if committed[place] < end}
+        reader = confluent_kafka.Consumer(
+            {
+                "bootstrap.servers": self._settings.bootstrap,
+                "group.id": f"{self._settings.group}-look",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "log_level": 2,
+            }
+        )
+        try:
+            reader.assign([confluent_kafka.TopicPartition(*place, at) for place, at in waiting.items()])
+            deadline = time.monotonic() + BROKER_PATIENCE
+            while waiting and time.monotonic() < deadline:
+                message = reader.poll(0.5)
+                if message is None:
+                    continue
+                place = (message.topic() or "", message.partition() or 0)
+                if message.error() is not None or (message.offset() or 0) >= ends[place]:
+                    waiting.pop(place, None)
+                else:
+                    return False
+        finally:
+            reader.close()
+        return not waiting
 
     def _ends(self, topics: Sequence[str]) -> dict[Place, int]:
         """The end of every partition that holds anything."""

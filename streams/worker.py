@@ -164,12 +164,10 @@ class Worker:
     # -- batches --------------------------------------------------------------------------------------------------------
 
     async def _intake(self, batch: Batch) -> None:
-        if self._sender is None:
-            self._sender = Sender(self.settings.bootstrap)
         intake = Intake(
             self.codec,
             self.vault,
-            self._sender,
+            self._plain_sender(),
             prefix=self.settings.prefix,
             partitions=self.settings.partitions,
             now=lambda: dt.datetime.now(dt.UTC),
@@ -194,6 +192,11 @@ class Worker:
                 RECORDS.labels("members", kind, result).inc(count)
             held.agent.counts.clear()
         held.relay.committed(batch)
+
+    def _plain_sender(self) -> Sender:
+        if self._sender is None:
+            self._sender = Sender(self.settings.bootstrap)
+        return self._sender
 
     # -- partitions -----------------------------------------------------------------------------------------------------
 
@@ -221,7 +224,7 @@ class Worker:
                 settings.state / "control.sqlite", topic=tp.topic, partition=0, partitions=1
             )
             return self._hold(
-                Conductor(program, self.codec, prefix=settings.prefix),
+                Conductor(program, self.codec, prefix=settings.prefix, partitions=settings.partitions),
                 program,
                 Relay(program, Sender(settings.bootstrap), settle, settings.partitions),
             )
@@ -241,7 +244,8 @@ class Worker:
         )
         sender = FencedSender(settings.bootstrap, f"{settings.group}-members-{tp.partition}")
         said = functools.partial(last_said, settings, self.codec, tp.partition)
-        return self._hold(agent, members, Relay(members, sender, settle, settings.partitions, said))
+        answers = (self._control, self._plain_sender())
+        return self._hold(agent, members, Relay(members, sender, settle, settings.partitions, said, answers))
 
     def _hold(self, agent: MemberPartition | Conductor, state: LogState, relay: Relay) -> Held:
         async def relaying() -> None:
@@ -280,9 +284,8 @@ class Worker:
         if self._last_tick == today or not isinstance(held.agent, Conductor):
             return
         with self._ending_on_fault():
-            if self._sender is None:
-                self._sender = Sender(self.settings.bootstrap)
-            await tick_if_midnight_passed(held.agent.state, self.codec, self._sender, self.settings.prefix, today)
+            sender = self._plain_sender()
+            await tick_if_midnight_passed(held.agent.state, self.codec, sender, self.settings.prefix, today)
             self._last_tick = today
 
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from schemas.records import Adjustment, Attribution, Change, Close, MemberId, PanelEntry, Payer, PracticeId
+from schemas.records import Adjustment, Attribution, Change, MemberId, PanelEntry, Payer, PracticeId
 from state.attribution.answer import ENGINE_VERSION, answer
 from state.attribution.decision import View, decide
-from state.calendar import Day, add_months, first_live, from_date, to_date
+from state.calendar import Day, add_months, first_live, to_date
 from state.ledger.folding import rederive
 from state.ledger.member import KEPT_MONTHS, Listed, Member
 from state.ledger.rows import Row
@@ -38,17 +38,18 @@ def keeps_lines_of(day: Day, as_of: Day, knowledge: Knowledge) -> bool:
     return add_months(first, KEPT_MONTHS) > as_of or add_months(first, window) > knowledge.earliest_frozen
 
 
-def freeze(member: Member, close: Close, number: int, knowledge: Knowledge, rows: Rows | None) -> Frozen:
+def freeze(member: Member, one: FrozenList, knowledge: Knowledge, rows: Rows | None) -> Frozen:
     """Whose patient the member is on the day of a close, remembered for later adjustments.
 
-    `number` is that of the close, `knowledge` what is known without it. `rows` are all cold rows of the member, needed where
-    `keeps_lines_of` says so.
+    `knowledge` is what is known without the list. `rows` are all cold rows of the member, needed where `keeps_lines_of` says so.
     """
-    day = from_date(close.as_of)
+    day, close = one.as_of, one.close
     then = knowledge.at(day)
     found = answer(View.of(_as_read_by(member, then, rows), then), day).attribution
     before = _panel_before(day, knowledge) if close.reading == "panel" else None
-    known = None if before is None else next((one for one in member.listed if one.close == before.number), None)
+    known = (
+        None if before is None else next((listed for listed in member.listed if listed.close == before.number), None)
+    )
     practice, entries = found.practice_id, []
     stays = known is not None and known.practice_id == practice
     since = known.since if known is not None and stays else day
@@ -69,7 +70,7 @@ def freeze(member: Member, close: Close, number: int, knowledge: Knowledge, rows
     if known is not None and not stays:
         entries.append((PracticeId(known.practice_id), _gone(member, known, day)))
     if practice is not None and close.reading != "initial":
-        listed = Listed(number, practice, practice, found.provider_npi or "", found.step or "", since)
+        listed = Listed(one.number, practice, practice, found.provider_npi or "", found.step or "", since)
         member.listed = sorted([*member.listed, listed])
     return Frozen(found, tuple(entries))
 
@@ -107,7 +108,7 @@ def adjustments(
                 close_id=one.close.close_id,
                 period=one.close.period,
                 reading=one.close.reading,
-                as_of=one.close.as_of,
+                as_of=to_date(one.as_of),  # type: ignore[arg-type]
                 what="attribution",
                 before=was,
                 after=becomes,

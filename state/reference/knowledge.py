@@ -7,6 +7,7 @@ records give the same knowledge: an identity and a version decide, then the posi
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from schemas.records import (
     Provider,
     ReferenceRecord,
     Table,
+    TableInForce,
 )
 from state.attribution import rulesets
 from state.attribution.rulesets import Ruleset
@@ -47,6 +49,9 @@ _PARSERS = {
     "ruleset": rulesets.parse,
 }
 
+ALWAYS_IN_FORCE = ("primary_care_services", "primary_care_taxonomies")
+"""Kinds of which there is always a table in force; the others only once a record has brought one."""
+
 
 class Touch(msgspec.Struct, frozen=True):
     """Whom a reference record concerns, and from which day on; nobody given is nobody."""
@@ -59,15 +64,22 @@ class Touch(msgspec.Struct, frozen=True):
 
 
 class FrozenList(msgspec.Struct, frozen=True):
-    """A panel or final reading that is frozen: differences on its day `as_of` are adjustments while the clock is before `until`.
+    """A reading that is frozen. `number` is the offset of its request on `control`, `as_of` its day.
 
-    `number` is the offset of its request on `control`.
+    Differences are adjustments while the clock is before `until`, except in an initial reading, which the final one settles
+    (attribution.md 2.9).
     """
 
     number: int
     close: Close
     as_of: Day
     until: Day
+
+    @classmethod
+    def of(cls, close: Close, number: int) -> FrozenList:
+        """The list of a close that the conductor has taken up."""
+        day = from_date(close.as_of)
+        return cls(number, close, day, add_months(max(day, from_date(close.closed_on)), close.retro_months))
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -97,6 +109,8 @@ class Knowledge:
 
     store: TableStore
     built_in: Tables
+    built_in_ruleset: str
+    """sha256 of the file of the ruleset that holds where no record brings another."""
     tables: Tables
     table_records: tuple[tuple[Table, Position], ...] = ()
     reached: Day | None = None
@@ -113,13 +127,15 @@ class Knowledge:
     @classmethod
     def initial(cls, tables: TableStore, *, ruleset: str = "guide") -> Knowledge:
         """The lists that come with the project and no roster. Raises `UnknownRuleset`, `InvalidTable`."""
+        rules = tables.built_in_ruleset(ruleset)
         built_in = Tables(
             services=service_lists.parse(tables.built_in("primary_care_services")),
             taxonomies=taxonomy_lists.parse(tables.built_in("primary_care_taxonomies")),
             directory=Directory({}),
-            ruleset=rulesets.parse(tables.built_in_ruleset(ruleset)),
+            ruleset=rulesets.parse(rules),
         )
-        return cls(store=tables, built_in=built_in, tables=built_in)
+        digest = hashlib.sha256(rules.data).hexdigest()
+        return cls(store=tables, built_in=built_in, built_in_ruleset=digest, tables=built_in)
 
     @property
     def ruleset(self) -> Ruleset:
@@ -149,6 +165,15 @@ class Knowledge:
         if tables is None:
             tables = self.tables_on[day] = self._tables_on(self.table_records, day)
         return self if tables is self.tables else replace(self, tables=tables, timelines={}, tables_on={})
+
+    def tables_in_force(self, day: Day) -> tuple[TableInForce, ...]:
+        """The tables that results of a day rest on, by kind, with the sha256 of their files."""
+        found = {kind: hashlib.sha256(self.store.built_in(kind).data).hexdigest() for kind in ALWAYS_IN_FORCE}
+        found["ruleset"] = self.built_in_ruleset
+        for record, _ in self.table_records:
+            if from_date(record.activated_from) <= day:
+                found[record.kind] = record.digest
+        return tuple(TableInForce(kind=kind, digest=found[kind]) for kind in sorted(found))
 
     @property
     def earliest_frozen(self) -> Day:
@@ -208,13 +233,9 @@ class Knowledge:
         return Applied(replace(self, periods={**self.periods, record.period: (record, position)}), Touch())
 
     def _with_close(self, record: Close, position: Position) -> Applied:
-        """An initial reading is settled by the final one, never adjusted. Source: attribution.md 2.9."""
-        if record.reading == "initial" or record.closed_on is None:
+        if record.reading == "initial":
             return Applied(self, Touch())
-        day = from_date(record.as_of)
-        until = add_months(max(day, from_date(record.closed_on)), record.retro_months)
-        frozen = (*self.frozen, FrozenList(position.offset, record, day, until))
-        return Applied(replace(self, frozen=frozen), Touch())
+        return Applied(replace(self, frozen=(*self.frozen, FrozenList.of(record, position.offset))), Touch())
 
     def _with_payer(self, record: PayerRecord, position: Position) -> Applied:
         known = self.payers.get(record.payer, ())

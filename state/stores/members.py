@@ -77,6 +77,7 @@ class MemberState(LogState):
         CREATE TABLE terms (term TEXT NOT NULL, member TEXT NOT NULL, PRIMARY KEY (term, member)) WITHOUT ROWID;
         CREATE TABLE held (event_offset INTEGER PRIMARY KEY, member TEXT NOT NULL, envelope BLOB NOT NULL);
         CREATE TABLE skips (event_offset INTEGER PRIMARY KEY, digest TEXT NOT NULL, reason TEXT NOT NULL, decided_at TEXT NOT NULL);
+        CREATE TABLE freezing (event_offset INTEGER PRIMARY KEY, tally BLOB NOT NULL);
         CREATE TABLE reference (control INTEGER PRIMARY KEY, record BLOB NOT NULL, event_offset INTEGER NOT NULL);
         """
 
@@ -164,6 +165,30 @@ class MemberState(LogState):
     async def hold(self, facts: Iterable[tuple[int, str, bytes]]) -> None:
         """Keep facts (offset, member, envelope) of a failed member for the day its fault is mended. Inside a transaction."""
         await self._db.executemany("INSERT OR IGNORE INTO held VALUES (?, ?, ?)", list(facts))
+
+    async def tally(self, offset: int) -> bytes | None:
+        """What the close at this offset has frozen so far."""
+        rows = await self.fetch("SELECT tally FROM freezing WHERE event_offset = ?", (offset,))
+        return bytes(rows[0][0]) if rows else None
+
+    async def note_tally(self, offset: int, tally: bytes | None) -> None:
+        """Keep what a close has frozen so far; None forgets it. Inside a transaction."""
+        await self._db.execute("DELETE FROM freezing WHERE event_offset = ?", (offset,))
+        if tally is not None:
+            await self._db.execute("INSERT INTO freezing VALUES (?, ?)", (offset, tally))
+
+    async def failed(self) -> list[str]:
+        """The members that are marked failed, by key."""
+        return [
+            str(row[0]) for row in await self.fetch("SELECT key FROM members WHERE failed IS NOT NULL ORDER BY key")
+        ]
+
+    async def passed_over(self, below: int) -> list[tuple[int, str, str]]:
+        """Records below an offset that an operator had passed over: (offset, sha256, reason)."""
+        rows = await self.fetch(
+            "SELECT event_offset, digest, reason FROM skips WHERE event_offset < ? ORDER BY event_offset", (below,)
+        )
+        return [(int(row[0]), str(row[1]), str(row[2])) for row in rows]
 
     async def order_skip(self, offset: int, digest: str, reason: str, decided_at: dt.datetime) -> None:
         """Have the record at this offset passed over, if it is the one with this sha256. Inside a transaction."""

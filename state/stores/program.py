@@ -1,11 +1,19 @@
-"""The state file of `control`: what the conductor has seen and how far it has broadcast."""
+"""The state file of `control`: what the conductor has seen, how far it has broadcast, the periods and their closes."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, TypeVar
 
+import msgspec
+
+from schemas.records import Close, Partial, Period, Snapshot
 from state.stores.log_state import LogState
+
+T = TypeVar("T")
+
+_encoder = msgspec.msgpack.Encoder()
 
 
 class ProgramState(LogState):
@@ -15,6 +23,13 @@ class ProgramState(LogState):
         CREATE TABLE program (sequence INTEGER NOT NULL, ticked TEXT);
         INSERT INTO program VALUES (0, NULL);
         CREATE TABLE seen (event_id TEXT PRIMARY KEY, digest BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE periods (period TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE closes (
+            close_id TEXT PRIMARY KEY, period TEXT NOT NULL, state TEXT NOT NULL, request BLOB NOT NULL, snapshot BLOB NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE partials (
+            close_id TEXT NOT NULL, partition INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (close_id, partition)
+        ) WITHOUT ROWID;
         """
 
     sequence: int
@@ -43,3 +58,53 @@ class ProgramState(LogState):
         )
         self.sequence = sequence
         self.ticked = ticked or self.ticked
+
+    # -- periods and closes ---------------------------------------------------------------------------------------------
+
+    async def period(self, period: str) -> Period | None:
+        """A period as last published."""
+        rows = await self.fetch("SELECT record FROM periods WHERE period = ?", (period,))
+        return _decoded(rows, Period)
+
+    async def note_period(self, period: Period) -> None:
+        """Keep a period. Inside a transaction."""
+        await self._db.execute("INSERT OR REPLACE INTO periods VALUES (?, ?)", (period.period, _encoder.encode(period)))
+
+    async def snapshot(self, close_id: str) -> Snapshot | None:
+        """A close that was taken up, as it stands."""
+        rows = await self.fetch("SELECT snapshot FROM closes WHERE close_id = ?", (close_id,))
+        return _decoded(rows, Snapshot)
+
+    async def request(self, close_id: str) -> Close | None:
+        """The request of a close that was taken up."""
+        return _decoded(await self.fetch("SELECT request FROM closes WHERE close_id = ?", (close_id,)), Close)
+
+    async def standing(self, period: str) -> list[Snapshot]:
+        """The closes of a period that were taken up and not annulled."""
+        rows = await self.fetch(
+            "SELECT snapshot FROM closes WHERE period = ? AND state IN ('open', 'complete') ORDER BY close_id",
+            (period,),
+        )
+        return [msgspec.msgpack.decode(row[0], type=Snapshot) for row in rows]
+
+    async def note_close(self, request: Close, snapshot: Snapshot) -> None:
+        """Keep a close as it stands. Inside a transaction."""
+        await self._db.execute(
+            "INSERT OR REPLACE INTO closes VALUES (?, ?, ?, ?, ?)",
+            (snapshot.close_id, snapshot.period, snapshot.state, _encoder.encode(request), _encoder.encode(snapshot)),
+        )
+
+    async def partials(self, close_id: str) -> list[Partial]:
+        """What partitions have answered to a close, by partition."""
+        rows = await self.fetch("SELECT record FROM partials WHERE close_id = ? ORDER BY partition", (close_id,))
+        return [msgspec.msgpack.decode(row[0], type=Partial) for row in rows]
+
+    async def note_partial(self, partial: Partial) -> None:
+        """Keep the answer of a partition. Inside a transaction."""
+        await self._db.execute(
+            "INSERT INTO partials VALUES (?, ?, ?)", (partial.close_id, partial.partition, _encoder.encode(partial))
+        )
+
+
+def _decoded(rows: Sequence[Sequence[bytes]], kind: type[T]) -> T | None:
+    return msgspec.msgpack.decode(rows[0][0], type=kind) if rows else None

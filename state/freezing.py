@@ -1,0 +1,119 @@
+"""One partition's part of a close: its members frozen one by one, the lists they make, and the answer to the conductor.
+
+Source: design.md, closing a period.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from schemas.records import (
+    PanelEntry,
+    PanelList,
+    Partial,
+    Passed,
+    PracticeCount,
+    PracticeId,
+)
+from state import engine, results
+from state.closing import kind_and_status
+from state.ledger.member import Member
+from state.ledger.rows import Row
+from state.reference.knowledge import FrozenList, Knowledge
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+class Tally(msgspec.Struct, array_like=True):
+    """What was frozen so far: the sum of the digests of the answers (hex), and members by payer and practice ("" for none)."""
+
+    digest: str
+    counts: dict[str, dict[str, int]]
+
+
+class Freezing:
+    """A close under way in one partition. What `take` is given is remembered until `lists` hands it out."""
+
+    def __init__(self, one: FrozenList, knowledge: Knowledge, tally: Tally) -> None:
+        self.one = one
+        self._knowledge = knowledge
+        self._total = int(tally.digest, 16)
+        self._counts = tally.counts
+        self._entries: dict[PracticeId | None, list[PanelEntry]] = {}
+
+    @classmethod
+    def of(cls, one: FrozenList, knowledge: Knowledge, tally: bytes | None) -> Freezing:
+        """Begin, or go on where a tally stands. `knowledge` is what is known without this close."""
+        begun = Tally("0", {}) if tally is None else msgspec.msgpack.decode(tally, type=Tally)
+        return cls(one, knowledge, begun)
+
+    def take(self, member: Member, rows: Mapping[str, Row | None] | None) -> None:
+        """Freeze one member. `rows` as `engine.freeze` needs them."""
+        frozen = engine.freeze(member, self.one, self._knowledge, rows)
+        for practice, entry in frozen.entries:
+            self._entries.setdefault(practice, []).append(entry)
+        self._total += results.answer_digest(frozen.attribution)
+        counts = self._counts.setdefault(member.payer, {})
+        practice_id = frozen.attribution.practice_id or ""
+        counts[practice_id] = counts.get(practice_id, 0) + 1
+
+    def lists(self) -> list[tuple[str, PanelList]]:
+        """The lists of the members taken since the last call, by practice, each under its key."""
+        close = self.one.close
+        kind, status = kind_and_status(close.reading)
+        entries, self._entries = self._entries, {}
+        return [
+            (
+                f"{close.period}|{close.reading}|{practice or ''}",
+                PanelList(
+                    close_id=close.close_id,
+                    period=close.period,
+                    reading=close.reading,
+                    as_of=close.as_of,  # type: ignore[arg-type]
+                    list_kind=kind,
+                    list_status=status,
+                    practice_id=practice,
+                    entries=tuple(entries[practice]),
+                ),
+            )
+            for practice in sorted(entries, key=lambda one: one or "")
+        ]
+
+    def tally(self) -> bytes:
+        """What to go on from after a crash."""
+        return _encoder.encode(Tally(f"{self._total:x}", self._counts))
+
+    def partial(
+        self,
+        *,
+        partition: int,
+        watermark: int,
+        accepted_at: dt.datetime,
+        failed: Sequence[str],
+        skips: Iterable[tuple[int, str, str]],
+    ) -> Partial:
+        """The partition's answer, when every member was taken."""
+        then = self._knowledge.at(self.one.as_of)
+        return Partial(
+            close_id=self.one.close.close_id,
+            partition=partition,
+            watermark=watermark,
+            accepted_at=accepted_at,
+            ruleset=then.ruleset_name,
+            tables=self._knowledge.tables_in_force(self.one.as_of),
+            engine_version=engine.ENGINE_VERSION,
+            digest=results.content_digest(self._total),
+            counts=tuple(
+                PracticeCount(payer=payer, practice_id=practice, members=members)
+                for payer, practices in sorted(self._counts.items())
+                for practice, members in sorted(practices.items())
+            ),
+            failed=tuple(failed),
+            skips=tuple(
+                Passed(partition=partition, offset=offset, digest=digest, reason=reason)
+                for offset, digest, reason in skips
+            ),
+        )

@@ -1,0 +1,280 @@
+"""Asking for a close, following it, and writing what was frozen as files. For commands: blocking, reads committed records only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import confluent_kafka
+import msgspec
+
+from schemas.codec import Codec
+from schemas.keys import partition_of
+from schemas.records import (
+    Adjustment,
+    Attribution,
+    Close,
+    CloseAnnul,
+    LogEnd,
+    PanelEntry,
+    PanelList,
+    Reading,
+    Snapshot,
+    Version,
+)
+from schemas.topics import TOPICS
+from schemas.topics import name as topic_name
+from state import results
+from streams.files import write_whole
+from streams.producing import Message, Sender
+from streams.settings import Settings
+from streams.stopping import EXIT_BROKER, EXIT_CONFIG, EXIT_FAULT, Stop
+from streams.waiting import Progress, Report
+
+PATIENCE = 60.0
+"""Seconds without a sign of the workers before we stop waiting; the close goes on without us."""
+INPUTS = tuple(topic.name for topic in TOPICS if topic.is_input)
+
+
+def request(
+    settings: Settings,
+    codec: Codec,
+    period: str,
+    reading: Reading,
+    *,
+    actor: str,
+    reason: str | None,
+    retro_months: int,
+    report: Callable[[str], Report],
+) -> Snapshot:
+    """Close a reading of a period and return its manifest when every partition has answered.
+
+    Everything that stood on the input topics when it was called is in. A close that was asked for before and is still open
+    is followed, not asked again. Raises `Stop` with why it was refused, or that no worker moves.
+    """
+    known = closes(settings, codec, period)
+    open_ = next((one for one in known.values() if one.reading == reading and one.state == "open"), None)
+    if open_ is not None:
+        return _followed(settings, codec, open_, report)
+    complete = next((one for one in known.values() if one.reading == reading and one.state == "complete"), None)
+    if complete is not None:
+        raise Stop(_closed_already(complete), EXIT_CONFIG)
+    with Progress(settings, report) as progress:
+        cutoff = progress.ends(INPUTS)
+        progress.reach(INPUTS)
+    close = Close(
+        close_id=_next_id(known, period, reading),
+        period=period,
+        reading=reading,
+        actor=actor,
+        reason=reason,
+        cutoff=tuple(
+            sorted(
+                LogEnd(topic=topic.removeprefix(settings.prefix), partition=partition, offset=end)
+                for (topic, partition), end in cutoff.items()
+            )
+        ),
+        retro_months=retro_months,
+    )
+    _append(settings, codec, close)
+    return _followed(settings, codec, close, report)
+
+
+def annul(
+    settings: Settings, codec: Codec, close_id: str, *, actor: str, reason: str, report: Callable[[str], Report]
+) -> Snapshot:
+    """Withdraw a close; return how it stands then. Raises `Stop` for one that is not there or was withdrawn already."""
+    known = find(settings, codec, close_id)
+    if known.state not in ("open", "complete"):
+        raise Stop(f"{close_id} is {known.state}: there is nothing to withdraw.", EXIT_CONFIG)
+    _append(settings, codec, CloseAnnul(close_id=close_id, actor=actor, reason=reason))
+    return _awaited(settings, codec, known.period, close_id, ("annulled",), report)
+
+
+def closes(settings: Settings, codec: Codec, period: str) -> dict[str, Snapshot]:
+    """The closes of a period as they stand, by id; refused requests are left out."""
+    found = _snapshots(settings, codec, _partitions_of(settings, period))
+    return {one.close_id: one for one in found.values() if one.period == period}
+
+
+def every_close(settings: Settings, codec: Codec) -> list[Snapshot]:
+    """All closes as they stand, in the order in which they were asked for."""
+    found = _snapshots(settings, codec, range(settings.partitions))
+    return sorted(found.values(), key=lambda one: one.control)
+
+
+def find(settings: Settings, codec: Codec, close_id: str) -> Snapshot:
+    """A close by its id. Raises `Stop` when there is none."""
+    found = _snapshots(settings, codec, range(settings.partitions)).get(close_id)
+    if found is None:
+        raise Stop(f"No close has the id {close_id}: `panelstream close list` shows all.", EXIT_CONFIG)
+    return found
+
+
+def export(settings: Settings, codec: Codec, snapshot: Snapshot, out: Path) -> None:
+    """Write panel.csv, lists.csv, adjustments.csv and manifest.json of a complete close into `out`.
+
+    What was read is checked against the manifest: raises `Stop` when an answer is missing or another.
+    """
+    answers: dict[tuple[str, str], Attribution] = {}
+    entries: list[tuple[str, PanelEntry]] = []
+    for _, record, _ in _read(settings, codec, "panels", range(settings.partitions)):
+        part: PanelList = record
+        if part.close_id != snapshot.close_id:
+            continue
+        for entry in part.entries:
+            entries.append((part.practice_id or "", entry))
+            if entry.attribution is not None:
+                answers[entry.payer, entry.member_id] = entry.attribution
+    total = sum(results.answer_digest(answer) for answer in answers.values())
+    if len(answers) != snapshot.members or results.content_digest(total) != snapshot.content_digest:
+        raise Stop(
+            f"The lists of {snapshot.close_id} hold {len(answers):,} answers, its manifest {snapshot.members:,}, or their digest "
+            "differs: records of the panels topic are missing; nothing was written.",
+            EXIT_FAULT,
+        )
+    made: dict[Version, Adjustment] = {
+        version: record
+        for _, record, version in _read(settings, codec, "adjustments", range(settings.partitions))
+        if record.close_id == snapshot.close_id and version is not None
+    }
+    in_order = sorted(made.items(), key=lambda one: (one[1].payer, one[1].member_id, one[0]))
+    out.mkdir(parents=True, exist_ok=True)
+    unique = {(practice, entry.payer, entry.member_id): entry for practice, entry in entries}
+    digests = {
+        "panel.csv": write_whole(out / "panel.csv", results.panel_csv(answers[name] for name in sorted(answers))),
+        "lists.csv": write_whole(
+            out / "lists.csv",
+            results.lists_csv(snapshot, ((key[0], unique[key]) for key in sorted(unique))),
+        ),
+        "adjustments.csv": write_whole(
+            out / "adjustments.csv", results.adjustments_csv(record for _, record in in_order)
+        ),
+    }
+    manifest = msgspec.json.encode(results.close_manifest(snapshot, digests))
+    write_whole(out / "manifest.json", [msgspec.json.format(manifest, indent=2) + b"\n"])
+
+
+def _closed_already(snapshot: Snapshot) -> str:
+    return (
+        f"The {snapshot.reading} of {snapshot.period} was closed already, as {snapshot.close_id}: `panelstream close export "
+        f"{snapshot.close_id} --out DIR` writes it, and `panelstream close annul {snapshot.close_id} --reason TEXT` withdraws it."
+    )
+
+
+def _next_id(known: Iterable[str], period: str, reading: str) -> str:
+    """An id that no close of the period has had."""
+    name = f"{period}-{reading}"
+    taken = set(known)
+    return next(one for one in (name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))) if one not in taken)
+
+
+def _append(settings: Settings, codec: Codec, record: Close | CloseAnnul) -> None:
+    kind = str(type(record).__struct_config__.tag)
+    Sender(settings.bootstrap).send_now(
+        [Message(topic_name(settings.prefix, "control"), 0, kind.encode(), codec.encode_control(record))]
+    )
+
+
+def _followed(settings: Settings, codec: Codec, close: Close | Snapshot, report: Callable[[str], Report]) -> Snapshot:
+    found = _awaited(settings, codec, close.period, close.close_id, ("complete", "refused", "annulled"), report)
+    if found.state != "complete":
+        raise Stop(f"{close.close_id} was {found.state}: {found.message}", EXIT_CONFIG)
+    return found
+
+
+def _awaited(
+    settings: Settings,
+    codec: Codec,
+    period: str,
+    close_id: str,
+    states: tuple[str, ...],
+    report: Callable[[str], Report],
+) -> Snapshot:
+    """Wait until a close stands in one of some states. Raises `Stop` when the workers do not get on with it."""
+    told = report("closing")
+    with Progress(settings, report) as progress:
+        moved_at, moved_to = time.monotonic(), -1
+        while True:
+            every = _snapshots(settings, codec, _partitions_of(settings, period), refused=True)
+            found = every.get(close_id)
+            if found is not None and found.state in states:
+                told(1, 1)
+                return found
+            reached = progress.position(["control", "member-events"])
+            if reached != moved_to:
+                moved_at, moved_to = time.monotonic(), reached
+            elif time.monotonic() - moved_at > PATIENCE:
+                raise Stop(
+                    f"{close_id} is asked for, and no worker has moved for {PATIENCE:.0f} seconds: start workers with `panelstream "
+                    "worker`, or see why they ended; the same command then waits for it again.",
+                    EXIT_BROKER,
+                )
+            time.sleep(0.1)
+
+
+def _partitions_of(settings: Settings, period: str) -> set[int]:
+    return {partition_of(f"{period}|{reading}", settings.partitions) for reading in ("panel", "initial", "final")}
+
+
+def _snapshots(
+    settings: Settings, codec: Codec, partitions: Iterable[int], *, refused: bool = False
+) -> dict[str, Snapshot]:
+    """What each close was last said to be, by id."""
+    newest: dict[str, tuple[Version, Snapshot]] = {}
+    for _, record, version in _read(settings, codec, "snapshots", partitions):
+        snapshot: Snapshot = record
+        if version is None or (snapshot.state == "refused" and not refused):
+            continue
+        known = newest.get(snapshot.close_id)
+        if known is None or known[0] < version:
+            newest[snapshot.close_id] = (version, snapshot)
+    return {close_id: snapshot for close_id, (_, snapshot) in newest.items()}
+
+
+def _read(
+    settings: Settings, codec: Codec, topic: str, partitions: Iterable[int]
+) -> Iterator[tuple[str, Any, Version | None]]:
+    """Every committed record of some partitions of an output topic: key, record, version. Raises `Stop` when the broker is away."""
+    name = topic_name(settings.prefix, topic)
+    consumer = confluent_kafka.Consumer(
+        {
+            "bootstrap.servers": settings.bootstrap,
+            "group.id": f"{settings.group}-read",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+            "fetch.wait.max.ms": 20,
+            "log_level": 2,
+        }
+    )
+    try:
+        waiting = set(partitions)
+        consumer.assign(
+            [confluent_kafka.TopicPartition(name, one, confluent_kafka.OFFSET_BEGINNING) for one in waiting]
+        )
+        heard = time.monotonic()
+        while waiting:
+            messages = consumer.consume(2_000, 0.5)
+            if messages:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > PATIENCE:
+                raise Stop(
+                    f"The broker at {settings.bootstrap} does not send {name}: check it and try again.", EXIT_BROKER
+                )
+            for message in messages:
+                error = message.error()
+                if error is None:
+                    data = message.value()
+                    if data is not None:
+                        record, version = codec.decode_output(topic, data)
+                        yield (message.key() or b"").decode(), record, version
+                elif error.code() == confluent_kafka.KafkaError._PARTITION_EOF:  # noqa: SLF001 - public by its documentation
+                    waiting.discard(message.partition() or 0)
+                elif not error.retriable():
+                    raise Stop(f"{name} cannot be read ({error.str()}): check the broker.", EXIT_BROKER)
+    finally:
+        consumer.close()
