@@ -113,9 +113,11 @@ def keeps_lines_of(one: FrozenList, as_of: dt.date, knowledge: Knowledge) -> boo
     return frozen.keeps_lines_of(one.as_of, from_date(as_of), knowledge)
 
 
-def freeze(member: Member, one: FrozenList, knowledge: Knowledge, rows: Mapping[str, Row | None] | None) -> Frozen:
-    """A member's answer and its entries on the lists of a close. Source: design.md, closing a period."""
-    return frozen.freeze(member, one, knowledge, rows)
+def freeze(
+    member: Member, one: FrozenList, as_of: dt.date, knowledge: Knowledge, rows: Mapping[str, Row | None] | None
+) -> Frozen:
+    """A member's answer and its entries on the lists of a close, remembered. Source: design.md, closing a period."""
+    return frozen.freeze(member, one, from_date(as_of), knowledge, rows)
 
 
 def advance(

@@ -37,28 +37,33 @@ class Tally(msgspec.Struct, array_like=True):
 class Freezing:
     """A close under way in one partition. What `take` is given is remembered until `lists` hands it out."""
 
-    def __init__(self, one: FrozenList, knowledge: Knowledge, tally: Tally) -> None:
+    def __init__(self, one: FrozenList, as_of: dt.date, knowledge: Knowledge, tally: Tally) -> None:
         self.one = one
+        self._as_of = as_of
         self._knowledge = knowledge
         self._total = int(tally.digest, 16)
         self._counts = tally.counts
         self._entries: dict[PracticeId | None, list[PanelEntry]] = {}
 
     @classmethod
-    def of(cls, one: FrozenList, knowledge: Knowledge, tally: bytes | None) -> Freezing:
-        """Begin, or go on where a tally stands. `knowledge` is what is known without this close."""
+    def of(cls, one: FrozenList, as_of: dt.date, knowledge: Knowledge, tally: bytes | None) -> Freezing:
+        """Begin, or go on where a tally stands. `as_of` is the clock's date, `knowledge` what is known without this close."""
         begun = Tally("0", {}) if tally is None else msgspec.msgpack.decode(tally, type=Tally)
-        return cls(one, knowledge, begun)
+        return cls(one, as_of, knowledge, begun)
 
     def take(self, member: Member, rows: Mapping[str, Row | None] | None) -> None:
         """Freeze one member. `rows` as `engine.freeze` needs them."""
-        frozen = engine.freeze(member, self.one, self._knowledge, rows)
+        frozen = engine.freeze(member, self.one, self._as_of, self._knowledge, rows)
         for practice, entry in frozen.entries:
             self._entries.setdefault(practice, []).append(entry)
         self._total += results.answer_digest(frozen.attribution)
         counts = self._counts.setdefault(member.payer, {})
         practice_id = frozen.attribution.practice_id or ""
         counts[practice_id] = counts.get(practice_id, 0) + 1
+
+    def needs_rows(self) -> bool:
+        """Whether `take` needs the cold rows."""
+        return not engine.keeps_lines_of(self.one, self._as_of, self._knowledge)
 
     def lists(self) -> list[tuple[str, PanelList]]:
         """The lists of the members taken since the last call, by practice, each under its key."""

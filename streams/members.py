@@ -419,7 +419,11 @@ class MemberPartition:
     async def _close(self, one: Arrived, close: Close) -> None:
         """Freeze every member in steps, put the lists out, and answer with what was frozen (design.md, closing a period)."""
         number = one.envelope.position.offset
-        freezing = Freezing.of(FrozenList.of(close, number), self.knowledge, await self.state.tally(one.offset))
+        today = self.state.as_of
+        if today is None:
+            raise Stop(f"{self._place(one.offset)} closes a period before the first tick: report it.", EXIT_FAULT)
+        tally = await self.state.tally(one.offset)
+        freezing = Freezing.of(FrozenList.of(close, number), today, self.knowledge, tally)
         cursor = self.state.cursor
         if cursor is None or cursor.offset != one.offset:
             cursor = Cursor(one.offset, "", 0)
@@ -452,14 +456,13 @@ class MemberPartition:
         failpoint("after_partial")
 
     async def _freeze_step(self, one: Arrived, rows: Sequence[MemberRow], cursor: Cursor, freezing: Freezing) -> Cursor:
-        as_of = self.state.as_of
-        enough = as_of is not None and engine.keeps_lines_of(freezing.one, as_of, self.knowledge)
-        cold = {} if enough else await self._all_rows([row.key for row in rows])
+        needed = freezing.needs_rows()
+        cold = await self._all_rows([row.key for row in rows]) if needed else {}
         working: dict[str, Working] = {}
         for row in rows:
             mine = _stored(row)
             try:
-                freezing.take(mine.member, None if enough else cold[row.key])
+                freezing.take(mine.member, cold[row.key] if needed else None)
                 mine.changed = True
             except Exception as fault:
                 logger.error(

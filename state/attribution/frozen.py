@@ -15,7 +15,7 @@ from state.attribution.answer import ENGINE_VERSION, answer
 from state.attribution.decision import View, decide
 from state.calendar import Day, add_months, first_live, to_date
 from state.ledger.folding import rederive
-from state.ledger.member import KEPT_MONTHS, Listed, Member
+from state.ledger.member import KEPT_MONTHS, Listed, Member, prune
 from state.ledger.rows import Row
 from state.reference.knowledge import FrozenList, Knowledge
 
@@ -38,10 +38,11 @@ def keeps_lines_of(day: Day, as_of: Day, knowledge: Knowledge) -> bool:
     return add_months(first, KEPT_MONTHS) > as_of or add_months(first, window) > knowledge.earliest_frozen
 
 
-def freeze(member: Member, one: FrozenList, knowledge: Knowledge, rows: Rows | None) -> Frozen:
+def freeze(member: Member, one: FrozenList, as_of: Day, knowledge: Knowledge, rows: Rows | None) -> Frozen:
     """Whose patient the member is on the day of a close, remembered for later adjustments.
 
-    `knowledge` is what is known without the list. `rows` are all cold rows of the member, needed where `keeps_lines_of` says so.
+    `as_of` is the clock's day, `knowledge` what is known without the list. `rows` are all cold rows of the member, needed where
+    not `keeps_lines_of`.
     """
     day, close = one.as_of, one.close
     then = knowledge.at(day)
@@ -69,6 +70,10 @@ def freeze(member: Member, one: FrozenList, knowledge: Knowledge, rows: Rows | N
     )
     if known is not None and not stays:
         entries.append((PracticeId(known.practice_id), _gone(member, known, day)))
+    if rows is not None and close.reading != "initial":
+        # What was forgotten matters again, for as long as the list may be adjusted.
+        rederive(member, rows, knowledge)
+        prune(member, as_of, min(day, knowledge.earliest_frozen), knowledge.ruleset.longest_window)
     if practice is not None and close.reading != "initial":
         listed = Listed(one.number, practice, practice, found.provider_npi or "", found.step or "", since)
         member.listed = sorted([*member.listed, listed])
