@@ -12,7 +12,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from ops.program import app
 from schemas.records import Adjustment, Close, CloseAnnul, PanelList, Period, Reading, Snapshot
 from schemas.topics import name as topic_name
 from state import results
@@ -242,3 +244,41 @@ def test_an_annulled_close_counts_no_more_and_the_month_can_be_closed_again(serv
     assert not adjusted(service, first.close_id)
     check_adjusted(service, sent, second.close_id, JULY)
     check(service, sent, TICKS[0])
+
+
+SAMPLE = Path(__file__).parents[2] / "ops" / "sample"
+CLOSES = {
+    "tuva": (("2018-01", dt.date(2017, 12, 31)), ("2018-07", dt.date(2018, 6, 30))),
+    "synthea": (("2023-01", dt.date(2022, 12, 31)), ("2023-07", dt.date(2023, 6, 30))),
+}
+
+
+@pytest.mark.parametrize("source", CLOSES)
+def test_a_sample_goes_through_two_closes_and_the_lists_are_those_of_replay(
+    service: Service, tmp_path: Path, source: str
+) -> None:
+    """What was accepted by the evening before a month is what its panel knows: as `replay --known-at` has it."""
+    events = tmp_path / f"{source}.ndjson"
+    ran("import", source, SAMPLE / source, "--out", events)
+    roster = SAMPLE / source / "roster.ndjson"
+    inputs = [events, *([roster] if roster.exists() else [])]
+    records = [CODEC.from_json(line) for path in inputs for line in path.read_bytes().splitlines()]
+    service.start()
+    sent_until = dt.datetime.min.replace(tzinfo=dt.UTC)
+    for month, evening in CLOSES[source]:
+        known_at = dt.datetime.combine(evening, dt.time.max, dt.UTC)
+        service.publish([one for one in records if one.accepted_at and sent_until < one.accepted_at <= known_at])
+        sent_until = known_at
+        service.tick(evening)
+        snapshot = close(service, month)
+        closing.export(service.settings, service.codec, snapshot, tmp_path / month)
+        again = tmp_path / f"{month}-replayed"
+        ran("replay", *inputs, "--as-of", f"{month}-01", "--known-at", known_at.isoformat(), "--out", again)
+        assert (tmp_path / month / "panel.csv").read_bytes() == (again / "panel.csv").read_bytes()
+        assert snapshot.attributed
+    end(service)
+
+
+def ran(*arguments: object) -> None:
+    result = CliRunner().invoke(app(), [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output

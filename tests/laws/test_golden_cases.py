@@ -12,6 +12,7 @@ from schemas.records import Claim, ClaimLine, Enrollment, PcpSelection, Position
 from state import engine
 from tests.laws import naive
 from tests.laws.histories import MEMBER, PAYER, folded, knowledge_of
+from tests.laws.lives import Life
 from tests.laws.naive import Said
 
 D = "2025-06-30"
@@ -47,7 +48,38 @@ def by_oracle(said: list[Said], day: str) -> dict[str, Any]:
     return naive.attribution(said, REFERENCE, dt.date.fromisoformat(day))
 
 
-@pytest.fixture(params=[by_engine, by_oracle], ids=["engine", "oracle"])
+def by_close(said: list[Said], day: str) -> dict[str, Any]:
+    """The final reading of a period that ended on that day, closed half a year later."""
+    as_of = dt.date.fromisoformat(day)
+    life = Life(as_of - dt.timedelta(days=100))
+    for record, _ in REFERENCE:
+        life.reference(record)
+    for one in said:
+        life.fact(one)
+    life.tick(as_of + dt.timedelta(days=180))
+    life.close("final", as_of)
+    ((_, frozen),) = life.lists.values()
+    return {name: getattr(frozen.attribution, name) for name in frozen.attribution.__struct_fields__}
+
+
+def by_adjustments(said: list[Said], day: str) -> dict[str, Any]:
+    """A close at which nothing was known, and what its adjustments add up to; the rest is the engine's."""
+    as_of = dt.date.fromisoformat(day)
+    life = Life(as_of)
+    life.close("final", as_of)
+    for record, _ in REFERENCE:
+        life.reference(record)
+    for one in said:
+        life.fact(one)
+    (total,) = life.adjusted.values()
+    practices = [practice for practice, count in total.items() if count]
+    assert [total[one] for one in practices] in ([], [1])
+    return {**by_engine(said, day), "practice_id": practices[0] if practices else None}
+
+
+@pytest.fixture(
+    params=[by_engine, by_oracle, by_close, by_adjustments], ids=["engine", "oracle", "close", "adjustments"]
+)
 def ask(request: pytest.FixtureRequest) -> Ask:
     return request.param  # type: ignore[no-any-return]
 
