@@ -1,7 +1,8 @@
 """`panelstream demo`: the main job with real input, for a person to follow in a minute.
 
-Two parts on one clock: ten real-shaped members (Tuva, 2016 to 2018), then 2,000 made-up members of three payers whose month is
-lived day by day, good days and bad ones. Everything shown is read back from the topics that consumers read.
+On one clock: ten real-shaped members (Tuva, 2016 to 2018), then 2,000 made-up members of three payers. Two weeks are lived day by
+day, good days and bad ones; then their lists are frozen, for a month and for a period. Everything shown is read back from the
+topics that consumers read.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
+from ops import demo_closes
 from ops.brokers.embedded import EmbeddedBroker
 from ops.sample.population import Event, population
 from schemas.codec import Codec, Undecodable
@@ -53,7 +55,9 @@ MOST_PARTITION_BYTES = 3_000_000
 MEMBERS = 2_000
 SEED = 2025
 HISTORY_FROM = dt.date(2024, 1, 1)
-MONTH = (dt.date(2025, 6, 1), dt.date(2025, 6, 30))
+MONTH = dt.date(2025, 6, 1)
+DAYS = (dt.date(2025, 6, 16), dt.date(2025, 6, 30))
+LATE_UNTIL = dt.date(2025, 7, 31)
 TUVA_DATE = dt.date(2018, 7, 1)
 SHOWN_PER_DAY = 1
 REASONS = {
@@ -102,6 +106,8 @@ class Demo:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.heard = Heard()
+        self.late: list[Event] = []
+        """What plans send after the month: it is late for it."""
         self._history_versions: set[Version] = set()
 
     def run(self, *, leave_running: bool) -> None:
@@ -149,15 +155,14 @@ class Demo:
     # -- the two parts --------------------------------------------------------------------------------------------------
 
     def _tuva(self) -> None:
-        self._title("1  Ten members of the Tuva sample, 2016 to 2018")
+        self.title("1  Ten members of the Tuva sample, 2016 to 2018")
         roster = (json.loads(line) for line in (SAMPLE / "tuva" / "roster.ndjson").read_text().splitlines())
-        reference = self._publish(roster)
+        reference = self.publish(roster)
         wait_until_quiet(self.settings)
         known = (event for event in tuva.events(SAMPLE / "tuva") if _accepted_on(event) < TUVA_DATE)
-        facts = self._publish(known)
-        wait_until_quiet(self.settings)
-        self._tick(TUVA_DATE)
-        self._listen()
+        facts = self.publish(known)
+        self.tick(TUVA_DATE)
+        self.listen()
         self.console.print(
             f"{facts:,} claims and enrollment spans and {reference:,} roster rows came in by {TUVA_DATE}."
         )
@@ -165,21 +170,25 @@ class Demo:
         self.heard.new_alerts.clear()
 
     def _month(self) -> None:
-        first, last = MONTH
-        self._title(f"2  {MEMBERS:,} made-up members of three payers, {first:%B %Y} day by day")
-        events = population(MEMBERS, SEED, HISTORY_FROM, last)
-        by_day = itertools.groupby(events, key=_accepted_on)
+        first, last = DAYS
+        self.title(f"2  {MEMBERS:,} made-up members of three payers, the second half of {first:%B %Y} day by day")
+        by_day = itertools.groupby(population(MEMBERS, SEED, HISTORY_FROM, LATE_UNTIL), key=_accepted_on)
+        earlier: list[Event] = []
         history: list[Event] = []
         days: list[tuple[dt.date, list[Event]]] = []
         for day, those in by_day:
             if day < first:
-                history.extend(those)
-            else:
+                (earlier if day < MONTH else history).extend(those)
+            elif day <= last:
                 days.append((day, list(those)))
-        sent = self._publish(history)
-        wait_until_quiet(self.settings)
-        self._tick(first)
-        self._listen()
+            else:
+                self.late.extend(those)
+        sent = self.publish(earlier)
+        self.tick(MONTH)
+        demo_closes.close(self, f"{MONTH:%Y-%m}", "panel")
+        sent += self.publish(history)
+        self.tick(first)
+        self.listen()
         panels = Counter(
             a.practice_id for _, a in self.heard.attribution.values() if a.as_of > TUVA_DATE and a.practice_id
         )
@@ -202,10 +211,9 @@ class Demo:
             grid.add_column(column, justify=justify, no_wrap=column != "for example")  # type: ignore[arg-type]
         for day, some in days:
             before = len(self.heard.refused)
-            self._publish(some)
-            wait_until_quiet(self.settings)
-            self._tick(day + dt.timedelta(days=1))
-            self._listen()
+            self.publish(some)
+            self.tick(day + dt.timedelta(days=1))
+            self.listen()
             states = Counter(alert.state for alert in self.heard.new_alerts)
             grid.add_row(
                 f"{day:%a %d}",
@@ -218,6 +226,7 @@ class Demo:
             )
             self.heard.new_alerts.clear()
         self.console.print(grid)
+        demo_closes.show(self, [*earlier, *history, *(event for _, some in days for event in some)], self.late)
         self._explain_one()
         self._show_quarantine()
 
@@ -231,7 +240,8 @@ class Demo:
         )
         self.console.print(f"[bold]panelstream[/bold]: whose patient is this, and is that about to change? On {place}.")
 
-    def _title(self, text: str) -> None:
+    def title(self, text: str) -> None:
+        """The heading of a part."""
         self.console.print(f"\n[bold]{text}[/bold]")
 
     def _show_members(self, answers: Iterable[Attribution]) -> None:
@@ -259,7 +269,7 @@ class Demo:
         if not candidates:
             return
         alert = min(candidates, key=lambda a: (a.secure_until or dt.date.max, a.payer, a.member_id))
-        self._title(f"3  One of them explained: panelstream explain --payer {alert.payer} --member {alert.member_id}")
+        self.title(f"4  One of them explained: panelstream explain --payer {alert.payer} --member {alert.member_id}")
         said = subprocess.run(  # noqa: S603 - our own program
             [sys.executable, "-m", "ops.program", "explain", "--payer", alert.payer, "--member", alert.member_id],
             env=self._environment(),
@@ -271,7 +281,7 @@ class Demo:
 
     def _show_quarantine(self) -> None:
         reasons = Counter(refused.reason for refused in self.heard.refused.values())
-        self._title(f"4  Quarantine: {reasons.total()} records refused, none lost (panelstream quarantine list)")
+        self.title(f"5  Quarantine: {reasons.total()} records refused, none lost (panelstream quarantine list)")
         grid = Grid(box=None, pad_edge=False, header_style="dim")
         for column in ("records", "reason", "what the first of them is told"):
             grid.add_column(column)
@@ -298,7 +308,8 @@ class Demo:
 
     # -- moving ---------------------------------------------------------------------------------------------------------
 
-    def _publish(self, events: Iterable[Event]) -> int:
+    def publish(self, events: Iterable[Event]) -> int:
+        """Send events as plans would; return how many."""
         count = 0
         for some in _portions(events, 2_000):
             self.sender.send_now([self._message(event) for event in some])
@@ -314,8 +325,9 @@ class Demo:
             return Message(topic_name(self.settings.prefix, "claims"), 0, b"", line)
         return message_of(self.codec, record, prefix=self.settings.prefix, partitions=PARTITIONS, history=True)
 
-    def _tick(self, date: dt.date) -> None:
-        wait_until_applied(self.settings, self.codec, date)
+    def tick(self, date: dt.date) -> None:
+        """Move the clock behind all that was sent, and wait until what follows from it is out."""
+        wait_until_applied(self.settings, self.codec, date, with_inputs=True)
 
     def _reader(self) -> confluent_kafka.Consumer:
         consumer = confluent_kafka.Consumer(
@@ -336,7 +348,7 @@ class Demo:
         consumer.assign([confluent_kafka.TopicPartition(topic, partition, 0) for topic, partition in self._positions])
         return consumer
 
-    def _listen(self) -> None:
+    def listen(self) -> None:
         """Read every output topic to its present end."""
         ends = {
             place: self.consumer.get_watermark_offsets(confluent_kafka.TopicPartition(*place), timeout=10)[1]

@@ -258,7 +258,7 @@ def _read(
         )
         heard = time.monotonic()
         while waiting:
-            messages = consumer.consume(2_000, 0.5)
+            messages = consumer.consume(2_000, 0.05)
             if messages:
                 heard = time.monotonic()
             elif time.monotonic() - heard > PATIENCE:

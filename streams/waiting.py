@@ -50,14 +50,22 @@ def _nobody(_what: str) -> Report:
 
 
 def wait_until_applied(
-    settings: Settings, codec: Codec, date: dt.date, *, report: Callable[[str], Report] = _nobody
+    settings: Settings,
+    codec: Codec,
+    date: dt.date,
+    *,
+    with_inputs: bool = False,
+    report: Callable[[str], Report] = _nobody,
 ) -> None:
     """Append the tick to `date` and return when every partition has applied it and all that came of it is out.
 
+    `with_inputs`: everything that stands on the input topics now is applied before it.
     `report(what)` gives whom to tell how far that part is. Raises `Stop` when the broker is away, or no worker moves for
     `PATIENCE` seconds.
     """
     with Progress(settings, report) as progress:
+        if with_inputs:
+            progress.reach([topic.name for topic in TOPICS if topic.is_input])
         Sender(settings.bootstrap).send_now([tick_message(codec, settings.prefix, date)])
         progress.reach(["control"])
         progress.reach(["member-events"])
