@@ -11,6 +11,7 @@ import signal
 from collections import Counter
 from pathlib import Path
 
+import confluent_kafka
 import pytest
 from typer.testing import CliRunner
 
@@ -20,8 +21,9 @@ from schemas.topics import name as topic_name
 from state import results
 from streams import closing
 from streams.producing import Message
+from streams.publishing import message_of
 from streams.stopping import Stop
-from streams.waiting import Report
+from streams.waiting import Report, wait_until_quiet
 from tests.fixtures.facts import CODEC, TICKS, Facts, check, expected, facts
 from tests.fixtures.workers import PARTITIONS, SMALL_STEPS, Service
 
@@ -282,3 +284,46 @@ def test_a_sample_goes_through_two_closes_and_the_lists_are_those_of_replay(
 def ran(*arguments: object) -> None:
     result = CliRunner().invoke(app(), [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.output
+
+
+def test_a_close_without_workers_says_so_and_is_taken_up_when_they_come(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = facts(60, 5)
+    service.publish(sent.reference)
+    service.publish(sent.members)
+    service.tick(TICKS[0])
+    first = service.start()
+    service.settle()
+    first.send(signal.SIGTERM)
+    assert first.ended() == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(closing, "PATIENCE", 2.0)
+        with pytest.raises(Stop, match="no worker has moved for 2 seconds: start workers"):
+            close(service, "2025-07")
+    service.start()
+    snapshot = close(service, "2025-07")
+    assert (snapshot.close_id, snapshot.state) == ("2025-07-panel", "complete")
+    assert snapshot.content_digest == digest_of(service, sent, JULY)
+    end(service)
+
+
+def test_what_a_plan_sends_in_transactions_is_waited_for_up_to_their_last_mark(service: Service) -> None:
+    """The mark of a transaction stands last on the topic, and no reader ever commits it."""
+    sent = facts(60, 5)
+    service.publish(sent.reference)
+    service.tick(TICKS[0])
+    service.start()
+    producer = confluent_kafka.Producer(
+        {"bootstrap.servers": service.settings.bootstrap, "transactional.id": service.settings.prefix}
+    )
+    producer.init_transactions()
+    producer.begin_transaction()
+    for record in sent.members:
+        message = message_of(service.codec, record, prefix=service.settings.prefix, partitions=PARTITIONS, history=True)
+        producer.produce(message.topic, message.value, message.key, message.partition, headers=dict(message.headers))
+    producer.commit_transaction()
+    wait_until_quiet(service.settings)
+    assert close(service, "2025-07").content_digest == digest_of(service, sent, JULY)
+    end(service)
+    check(service, sent, TICKS[0])
