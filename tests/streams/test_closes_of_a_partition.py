@@ -1,0 +1,190 @@
+"""A partition at a barrier, without a broker: what it answers, who is named as missing, what reference changes later adjust."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.records import Close, CloseAnnul, Partial, Practice, Provider, Tick
+from state import engine
+from streams.members import MemberPartition
+from streams.stopping import Stop
+from tests.streams.test_member_partition import CODEC, Log, claim, opened, span
+
+JUNE, JULY = dt.date(2025, 6, 30), dt.date(2025, 7, 1)
+STAYS, MOVES = "1234567893", "1245319599"
+
+
+def row(npi: str, practice: str, **changes: Any) -> Provider:
+    given: dict[str, Any] = {
+        "npi": npi,
+        "practice_id": practice,
+        "tin": "950000001",
+        "taxonomy_code": "207Q00000X",
+        "is_pcp": True,
+        "effective_from": dt.date(2020, 1, 1),
+        "roster_version": 1,
+    }
+    return Provider(**{**given, **changes})
+
+
+def panel(close_id: str = "july", as_of: dt.date = JULY) -> Close:
+    return Close(close_id=close_id, period=f"{as_of:%Y-%m}", reading="panel", actor="ann", as_of=as_of, closed_on=JUNE)
+
+
+async def outputs(agent: MemberPartition, topic: str) -> list[Any]:
+    rows = [one for one in await agent.state.waiting(100_000) if one.topic == topic and one.value is not None]
+    if topic == "control":
+        return [CODEC.decode_control(one.value or b"") for one in rows]
+    return [CODEC.decode_output(topic, one.value or b"")[0] for one in rows]
+
+
+def six_members() -> Log:
+    """Members 0 to 2 see who stays at B, 3 to 5 see who will move."""
+    log = Log().control(row(STAYS, "B"), row(MOVES, "B"), Tick(date=JUNE))
+    for number in range(6):
+        npi = STAYS if number < 3 else MOVES
+        log.add(span(str(number)), claim(str(number), f"C{number}", dt.date(2025, 5, 1), npi=npi))
+    return log
+
+
+async def test_the_answer_counts_members_by_payer_and_practice(tmp_path: Path) -> None:
+    log = six_members().add(span("none")).control(panel())
+    agent = await opened(tmp_path)
+    await agent.apply(log.batches()[0])
+    (partial,) = await outputs(agent, "control")
+    assert isinstance(partial, Partial)
+    assert {(one.practice_id, one.members) for one in partial.counts} == {("B", 6), ("", 1)}
+    assert (partial.watermark, partial.failed, partial.skips) == (len(log.records) - 1, (), ())
+    lists = await outputs(agent, "panels")
+    assert {one.practice_id: len(one.entries) for one in lists} == {"B": 6, None: 1}
+    assert {entry.change for one in lists if one.practice_id for entry in one.entries} == {"new"}
+    await agent.state.close()
+
+
+async def test_practices_that_merge_move_their_members_and_adjust_what_is_frozen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A merger is said in roster rows: who moves has new rows from when the visits count for the new practice."""
+    log = six_members().control(panel())
+    agent = await opened(tmp_path)
+    await agent.apply(log.batches()[0])
+    start = len(log.records)
+    evaluated: Counter[str] = Counter()
+    advance = engine.advance
+
+    def counted(member: Any, *given: Any, **named: Any) -> Any:
+        evaluated[member.member_id] += 1
+        return advance(member, *given, **named)
+
+    monkeypatch.setattr(engine, "advance", counted)
+    ends = row(MOVES, "B", roster_version=2, effective_to=dt.date(2020, 1, 1))
+    log.control(Practice(practice_id="A", name="A", participating=True, effective_from=dt.date(2020, 1, 1)))
+    log.control(ends, row(MOVES, "A"))
+    await agent.apply(log.batches(start=start)[0])
+    assert evaluated == {"3": 2, "4": 2, "5": 2}
+    made = await outputs(agent, "adjustments")
+    total: Counter[tuple[str, str]] = Counter()
+    for one in made:
+        assert (one.cause, one.close_id, one.as_of, one.decided_on) == ("roster", "july", JULY, JUNE)
+        total[one.practice_id, one.member_id] += 1 if one.after == "attributed" else -1
+    assert +total == {("A", "3"): 1, ("A", "4"): 1, ("A", "5"): 1}
+    assert -total == {("B", "3"): 1, ("B", "4"): 1, ("B", "5"): 1}
+    await agent.state.close()
+
+
+async def test_a_row_that_begins_after_the_frozen_day_adjusts_nothing(tmp_path: Path) -> None:
+    log = six_members().control(panel())
+    log.control(row(MOVES, "A", effective_from=dt.date(2025, 8, 1)), Tick(date=dt.date(2025, 8, 2)))
+    agent = await opened(tmp_path)
+    await agent.apply(log.batches()[0])
+    assert await outputs(agent, "adjustments") == []
+    await agent.state.close()
+
+
+async def test_after_its_months_a_list_is_adjusted_no_more(tmp_path: Path) -> None:
+    log = six_members().control(panel(), Tick(date=dt.date(2026, 1, 1)))
+    log.add(claim("1", "C1", dt.date(2025, 5, 1), npi=STAYS, claim_frequency_code="8", claim_status="reversed"))
+    agent = await opened(tmp_path)
+    await agent.apply(log.batches()[0])
+    assert await outputs(agent, "adjustments") == []
+    assert engine.decode_member((await agent.state.members(["aetna|1"]))["aetna|1"].state).listed == []
+    await agent.state.close()
+
+
+async def test_an_annulled_list_is_adjusted_no_more(tmp_path: Path) -> None:
+    log = six_members().control(panel(), CloseAnnul(close_id="july", actor="ann", reason="a mistake"))
+    log.add(claim("1", "C1", dt.date(2025, 5, 1), npi=STAYS, claim_frequency_code="8", claim_status="reversed"))
+    agent = await opened(tmp_path)
+    await agent.apply(log.batches()[0])
+    assert await outputs(agent, "adjustments") == []
+    await agent.state.close()
+
+
+async def test_who_is_gone_because_the_list_before_was_wrong_is_cancelled(tmp_path: Path) -> None:
+    log = six_members().control(panel())
+    log.add(claim("1", "C1", dt.date(2025, 5, 1), npi=STAYS, claim_frequency_code="8", claim_status="reversed"))
+    log.add(span("2", span_version=2, enrollment_end_date=dt.date(2025, 7, 31)))
+    log.control(panel("august", dt.date(2025, 8, 1)))
+    agent = await opened(tmp_path)
+    await agent.apply(log.batches()[0])
+    entries = {
+        (one.practice_id, entry.member_id): entry
+        for one in await outputs(agent, "panels")
+        if one.close_id == "august"
+        for entry in one.entries
+    }
+    assert entries["B", "1"].change == "cancelled"
+    assert (entries["B", "2"].change, entries["B", "2"].span_start, entries["B", "2"].span_end) == (
+        "dropped",
+        JULY,
+        dt.date(2025, 8, 1),
+    )
+    assert entries["B", "2"].attribution is None
+    assert (entries["B", "3"].change, entries["B", "3"].span_start) == ("nochange", JULY)
+    await agent.state.close()
+
+
+async def test_a_member_that_cannot_be_worked_is_named_and_the_others_are_frozen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freeze = engine.freeze
+
+    def faulty(member: Any, *given: Any) -> Any:
+        if member.member_id == "4":
+            raise RuntimeError("a mistake of ours")
+        return freeze(member, *given)
+
+    monkeypatch.setattr(engine, "freeze", faulty)
+    agent = await opened(tmp_path)
+    await agent.apply(six_members().control(panel()).batches()[0])
+    (partial,) = await outputs(agent, "control")
+    assert partial.failed == ("aetna|4",)
+    assert sum(one.members for one in partial.counts) == 5
+    await agent.state.close()
+
+
+async def test_a_close_before_the_first_tick_stops_the_partition(tmp_path: Path) -> None:
+    agent = await opened(tmp_path)
+    with pytest.raises(Stop, match="closes a period before the first tick"):
+        await agent.apply(Log().control(panel()).batches()[0])
+    await agent.state.close()
+
+
+async def test_the_digest_of_the_answers_does_not_depend_on_steps_batches_or_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests = set()
+    for place, (step, cuts) in enumerate([(2_000, []), (2, []), (2_000, [3, 5, 9, 12]), (1, [4])]):
+        monkeypatch.setattr("streams.members.STEP", step)
+        agent = await opened(tmp_path / str(place))
+        for batch in six_members().control(panel()).batches(cuts):
+            await agent.apply(batch)
+        (partial,) = await outputs(agent, "control")
+        digests.add((partial.digest, partial.counts))
+        await agent.state.close()
+    assert len(digests) == 1
