@@ -65,8 +65,8 @@ def _usage(mistake: TyperException) -> str:
     """What is wrong with the arguments, and where their help is."""
     context = getattr(mistake, "ctx", None)
     verb = context.command_path if context else "panelstream"
-    message = mistake.format_message().strip()
-    return f"{message}{'' if message.endswith('.') else '.'} See `{verb} --help`."
+    message = " ".join(mistake.format_message().split())
+    return f"{message or 'A verb is missing'}{'' if message.endswith('.') else '.'} See `{verb} --help`."
 
 
 def _place(fault: BaseException) -> str:

@@ -31,7 +31,6 @@ class _PeriodFirst(TyperGroup):
 app = typer.Typer(
     cls=_PeriodFirst,
     help="Freeze a reading of a period: `panelstream close PERIOD --reading panel|initial|final [--out DIR]`.",
-    no_args_is_help=True,
 )
 
 Out = Annotated[
@@ -148,8 +147,10 @@ def list_(bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
 def _service(bootstrap: str | None, prefix: str | None) -> tuple[Settings, Codec]:
     from schemas.codec import Codec
     from schemas.registry import registry_for
+    from streams import topic_admin
 
     settings = Settings.from_environment(bootstrap=bootstrap, prefix=prefix)
+    topic_admin.partition_counts(settings)
     return settings, Codec(registry_for(settings.registry_url, settings.prefix))
 
 

@@ -82,7 +82,8 @@ def verbs(app: typer.Typer, *before: str) -> list[tuple[str, ...]]:
 def test_the_help_of_every_verb_has_an_example(run: Run, verb: tuple[str, ...]) -> None:
     ended = run(*verb, "--help")
     assert ended.status == 0
-    assert f"Example: panelstream {' '.join(verb)}" in " ".join(ended.out.split())
+    spoken = [word for word in verb if word != "period"]  # understood where a period stands
+    assert f"Example: panelstream {' '.join(spoken)}" in " ".join(ended.out.split())
 
 
 def test_without_a_verb_the_help_is_shown(run: Run) -> None:
@@ -239,3 +240,21 @@ def test_the_program_runs_as_a_process_and_ends_with_the_status() -> None:
     assert ended.returncode == EXIT_CONFIG
     assert ended.stderr == "panelstream: No such option: --wrong. See `panelstream publish --help`.\n"
     assert ended.stdout == ""
+
+
+def test_a_close_without_a_broker_says_so(run: Run) -> None:
+    ended = run("close", "2025-07", "--reading", "panel", "--bootstrap", "127.0.0.1:1")
+    assert ended.status == 73
+    assert "No Kafka broker answers at 127.0.0.1:1" in ended.err
+
+
+def test_a_close_without_its_reading_is_told_which_there_are(run: Run) -> None:
+    ended = run("close", "2025-07")
+    assert ended.status == 78
+    assert "Missing option '--reading'. Choose from: panel, initial, final." in ended.err
+
+
+def test_a_close_is_not_withdrawn_without_a_word_why(run: Run) -> None:
+    ended = run("close", "annul", "X", "--reason", " ")
+    assert ended.status == 78
+    assert "--reason is empty" in ended.err
