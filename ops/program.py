@@ -12,12 +12,12 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from ops import demo, generate
-from schemas.registry import RegistryError
+from schemas.registry import RegistryAway, RegistryError
 from state.reference.tables import TableError
 from state.stores.log_state import StateFileError
 from streams.adapters.sources import SourceError
 from streams.cli.program import program
-from streams.stopping import EXIT_CONFIG, EXIT_FAULT, EXIT_STATE, Stop
+from streams.stopping import EXIT_BROKER, EXIT_CONFIG, EXIT_FAULT, EXIT_STATE, Stop
 
 EXIT_INTERRUPTED = 130
 
@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _end(_usage(mistake), EXIT_CONFIG)
     except Stop as stop:
         _end(stop.sentence, stop.code)
+    except RegistryAway as problem:
+        _end(str(problem), EXIT_BROKER)
     except (TableError, RegistryError, SourceError) as problem:
         _end(str(problem), EXIT_CONFIG)
     except StateFileError as problem:

@@ -12,10 +12,12 @@ import io
 import re
 import struct
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import fastavro
+import fastavro.read
 import msgspec
 
 from schemas.records import (
@@ -47,7 +49,7 @@ from schemas.records import (
     Tick,
     Version,
 )
-from schemas.registry import Registry, Schema, UnknownSchema, newest
+from schemas.registry import ForeignSchema, Registry, Schema, UnknownSchema, newest
 
 T = TypeVar("T")
 
@@ -114,10 +116,13 @@ class Codec:
         """A line of an event file (interface.md section 3). Unknown keys are passed over. Raises `Undecodable`."""
         try:
             record: Record = self._json_decoder.decode(line)
-        except msgspec.ValidationError as problem:
-            raise _mistyped(problem) from None
+        except msgspec.ValidationError:
+            record = _without_nulls(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise Undecodable("not_json", None, "the line is not one JSON object: send one event a line.") from None
+        except RecursionError:
+            raise _NESTED from None
+        _check_numbers(record)
         return record
 
     def to_json(self, record: Record) -> str:
@@ -145,6 +150,7 @@ class Codec:
                     "event_type names no record this release knows, or its record is missing.",
                 )
         record: Record = _typed(record_type, raw)
+        _check_numbers(record)
         return record
 
     # -- the logs -------------------------------------------------------------------------------------------------------
@@ -266,10 +272,14 @@ class Codec:
             raise Undecodable(
                 "impossible_value", None, "a date or time in the record does not exist: correct it and send it again."
             ) from None
-        except Exception:
+        except fastavro.read.SchemaResolutionError:
             raise Undecodable(
-                "undecodable", None, f"the bytes do not follow schema {number}: check the producer's serializer."
+                "incompatible_schema",
+                None,
+                f"schema {number} is not a version of this topic's schema: register the producer's under the topic's subject.",
             ) from None
+        except Exception:
+            raise _undecodable(number) from None
         if stream.tell() != len(data) or not isinstance(raw, dict):
             raise Undecodable(
                 "undecodable", None, f"bytes are left over after schema {number}: check the producer's serializer."
@@ -288,12 +298,12 @@ class Codec:
                     None,
                     f"no schema has id {number} here: register it, or set PANELSTREAM_REGISTRY_URL to its registry.",
                 ) from None
+            except ForeignSchema:
+                raise _foreign(number) from None
             try:
                 writer = fastavro.parse_schema(schema, named_schemas={})
             except Exception:  # whatever a foreign registry holds
-                raise Undecodable(
-                    "unknown_schema", None, f"schema {number} is not an Avro schema: register it as Avro."
-                ) from None
+                raise _foreign(number) from None
             reader = _parsed(topic)
             known = self._writers[topic, number] = (writer, None if writer == reader else reader)
         return known
@@ -301,6 +311,61 @@ class Codec:
 
 _NO_SUCH_DATE = re.compile("out of range|ordinal must|greater than maximum|less than minimum")
 """What Python says of a number of days or microseconds that is no date."""
+
+
+_NESTED = Undecodable("not_json", None, "the line is nested too deeply: send one event a line, as the schema has it.")
+MOST_DIGITS, MOST_DECIMALS = 12, 6
+"""No amount of the program has more digits before and after its point: more is somebody's mistake."""
+
+
+def _without_nulls(line: bytes | str) -> Record:
+    """A line of which something did not fit, read with its nulls as absent (interface.md section 3). Raises `Undecodable`."""
+    try:
+        record: Record = msgspec.convert(_stripped(msgspec.json.decode(line)), Record)
+    except msgspec.ValidationError as problem:
+        raise _mistyped(problem) from None
+    except RecursionError:
+        raise _NESTED from None
+    return record
+
+
+def _stripped(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _stripped(one) for key, one in value.items() if one is not None}
+        case list():
+            return [_stripped(one) for one in value]
+        case _:
+            return value
+
+
+@cache
+def _amounts(record_type: Any) -> tuple[str, ...]:
+    """The fields of a record that hold amounts."""
+    hints = get_type_hints(record_type)
+    return tuple(name for name in record_type.__struct_fields__ if Decimal in (hints[name], *get_args(hints[name])))
+
+
+def _check_numbers(record: Any, within: str = "") -> None:
+    """Refuse amounts that are none: not a number, infinite, or of more digits than money has. Raises `Undecodable`."""
+    kind: Any = type(record)
+    for name in _amounts(kind):
+        amount = getattr(record, name)
+        if amount is None:
+            continue
+        if not amount.is_finite() or amount.adjusted() >= MOST_DIGITS or amount.as_tuple().exponent < -MOST_DECIMALS:
+            raise Undecodable(
+                "impossible_value",
+                f"{within}{name}",
+                f"{within}{name} is no amount of at most {MOST_DIGITS} digits and {MOST_DECIMALS} decimals: correct it and send it again.",
+            )
+    if isinstance(record, Claim):
+        for line in record.lines:
+            _check_numbers(line, "lines.")
+
+
+def _foreign(number: int) -> Undecodable:
+    return Undecodable("unknown_schema", None, f"schema {number} is not an Avro schema: register it as Avro.")
 
 
 def _undecodable(number: int) -> Undecodable:

@@ -19,6 +19,8 @@ MemberKey = NewType("MemberKey", str)
 PracticeId = NewType("PracticeId", str)
 Npi = NewType("Npi", str)
 Tin = NewType("Tin", str)
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""A whole number that Avro can hold."""
 Moment = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 """A time with its zone: one without could not be compared with others."""
 
@@ -46,7 +48,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     event_id: str | None = None
     source_system: str | None = None
     source_file: str | None = None
-    source_row: int | None = None
+    source_row: Whole | None = None
     occurred_at: Moment | None = None
     accepted_at: Moment | None = None
 
@@ -61,7 +63,7 @@ LineStatus = Literal["paid", "denied"]
 class ClaimLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One service of a claim."""
 
-    claim_line_number: int
+    claim_line_number: Whole
     claim_line_start_date: dt.date
     claim_line_end_date: dt.date | None = None
     hcpcs_code: str | None = None
@@ -90,7 +92,7 @@ class Claim(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="ev
     lines: tuple[ClaimLine, ...]
     claim_id: str | None = None
     original_claim_id: str | None = None
-    claim_version: int | None = None
+    claim_version: Whole | None = None
     adjudicated_at: Moment | None = None
     paid_date: dt.date | None = None
     billing_npi: Npi | None = None
@@ -133,7 +135,7 @@ class Enrollment(Source, frozen=True, kw_only=True, omit_defaults=True, tag_fiel
     payer: Payer
     member_id: MemberId
     span_id: str
-    span_version: int
+    span_version: Whole
     enrollment_start_date: dt.date
     enrollment_end_date: dt.date | None = None
     product: str
@@ -161,7 +163,7 @@ class PcpSelection(Source, frozen=True, kw_only=True, omit_defaults=True, tag_fi
     payer: Payer
     member_id: MemberId
     selection_id: str
-    selection_version: int
+    selection_version: Whole
     pcp_npi: Npi
     selection_source: SelectionSource
     effective_from: dt.date
@@ -183,7 +185,7 @@ class Provider(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     is_pcp: bool
     effective_from: dt.date
     effective_to: dt.date | None = None
-    roster_version: int
+    roster_version: Whole
 
 
 class Practice(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="practice"):
@@ -229,10 +231,10 @@ class FeedManifest(Source, frozen=True, kw_only=True, omit_defaults=True, tag_fi
     payer: Payer
     feed: str
     file: str
-    list_version: int
+    list_version: Whole
     covers_from: dt.date
     covers_to: dt.date
-    records: int
+    records: Whole
     amount_total: Decimal | None = None
     full_replacement: bool = False
 

@@ -12,15 +12,25 @@ from importlib.resources import files
 from typing import Any, Protocol
 
 FOLDER = files("schemas") / "avro"
+NOT_FOUND, SERVER_FAULT = 404, 500
+"""HTTP status codes."""
 Schema = dict[str, Any]
 
 
 class RegistryError(Exception):
-    """The registry is away or refuses a schema of ours. The text says what to do."""
+    """The registry refuses a schema of ours. The text says what to do."""
+
+
+class RegistryAway(RegistryError):
+    """The registry does not answer, or not sensibly: what was under way can be done again when it is back."""
 
 
 class UnknownSchema(LookupError):
     """No schema has this number."""
+
+
+class ForeignSchema(LookupError):
+    """The schema of this number is not Avro."""
 
 
 class Registry(Protocol):
@@ -101,16 +111,21 @@ class RemoteRegistry:
                 number = self._client.register_schema(subject, Registered(text, "AVRO"))
             self._client.set_config(subject, ServerConfig(compatibility=ConfigCompatibilityLevel.FULL_TRANSITIVE))
         except SchemaRegistryError as problem:
+            if problem.http_status_code >= SERVER_FAULT:
+                raise self._away(problem) from None
             raise RegistryError(
                 f"The schema registry at {self._url} refuses {subject} ({problem.error_message}): it holds another schema "
                 "under that subject; use another PANELSTREAM_PREFIX or clear the subject."
             ) from None
         except Exception as problem:
-            raise RegistryError(
-                f"The schema registry at {self._url} does not answer ({type(problem).__name__}): start it or correct "
-                "PANELSTREAM_REGISTRY_URL."
-            ) from None
+            raise self._away(problem) from None
         return number
+
+    def _away(self, problem: Exception) -> RegistryAway:
+        return RegistryAway(
+            f"The schema registry at {self._url} does not answer ({type(problem).__name__}): start it or correct "
+            "PANELSTREAM_REGISTRY_URL; nothing was acknowledged."
+        )
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -126,14 +141,20 @@ class RemoteRegistry:
 
         if number not in self._schemas:
             try:
-                text = self._client.get_schema(number).schema_str
+                found = self._client.get_schema(number)
             except SchemaRegistryError as problem:
-                if problem.http_status_code == 404:
+                if problem.http_status_code == NOT_FOUND:
                     raise UnknownSchema(number) from None
-                raise RegistryError(
-                    f"The schema registry at {self._url} cannot give schema {number} ({problem.error_message})."
-                ) from None
-            self._schemas[number] = json.loads(text or "{}")
+                raise self._away(problem) from None
+            except Exception as problem:
+                raise self._away(problem) from None
+            try:
+                self._schemas[number] = json.loads(found.schema_str or "")
+            except ValueError:
+                raise ForeignSchema(number) from None
+            if found.schema_type != "AVRO":
+                del self._schemas[number]
+                raise ForeignSchema(number)
         return self._schemas[number]
 
 

@@ -23,7 +23,7 @@ import prometheus_client
 from faust.types import TP
 
 from schemas.codec import Codec
-from schemas.registry import RegistryError, registry_for
+from schemas.registry import RegistryAway, RegistryError, registry_for
 from schemas.topics import TOPICS
 from schemas.topics import name as topic_name
 from state.reference.knowledge import Knowledge
@@ -146,6 +146,8 @@ class Worker:
             end_process(stop.sentence, stop.code)
         except StateFileError as problem:
             end_process(str(problem), EXIT_STATE)
+        except RegistryAway as problem:
+            end_process(str(problem), EXIT_BROKER)
         except (TableError, RegistryError) as problem:
             end_process(str(problem), EXIT_CONFIG)
         except sqlite3.OperationalError as problem:
@@ -302,6 +304,8 @@ def run(settings: Settings) -> int:
     try:
         topic_admin.require(settings)
         worker = Worker(settings)
+    except RegistryAway as problem:
+        raise Stop(str(problem), EXIT_BROKER) from None
     except (TableError, RegistryError) as problem:
         raise Stop(str(problem), EXIT_CONFIG) from None
     _make_folder(settings.state)

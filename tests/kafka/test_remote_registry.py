@@ -18,7 +18,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from ops.brokers.registry import SchemaRegistry
 from schemas.codec import Codec, Undecodable
 from schemas.records import Claim, ClaimLine
-from schemas.registry import RegistryError, RemoteRegistry, newest
+from schemas.registry import RegistryAway, RegistryError, RemoteRegistry, newest
 from schemas.topics import TOPICS
 
 CLAIM = Claim(
@@ -73,6 +73,43 @@ def test_a_number_the_registry_does_not_know_is_refused_with_what_to_do(remote: 
     with pytest.raises(Undecodable, match="no schema has id 987654 here") as refused:
         Codec(remote).decode_input("claims", struct.pack(">bi", 0, 987_654) + b"x")
     assert refused.value.reason == "unknown_schema"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [('{"type": "object", "properties": {}}', "JSON"), ('syntax = "proto3"; message A {}', "PROTOBUF")],
+)
+def test_a_schema_that_is_not_avro_sends_its_record_to_quarantine(
+    registry: SchemaRegistry, remote: RemoteRegistry, topic_prefix: str, text: str, kind: str
+) -> None:
+    with SchemaRegistryClient({"url": registry.url}) as client:
+        number = client.register_schema(f"{topic_prefix}{kind}", Registered(text, kind))
+    for _ in range(2):
+        with pytest.raises(Undecodable, match=f"schema {number} is not an Avro schema: register it as Avro") as refused:
+            Codec(remote).decode_input("claims", struct.pack(">bi", 0, number) + b"x")
+        assert refused.value.reason == "unknown_schema"
+
+
+def test_an_avro_schema_of_something_else_sends_its_record_to_quarantine(
+    registry: SchemaRegistry, remote: RemoteRegistry, topic_prefix: str
+) -> None:
+    other = {"type": "record", "name": "Other", "fields": [{"name": "a", "type": "int"}]}
+    with SchemaRegistryClient({"url": registry.url}) as client:
+        number = client.register_schema(f"{topic_prefix}other", Registered(json.dumps(other), "AVRO"))
+    with pytest.raises(Undecodable, match=f"schema {number} is not a version of this topic's schema") as refused:
+        Codec(remote).decode_input("claims", struct.pack(">bi", 0, number) + b"\x02")
+    assert refused.value.reason == "incompatible_schema"
+
+
+def test_a_registry_that_goes_away_while_we_work_is_said_in_one_sentence(topic_prefix: str) -> None:
+    with SchemaRegistry() as own:
+        remote = RemoteRegistry(own.url, topic_prefix)
+        known = remote.id_of("claims")
+        assert remote.schema(known)["name"] == "Claim"
+    with pytest.raises(RegistryAway, match=r"does not answer.*nothing was acknowledged"):
+        remote.schema(987_654)
+    assert remote.schema(known)["name"] == "Claim"
+    remote.close()
 
 
 def test_a_registry_that_is_away_is_said_in_one_sentence(topic_prefix: str) -> None:

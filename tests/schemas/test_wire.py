@@ -394,6 +394,56 @@ def test_facts_of_every_format_version_ever_written_are_still_read() -> None:
             assert json.loads(CODEC.to_json(record)) == json.loads(expected)
 
 
+LINE = '{"event_type": "claim", "payer": "p", "member_id": "m", "payer_claim_control_number": "c", "claim_frequency_code": "1", \
+"claim_status": "paid", "claim_type": "professional", "lines": [{"claim_line_number": 1, "claim_line_start_date": "2025-01-10"%s}]%s}'
+
+
+def test_a_null_is_the_same_as_nothing() -> None:
+    nulls = LINE % (', "modifiers": null, "allowed_amount": null', ', "diagnosis_codes": null, "claim_id": null')
+    assert CODEC.from_json(nulls) == CODEC.from_json(LINE % ("", ""))
+
+
+@pytest.mark.parametrize(
+    "amount", ["NaN", "sNaN", "Infinity", "-Infinity", "1E+999999", "9" * 13, "0.0000001", "-1E12"]
+)
+def test_what_is_no_amount_of_money_is_refused_in_json_and_in_avro(amount: str) -> None:
+    line = ClaimLine(claim_line_number=1, claim_line_start_date=dt.date(2025, 1, 10), allowed_amount=Decimal(amount))
+    for read in (
+        lambda: CODEC.from_json(LINE % (f', "allowed_amount": "{amount}"', "")),
+        lambda: CODEC.decode_input("claims", CODEC.encode_record(msgspec.structs.replace(claim(), lines=(line,)))),
+    ):
+        with pytest.raises(Undecodable, match="is no amount of at most 12 digits and 6 decimals") as refused:
+            read()
+        assert (refused.value.reason, refused.value.field) == ("impossible_value", "lines.allowed_amount")
+
+
+@pytest.mark.parametrize("amount", ["0", "-0.00", "999999999999.999999", "1E2", "120.00"])
+def test_an_amount_of_money_is_taken_as_it_is(amount: str) -> None:
+    record = CODEC.from_json(LINE % (f', "allowed_amount": "{amount}"', ""))
+    assert isinstance(record, Claim)
+    assert record.lines[0].allowed_amount == Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        LINE % ("", f', "claim_version": {2**63}'),
+        LINE % ("", f', "claim_version": {-(2**70)}'),
+        LINE.replace('"claim_line_number": 1', f'"claim_line_number": {2**64}') % ("", ""),
+        LINE % ("", f', "source_row": {2**65}'),
+        LINE % ("", ', "more": ' + "[" * 100_000 + "]" * 100_000),
+        "[" * 100_000,
+        LINE % ("", ', "claim_id": "\\ud800"'),
+        LINE % ("", ', "claim_version": 1e999'),
+    ],
+    ids=["version", "negative", "line number", "row", "nested", "open", "surrogate", "float"],
+)
+def test_what_cannot_be_kept_is_refused_with_a_reason(line: str) -> None:
+    with pytest.raises(Undecodable) as refused:
+        CODEC.from_json(line)
+    assert refused.value.reason in {"wrong_type", "not_json"}
+
+
 # -- keys ---------------------------------------------------------------------------------------------------------------
 
 
