@@ -195,6 +195,10 @@ class BatchConsumer(driver.Consumer):
             )
         self._settled[batch.tp] = max(settled, batch.end)
 
+    def settled(self, tp: TP) -> int | None:
+        """The offset up to which everything of a partition is done; None before the first batch."""
+        return self._settled.get(tp)
+
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         return (tp for tp in list(self._settled) if topics is None or tp in topics or tp.topic in topics)
 

@@ -70,6 +70,9 @@ class Conductor:
         self._codec = codec
         self._prefix = prefix
         self._partitions = partitions
+        self.closed: list[tuple[str, float]] = []
+        """Closes completed since somebody last looked: the reading, and the seconds from its request to its manifest."""
+        self._asked: dict[str, int] = {}
 
     async def apply(self, batch: Batch) -> None:
         """Broadcast what of a batch lies above the watermark. Raises `Stop` on a hole or anything unknown."""
@@ -96,6 +99,7 @@ class Conductor:
                 EXIT_FAULT,
             ) from problem
         made = await self._made_of(record, received)
+        self._time(made, received)
         failpoint("conductor_before_commit")
         state = self.state
         async with state.transaction(watermark=received.offset + 1):
@@ -113,6 +117,15 @@ class Conductor:
                     state.sequence + 1, made.broadcast.date if isinstance(made.broadcast, Tick) else None
                 )
         failpoint("conductor_after_commit")
+
+    def _time(self, made: Made, received: Received) -> None:
+        for _, snapshot in made.closes:
+            if snapshot.state == "open":
+                self._asked[snapshot.close_id] = received.timestamp
+            elif snapshot.close_id in self._asked:
+                seconds = (received.timestamp - self._asked.pop(snapshot.close_id)) / 1000
+                if snapshot.state == "complete":
+                    self.closed.append((snapshot.reading, seconds))
 
     async def _made_of(self, record: ControlRecord, received: Received) -> Made:
         match record:

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 ORIGIN_HEADER = "panelstream-origin"
 """`topic/partition/offset` where a record first stood: a replay from quarantine keeps its place in the order."""
+ARRIVED_HEADER = "panelstream-arrived"
+"""When a fact arrived on its input topic, as Kafka has it (ms): the beginning of the end-to-end time."""
 HISTORY_HEADER = "panelstream-history"
 """Set by `publish --history`: the record's own accepted_at counts."""
 MOST_BYTES = 1_000_000
@@ -110,13 +112,18 @@ class Intake:
                 getattr(record, "payer", UNKNOWN_PAYER),
             )
         if isinstance(record, Claim | Enrollment | PcpSelection):
-            return self._envelope(record, position, accepted_at, data), None
+            return self._envelope(record, position, accepted_at, data, received.timestamp), None
         return Message(
             self._control, 0, str(type(record).__struct_config__.tag).encode(), self._codec.encode_control(record)
         ), None
 
     def _envelope(
-        self, record: Claim | Enrollment | PcpSelection, position: Position, accepted_at: dt.datetime, data: bytes
+        self,
+        record: Claim | Enrollment | PcpSelection,
+        position: Position,
+        accepted_at: dt.datetime,
+        data: bytes,
+        arrived: int,
     ) -> Message:
         key = member_key(record.payer, record.member_id)
         envelope = Envelope(
@@ -136,6 +143,7 @@ class Intake:
             partition_of(key, self._partitions),
             key.encode(),
             self._codec.encode_envelope(envelope),
+            {ARRIVED_HEADER: b"%d" % arrived},
         )
 
     def _refuse(

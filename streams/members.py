@@ -46,6 +46,8 @@ CAUSE_OF_CONTROL = {
     "close_annul": "close",
 }
 CAUSE_OF_FACT = {"claim": "claim", "enrollment": "enrollment", "pcp_selection": "selection"}
+SAID_BY = {"alert-history": "state", "attribution-changes": "cause", "adjustments": "cause"}
+"""By what the outputs of a topic are counted."""
 COMPACTED = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
 
 
@@ -83,6 +85,9 @@ class MemberPartition:
         self.state = state
         self.knowledge = knowledge
         self.counts: Counter[tuple[str, str]] = Counter()
+        """Records worked since somebody last looked, by kind and result."""
+        self.said: Counter[tuple[str, str]] = Counter()
+        """Outputs made since somebody last looked: an alert by its state, a change or adjustment by its cause, a refusal by its reason."""
         self._codec = codec
         self._prefix = prefix
         self._partition = partition
@@ -531,9 +536,13 @@ class MemberPartition:
             if isinstance(out, Refused):
                 topic, key, record = "quarantine", f"{out.topic}/{out.partition}/{out.offset}", out
                 partition = partition_of(key, self._partitions)
+                self.said["refused", f"{out.topic}|{out.reason}"] += 1
             else:
                 topic, key, record = out.topic, out.key, out.record
                 partition = self._partition
+                label = SAID_BY.get(topic)
+                if label is not None:
+                    self.said[topic, getattr(record, label)] += 1
             value = None if record is None else self._codec.encode_output(topic, record, version)
             slot = (topic, key) if topic in COMPACTED else (topic, f"{key}#{place}")
             latest.pop(slot, None)

@@ -39,7 +39,11 @@ class Settings:
     worker: str | None
     """A worker's lasting name (static membership): a restart under the same name takes seconds."""
     metrics_port: int | None
-    """Where Prometheus reads, on 127.0.0.1; none: no metrics server."""
+    """Where /metrics, /health and /ready are served; none: nowhere."""
+    metrics_host: str
+    """The address they are served on; 127.0.0.1 unless said otherwise."""
+    log: Literal["json", "text"]
+    """How a worker logs."""
     embedded: bool
     """The broker is librdkafka's built-in one (demo): no admin calls, CRCs not checked."""
 
@@ -53,9 +57,6 @@ class Settings:
         """Settings from `PANELSTREAM_*` (and `KAFKA_BOOTSTRAP`), with `changes` on top. Raises `Stop` naming the variable."""
         env = os.environ if environment is None else environment
         state = Path(env.get("PANELSTREAM_STATE", "panelstream-state"))
-        clock = env.get("PANELSTREAM_CLOCK", "live")
-        if clock not in ("live", "manual"):
-            raise Stop(f"PANELSTREAM_CLOCK is {clock!r}: set it to live or manual.", EXIT_CONFIG)
         zone = env.get("PANELSTREAM_TZ", "America/Los_Angeles")
         try:
             timezone = zoneinfo.ZoneInfo(zone)
@@ -71,13 +72,23 @@ class Settings:
             "keys": Path(env.get("PANELSTREAM_KEYS", str(state / "keys"))),
             "partitions": _whole_number(env, "PANELSTREAM_PARTITIONS", DEFAULT_PARTITIONS),
             "timezone": timezone,
-            "clock": clock,
+            "clock": _one_of(env, "PANELSTREAM_CLOCK", ("live", "manual")),
             "registry_url": env.get("PANELSTREAM_REGISTRY_URL") or None,
             "worker": env.get("PANELSTREAM_WORKER") or None,
+            "metrics_host": env.get("PANELSTREAM_METRICS_HOST") or "127.0.0.1",
+            "log": _one_of(env, "PANELSTREAM_LOG", ("text", "json")),
             "metrics_port": _whole_number(env, "PANELSTREAM_METRICS_PORT", None),
             "embedded": env.get("PANELSTREAM_EMBEDDED") == "1",
         }
         return cls(**{**values, **{name: value for name, value in changes.items() if value is not None}})  # type: ignore[arg-type]
+
+
+def _one_of(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
+    """A value from a closed list, whose first is the default."""
+    text = env.get(name) or allowed[0]
+    if text not in allowed:
+        raise Stop(f"{name} is {text!r}: set it to {' or '.join(allowed)}.", EXIT_CONFIG)
+    return text
 
 
 def _whole_number(env: Mapping[str, str], name: str, default: int | None) -> int | None:

@@ -13,13 +13,13 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import faust
-import prometheus_client
 from faust.types import TP
 
 from schemas.codec import Codec
@@ -31,24 +31,38 @@ from state.reference.tables import TableError, TableStore
 from state.stores.log_state import LogState, StateFileError
 from state.stores.members import MemberState
 from state.stores.program import ProgramState
-from streams import topic_admin
+from streams import logs, metrics, status, topic_admin
 from streams.batching import Batch, consumer_of, install
 from streams.conductor import Conductor, tick_if_midnight_passed
-from streams.intake import Intake
+from streams.intake import ARRIVED_HEADER, Intake
 from streams.members import MemberPartition
 from streams.producing import FencedSender, Sender
 from streams.relay import Relay
 from streams.said import last_said
 from streams.settings import Settings, member_file
+from streams.status import Pulse
 from streams.stopping import EXIT_BROKER, EXIT_CONFIG, EXIT_FAULT, EXIT_STATE, Stop, end_process
 from streams.vault import Vault
 
 logger = logging.getLogger(__name__)
 
-RECORDS = prometheus_client.Counter(
-    "panelstream_records", "Records worked, by stage, kind and result.", ["stage", "kind", "result"]
+RECORDS = metrics.counter("panelstream_records_total")
+QUARANTINED = metrics.counter("panelstream_quarantined_total")
+BATCH_SECONDS = metrics.histogram("panelstream_batch_seconds")
+END_TO_END = metrics.histogram("panelstream_end_to_end_seconds")
+SAID = {
+    "alert-history": metrics.counter("panelstream_alerts_total"),
+    "attribution-changes": metrics.counter("panelstream_changes_total"),
+    "adjustments": metrics.counter("panelstream_adjustments_total"),
+}
+LAG = metrics.gauge("panelstream_lag_records")
+OF_A_LOG = tuple(metrics.gauge(f"panelstream_{name}") for name in ("outbox_rows", "watermark_age_seconds"))
+OF_A_PARTITION = tuple(
+    metrics.gauge(f"panelstream_{name}")
+    for name in ("members_due", "members_failed", "alerts_open", "clock_date_seconds")
 )
-BATCH_SECONDS = prometheus_client.Histogram("panelstream_batch_seconds", "Time to work one batch, by stage.", ["stage"])
+BEHIND = 10_000
+"""Records of lag with which a worker is not ready: it answers, but of what was."""
 
 FAREWELL = 20.0
 """Seconds an orderly end may take."""
@@ -64,6 +78,8 @@ class Held:
     state: LogState
     relay: Relay
     relaying: asyncio.Task[None]
+    worked_at: float = 0.0
+    """When the last record worked was appended, in seconds of Unix time."""
     working: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a batch is applied: a partition is not let go in the middle of one."""
 
@@ -83,6 +99,7 @@ class Worker:
         self._revocations = 0
         self._sender: Sender | None = None
         self._last_tick: dt.date | None = None
+        self.pulse = Pulse()
         self.app = self._build()
 
     def _build(self) -> faust.App:
@@ -118,6 +135,8 @@ class Worker:
         self._agent(app, "conductor", [self._control], self._apply)
         self._agent(app, "members", [self._member_events], self._apply)
         app.timer(TICK_LOOK)(self._look_at_calendar)
+        app.timer(metrics.LOOK)(self._look_at_gauges)
+        app.timer(1.0)(self._beat)
         app.on_partitions_revoked.connect(cast(Any, self._on_revoked))
         app.on_before_shutdown.connect(cast(Any, self._on_shutdown))
         return app
@@ -179,6 +198,7 @@ class Worker:
         RECORDS.labels("intake", topic, "accepted").inc(counted.accepted)
         for reason in counted.refused:
             RECORDS.labels("intake", topic, reason).inc()
+            QUARANTINED.labels(topic, reason).inc()
         consumer_of(self.app).settle(batch)
 
     async def _apply(self, batch: Batch) -> None:
@@ -189,10 +209,8 @@ class Worker:
             if self._held.get(batch.tp) is not held:
                 return
             await held.agent.apply(batch)
-        if isinstance(held.agent, MemberPartition):
-            for (kind, result), count in held.agent.counts.items():
-                RECORDS.labels("members", kind, result).inc(count)
-            held.agent.counts.clear()
+        held.worked_at = batch.records[-1].timestamp / 1000
+        _count(held.agent)
         held.relay.committed(batch)
 
     def _plain_sender(self) -> Sender:
@@ -215,12 +233,13 @@ class Worker:
                         await self._close([held])
                         return None
                     self._held[tp] = held
+                    logger.info("%s[%d] is open at %d", tp.topic, tp.partition, held.state.watermark)
                 return self._held[tp].state.watermark
         return None
 
     async def _open(self, tp: TP) -> Held:
         settings = self.settings
-        settle = consumer_of(self.app).settle
+        settle = self._settle
         if tp.topic == self._control:
             program = await ProgramState.open(
                 settings.state / "control.sqlite", topic=tp.topic, partition=0, partitions=1
@@ -249,15 +268,29 @@ class Worker:
         answers = (self._control, self._plain_sender())
         return self._hold(agent, members, Relay(members, sender, settle, settings.partitions, said, answers))
 
+    def _settle(self, batch: Batch) -> None:
+        """Everything that came of a batch can be read: it may be acknowledged."""
+        consumer_of(self.app).settle(batch)
+        arrived = next((dict(one.headers)[ARRIVED_HEADER] for one in batch.records if one.headers), None)
+        if arrived is not None:
+            END_TO_END.observe(max(0.0, time.time() - int(arrived) / 1000))
+
     def _hold(self, agent: MemberPartition | Conductor, state: LogState, relay: Relay) -> Held:
         async def relaying() -> None:
             with self._ending_on_fault():
                 await relay.run()
 
+        log = "control" if isinstance(state, ProgramState) else "member-events"
+        state.timing = metrics.histogram("panelstream_transaction_seconds").labels(log).time
         return Held(agent, state, relay, asyncio.create_task(relaying()))
 
     async def _let_go(self, tps: Iterable[TP]) -> None:
-        await self._close([self._held.pop(tp) for tp in tps if tp in self._held])
+        gone = [tp for tp in tps if tp in self._held]
+        held = [self._held.pop(tp) for tp in gone]
+        for tp in gone:
+            self._forget_gauges(tp)
+            logger.info("%s[%d] is let go", tp.topic, tp.partition)
+        await self._close(held)
 
     async def _close(self, gone: Sequence[Held]) -> None:
         for held in gone:
@@ -276,6 +309,71 @@ class Worker:
         threading.Thread(target=_end_after, args=(FAREWELL,), daemon=True).start()
         await self._let_go(list(self._held))
 
+    # -- being seen -----------------------------------------------------------------------------------------------------
+
+    async def _beat(self) -> None:
+        self.pulse.beat(tuple(self._lacking()))
+
+    def _lacking(self) -> Iterator[str]:
+        """What keeps this worker from being ready."""
+        consumer = consumer_of(self.app)
+        assigned = consumer.assignment()
+        if not self.app.started or self.app.rebalancing or not consumer.flow_active:
+            yield "partitions are being assigned"
+            return
+        for tp in sorted(assigned):
+            held = self._held.get(tp)
+            if tp.topic in (self._member_events, self._control) and held is None:
+                yield f"{tp.topic}[{tp.partition}] is being opened"
+            elif held is not None and (lag := self._lag(tp, held)) > BEHIND:
+                yield f"{tp.topic}[{tp.partition}] is {lag:,} records behind"
+
+    def _lag(self, tp: TP, held: Held) -> int:
+        return max(0, (consumer_of(self.app).highwater(tp) or 0) - held.state.watermark)
+
+    async def _look_at_gauges(self) -> None:
+        with self._ending_on_fault():
+            held_now = dict(self._held)
+            logs = Counter("control" if tp.topic == self._control else "member-events" for tp in held_now)
+            for log in ("control", "member-events"):
+                metrics.gauge("panelstream_partitions").labels(log).set(logs[log])
+            for tp, held in held_now.items():
+                async with held.working:
+                    if self._held.get(tp) is held:
+                        await self._look_at(tp, held)
+            consumer = consumer_of(self.app)
+            for tp in consumer.assignment() - held_now.keys():
+                end, done = consumer.highwater(tp), consumer.settled(tp)
+                if end is not None and done is not None:
+                    LAG.labels(tp.topic.removeprefix(self.settings.prefix), tp.partition).set(max(0, end - done))
+
+    async def _look_at(self, tp: TP, held: Held) -> None:
+        log, lag = tp.topic.removeprefix(self.settings.prefix), self._lag(tp, held)
+        LAG.labels(log, tp.partition).set(lag)
+        rows, age = OF_A_LOG
+        rows.labels(log, tp.partition).set(await held.state.outbox_rows())
+        age.labels(log, tp.partition).set(max(0.0, time.time() - held.worked_at) if lag and held.worked_at else 0.0)
+        if isinstance(held.state, ProgramState):
+            metrics.gauge("panelstream_closes_open").set(await held.state.open_closes())
+        elif isinstance(held.state, MemberState):
+            due, failed, alerts, date = OF_A_PARTITION
+            for gauge, number in zip((due, failed, alerts), await held.state.standing(), strict=True):
+                gauge.labels(tp.partition).set(number)
+            if held.state.as_of is not None:
+                midnight = dt.datetime.combine(held.state.as_of, dt.time(), dt.UTC)
+                date.labels(tp.partition).set(midnight.timestamp())
+
+    def _forget_gauges(self, tp: TP) -> None:
+        """A partition that another worker shows now is no longer shown here."""
+        log, partition = tp.topic.removeprefix(self.settings.prefix), str(tp.partition)
+        for gauge in (LAG, *OF_A_LOG):
+            with contextlib.suppress(KeyError):
+                gauge.remove(log, partition)
+        if tp.topic == self._member_events:
+            for gauge in OF_A_PARTITION:
+                with contextlib.suppress(KeyError):
+                    gauge.remove(partition)
+
     # -- the calendar ---------------------------------------------------------------------------------------------------
 
     async def _look_at_calendar(self) -> None:
@@ -289,6 +387,24 @@ class Worker:
             sender = self._plain_sender()
             await tick_if_midnight_passed(held.agent.state, self.codec, sender, self.settings.prefix, today)
             self._last_tick = today
+
+
+def _count(agent: MemberPartition | Conductor) -> None:
+    """Hand what an agent has counted to the metrics."""
+    if isinstance(agent, Conductor):
+        for reading, seconds in agent.closed:
+            metrics.histogram("panelstream_close_seconds").labels(reading).observe(seconds)
+        agent.closed.clear()
+        return
+    for (kind, result), count in agent.counts.items():
+        RECORDS.labels("members", kind, result).inc(count)
+    for (what, label), count in agent.said.items():
+        if what == "refused":
+            QUARANTINED.labels(*label.split("|")).inc(count)
+        else:
+            SAID[what].labels(label).inc(count)
+    agent.counts.clear()
+    agent.said.clear()
 
 
 def _end_after(seconds: float) -> None:
@@ -310,14 +426,9 @@ def run(settings: Settings) -> int:
         raise Stop(str(problem), EXIT_CONFIG) from None
     _make_folder(settings.state)
     if settings.metrics_port is not None:
-        try:
-            prometheus_client.start_http_server(settings.metrics_port, addr="127.0.0.1")
-        except OSError:
-            raise Stop(
-                f"Port {settings.metrics_port} on 127.0.0.1 is taken: set PANELSTREAM_METRICS_PORT to a free one.",
-                EXIT_CONFIG,
-            ) from None
-    service = faust.Worker(worker.app, loglevel="WARNING", redirect_stdouts=False, quiet=True)
+        status.serve(settings.metrics_host, settings.metrics_port, worker.pulse)
+    logs.set_up(settings.log)
+    service = faust.Worker(worker.app, override_logging=False, redirect_stdouts=False, quiet=True)
     service.spinner = None  # it writes control codes even where nobody sees them
     try:
         service.execute_from_commandline()

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import fcntl
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar, Self
@@ -69,6 +69,8 @@ class LogState:
         self.epoch = epoch
         self._lock = lock
         self._db = db
+        self.timing: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
+        """What is entered around every transaction: whoever measures gives it."""
         self._one_at_a_time = asyncio.Lock()
 
     @classmethod
@@ -152,25 +154,31 @@ class LogState:
     async def transaction(self, watermark: int | None = None) -> AsyncIterator[None]:
         """One transaction: all of it with the new `watermark`, or nothing. Raises `EpochLost` if another owner was here."""
         async with self._one_at_a_time:
-            await self._db.execute("BEGIN IMMEDIATE")
-            try:
-                rows = list(await self._db.execute_fetchall("SELECT epoch FROM meta"))
-                if rows[0][0] != self.epoch:
-                    raise EpochLost(
-                        f"{self.path} has been opened by another worker (epoch {rows[0][0]}, ours {self.epoch}): "
-                        "nothing was written. Start this worker again."
-                    )
-                yield
-                if watermark is not None:
-                    await self._db.execute("UPDATE meta SET watermark = ?", (watermark,))
-                await self._db.execute("COMMIT")
-            except BaseException:
-                # SQLite has rolled back by itself when its disk is full: asking again would hide why.
-                if self._db.in_transaction:
-                    await self._db.execute("ROLLBACK")
-                raise
+            with self.timing():
+                async with self._transaction(watermark):
+                    yield
+
+    @contextlib.asynccontextmanager
+    async def _transaction(self, watermark: int | None) -> AsyncIterator[None]:
+        await self._db.execute("BEGIN IMMEDIATE")
+        try:
+            rows = list(await self._db.execute_fetchall("SELECT epoch FROM meta"))
+            if rows[0][0] != self.epoch:
+                raise EpochLost(
+                    f"{self.path} has been opened by another worker (epoch {rows[0][0]}, ours {self.epoch}): "
+                    "nothing was written. Start this worker again."
+                )
+            yield
             if watermark is not None:
-                self.watermark = watermark
+                await self._db.execute("UPDATE meta SET watermark = ?", (watermark,))
+            await self._db.execute("COMMIT")
+        except BaseException:
+            # SQLite has rolled back by itself when its disk is full: asking again would hide why.
+            if self._db.in_transaction:
+                await self._db.execute("ROLLBACK")
+            raise
+        if watermark is not None:
+            self.watermark = watermark
 
     async def put_out(self, rows: Iterable[OutboxRow]) -> None:
         """Add outputs to the outbox, in order. Inside a transaction."""
@@ -187,6 +195,11 @@ class LogState:
                 (most,),
             )
         return [OutboxRow(*row) for row in rows]
+
+    async def outbox_rows(self) -> int:
+        """How many outputs wait, by their sequences: they are given out without gaps."""
+        rows = await self.fetch("SELECT coalesce(max(sequence) - min(sequence) + 1, 0) FROM outbox")
+        return int(rows[0][0])
 
     async def relayed(self, up_to: int) -> None:
         """Forget the outputs up to this sequence: the broker has them."""

@@ -73,6 +73,7 @@ class MemberState(LogState):
         ) WITHOUT ROWID;
         CREATE INDEX members_due ON members (due) WHERE failed IS NULL;
         CREATE INDEX members_alert ON members (key) WHERE alert = 1;
+        CREATE INDEX members_failed ON members (key) WHERE failed IS NOT NULL;
         CREATE TABLE rows (member TEXT NOT NULL, name TEXT NOT NULL, state BLOB NOT NULL, PRIMARY KEY (member, name)) WITHOUT ROWID;
         CREATE TABLE terms (term TEXT NOT NULL, member TEXT NOT NULL, PRIMARY KEY (term, member)) WITHOUT ROWID;
         CREATE TABLE held (event_offset INTEGER PRIMARY KEY, member TEXT NOT NULL, envelope BLOB NOT NULL);
@@ -165,6 +166,16 @@ class MemberState(LogState):
     async def hold(self, facts: Iterable[tuple[int, str, bytes]]) -> None:
         """Keep facts (offset, member, envelope) of a failed member for the day its fault is mended. Inside a transaction."""
         await self._db.executemany("INSERT OR IGNORE INTO held VALUES (?, ?, ?)", list(facts))
+
+    async def standing(self) -> tuple[int, int, int]:
+        """How many members are due, failed, and have an open alert: by indexes, whatever is stored."""
+        due = "SELECT count(*) FROM members WHERE failed IS NULL AND due <= ?"
+        rows = await self.fetch(
+            f"SELECT ({due}), (SELECT count(*) FROM members WHERE failed IS NOT NULL), "  # noqa: S608 - our own text
+            "(SELECT count(*) FROM members WHERE alert = 1)",
+            [AT_ONCE if self.as_of is None else self.as_of.isoformat()],
+        )
+        return int(rows[0][0]), int(rows[0][1]), int(rows[0][2])
 
     async def tally(self, offset: int) -> bytes | None:
         """What the close at this offset has frozen so far."""

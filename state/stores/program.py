@@ -87,6 +87,10 @@ class ProgramState(LogState):
         )
         return [msgspec.msgpack.decode(row[0], type=Snapshot) for row in rows]
 
+    async def open_closes(self) -> int:
+        """How many closes wait for partitions."""
+        return int((await self.fetch("SELECT count(*) FROM closes WHERE state = 'open'"))[0][0])
+
     async def note_close(self, request: Close, snapshot: Snapshot) -> None:
         """Keep a close as it stands. Inside a transaction."""
         await self._db.execute(
