@@ -14,19 +14,44 @@ java_17() {
 # A Kafka and a schema registry: given, or by Docker, or by Java and Maven.
 broker() { [ -n "${KAFKA_BOOTSTRAP:-}" ] || { java_17 && have mvn; } || { have docker && docker info >/dev/null 2>&1; }; }
 
-broker && exit 0
+missing=()
+broker || missing+=(broker)
+have promtool || missing+=(promtool)
+[ ${#missing[@]} -eq 0 ] && exit 0
 
 if [ "$(id -u)" != 0 ] || ! have apt-get; then
-    echo 'The tests need a Kafka. Install Java 17 or later and Maven (on Debian: apt-get install default-jre-headless maven),' >&2
-    echo 'or start the Docker engine, or set KAFKA_BOOTSTRAP to a broker that may be written to.' >&2
+    for one in "${missing[@]}"; do
+        case $one in
+        broker)
+            echo 'The tests need a Kafka. Install Java 17 or later and Maven (on Debian: apt-get install default-jre-headless maven),'
+            echo 'or start the Docker engine, or set KAFKA_BOOTSTRAP to a broker that may be written to.'
+            ;;
+        promtool) echo 'The tests need promtool, which comes with Prometheus (on Debian: apt-get install prometheus).' ;;
+        esac
+    done >&2
     exit 1
 fi
 
-install() { apt-get install --yes --no-install-recommends -qq "$@" </dev/null >/dev/null; }
+# Packages that bring a daemon must not start it: a test machine is no server.
+install() {
+    local policy=/usr/sbin/policy-rc.d
+    [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy && trap "rm -f $policy" EXIT; }
+    apt-get install --yes --no-install-recommends -qq "$@" </dev/null >/dev/null
+}
 
 export DEBIAN_FRONTEND=noninteractive
-echo 'Installing Java and Maven for the tests.'
+echo "Installing for the tests: ${missing[*]}."
 apt-get update -qq </dev/null
-install default-jre-headless maven
-java_17 || install openjdk-17-jre-headless
-broker || { echo 'Java 17 or later is still missing: install it, or set KAFKA_BOOTSTRAP.' >&2; exit 1; }
+for one in "${missing[@]}"; do
+    case $one in
+    broker)
+        install default-jre-headless maven
+        java_17 || install openjdk-17-jre-headless
+        broker || { echo 'Java 17 or later is still missing: install it, or set KAFKA_BOOTSTRAP.' >&2; exit 1; }
+        ;;
+    promtool)
+        install prometheus
+        have promtool || { echo 'promtool is still missing: install Prometheus.' >&2; exit 1; }
+        ;;
+    esac
+done

@@ -171,7 +171,7 @@ def test_a_registry_that_is_away_gives_one_sentence(
 ) -> None:
     monkeypatch.setenv("PANELSTREAM_REGISTRY_URL", "http://127.0.0.1:1")
     ended = run("publish", event_file({"event_type": "payer", "payer": "acme", "name": "Acme"}))
-    assert ended.status == EXIT_CONFIG
+    assert ended.status == EXIT_BROKER
     assert "The schema registry at http://127.0.0.1:1 does not answer" in ended.sentence
 
 
