@@ -13,7 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import cast
 
 from schemas.codec import Codec
 from schemas.codec import Output as OutputRecord
@@ -32,7 +32,6 @@ from streams.stopping import EXIT_FAULT, EXIT_HOLE, Stop, failpoint
 
 logger = logging.getLogger(__name__)
 
-FactKind = Literal["claim", "enrollment", "pcp_selection"]
 STEP = 2_000
 """Members of one step of a wide record."""
 CAUSE_OF_CONTROL = {
@@ -45,7 +44,6 @@ CAUSE_OF_CONTROL = {
     "period": "period",
     "close_annul": "close",
 }
-CAUSE_OF_FACT = {"claim": "claim", "enrollment": "enrollment", "pcp_selection": "selection"}
 SAID_BY = {"alert-history": "state", "attribution-changes": "cause", "adjustments": "cause"}
 """By what the outputs of a topic are counted."""
 COMPACTED = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
@@ -212,7 +210,7 @@ class MemberPartition:
         envelope = one.envelope
         body = self._codec.decode_facts(envelope.kind, envelope.facts)
         return engine.Fact(
-            kind=cast("FactKind", envelope.kind),
+            kind=cast("engine.FactKind", envelope.kind),
             event_id=envelope.event_id,
             position=envelope.position,
             accepted_at=envelope.accepted_at,
@@ -281,7 +279,9 @@ class MemberPartition:
                 mine.due = dt.date.fromisoformat(AT_ONCE)
             else:
                 made.extend(
-                    self._advance(mine, self.state.as_of, CAUSE_OF_FACT[fact.kind], str(fact.position), folded.since)
+                    self._advance(
+                        mine, self.state.as_of, engine.CAUSE_OF_FACT[fact.kind], str(fact.position), folded.since
+                    )
                 )
         outputs.extend((Version(self._partition, one.offset, ordinal), out) for ordinal, out in enumerate(made))
 

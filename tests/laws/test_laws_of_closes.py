@@ -117,7 +117,7 @@ def test_what_is_frozen_is_what_the_facts_give_on_that_day(seed: int) -> None:
     frozen = _final(life, engine.encode_member(life.member), day)
     then = knowledge_of(reference).reach(day).knowledge
     member = engine.new_member(PAYER, MEMBER)
-    member.spans, member.selections = life.member.spans, life.member.selections
+    member.spans, member.selections, member.requests = life.member.spans, life.member.selections, life.member.requests
     engine.rederive(member, life.rows, then)
     assert results.answer_digest(frozen.attribution) == results.answer_digest(engine.attribution(member, day, then))
 
