@@ -24,7 +24,7 @@ from schemas.topics import name as topic_name
 from state import engine
 from state.calendar import FOREVER, Day
 from state.freezing import Freezing
-from state.reference.knowledge import FrozenList, Knowledge, Touch
+from state.reference.knowledge import Knowledge, Touch
 from state.stores.log_state import OutboxRow
 from state.stores.members import AT_ONCE, Cursor, MemberRow, MemberState, Selection
 from streams.batching import Batch, Record
@@ -428,7 +428,7 @@ class MemberPartition:
         if today is None:
             raise Stop(f"{self._place(one.offset)} closes a period before the first tick: report it.", EXIT_FAULT)
         tally = await self.state.tally(one.offset)
-        freezing = Freezing.of(FrozenList.of(close, number), today, self.knowledge, tally)
+        freezing = Freezing.of(self.knowledge.frozen_list(close, number), today, self.knowledge, tally)
         cursor = self.state.cursor
         if cursor is None or cursor.offset != one.offset:
             cursor = Cursor(one.offset, "", 0)

@@ -50,7 +50,7 @@ class View(msgspec.Struct, frozen=True):
 
     def plan_decides(self, day: Day) -> bool:
         """Whether the plan's own list answers on a day."""
-        return self.plan_run and plan_list.decides(self.member, day, self.knowledge)
+        return self.plan_run and self.knowledge.plan_decides(self.member.payer, day)
 
     def barred(self, day: Day) -> Collection[str]:
         """The practices from which decisions remove the member on a day."""

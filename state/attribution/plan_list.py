@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from schemas.records import Payer
 from state.calendar import Day, add_months, month_of
 from state.ledger.member import Member, PlanEntry
 from state.reference.knowledge import Knowledge, PlanList
@@ -21,12 +20,6 @@ class OnList(msgspec.Struct, frozen=True):
 
     entry: PlanEntry | None
     stale: bool
-
-
-def decides(member: Member, day: Day, knowledge: Knowledge) -> bool:
-    """Whether the payer goes by its plan's own list on a day."""
-    terms = knowledge.payer(member.payer, day)
-    return terms is not None and terms.attribution_mode == "plan"
 
 
 def entry_on(member: Member, day: Day, knowledge: Knowledge) -> OnList:
@@ -50,14 +43,6 @@ def entry_on(member: Member, day: Day, knowledge: Knowledge) -> OnList:
         version = max(one.list_version for one in full if one.last >= since)
         found = found if found.list_version >= version else None
     return OnList(found, stale=of_month < month)
-
-
-def is_stale(knowledge: Knowledge, payer: Payer, day: Day) -> bool:
-    """Whether a payer that goes by its plan's own list has not said that the list of the month of a day is there: no panel is frozen."""
-    terms = knowledge.payer(payer, day)
-    if terms is None or terms.attribution_mode != "plan":
-        return False
-    return _newest(knowledge.plan_lists.get(payer, ()), month_of(day)) != month_of(day)
 
 
 def days(member: Member, knowledge: Knowledge) -> Iterator[Day]:

@@ -68,13 +68,14 @@ class FrozenList(msgspec.Struct, frozen=True):
     """A reading that is frozen. `number` is the offset of its request on `control`, `as_of` its day.
 
     Differences are adjustments while the clock is before `until`, except in an initial reading, which the final one settles
-    (attribution.md 2.9).
+    (attribution.md 2.9). The members of the payers in `left_out` are on no list of it, since the plan's own was missing.
     """
 
     number: int
     close: Close
     as_of: Day
     until: Day
+    left_out: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, close: Close, number: int) -> FrozenList:
@@ -177,6 +178,25 @@ class Knowledge:
         """Whether the payer goes by its plan's own list on any day."""
         return any(record.attribution_mode == "plan" for record, _ in self.payers.get(payer, ()))
 
+    def plan_decides(self, payer: str, day: Day) -> bool:
+        """Whether the payer goes by its plan's own list on a day."""
+        terms = self.payer(payer, day)
+        return terms is not None and terms.attribution_mode == "plan"
+
+    def is_stale(self, payer: str, day: Day) -> bool:
+        """Whether a payer that goes by its plan's own list has not said that the list of the month of a day is there."""
+        month = month_of(day)
+        lists = self.plan_lists.get(payer, ())
+        return self.plan_decides(payer, day) and not any(one.first <= month <= one.last for one in lists)
+
+    def frozen_list(self, close: Close, number: int) -> FrozenList:
+        """The list that a close makes by what is known. No panel is frozen of a payer whose own list is missing (attribution.md 2.9)."""
+        one = FrozenList.of(close, number)
+        if close.reading != "panel":
+            return one
+        missing = frozenset(payer for payer in self.payers if self.is_stale(payer, one.as_of))
+        return msgspec.structs.replace(one, left_out=missing)
+
     def data_through(self, payer: str) -> dt.date | None:
         """The last day that the payer's claims feeds say they cover."""
         return self.claims_cover.get(payer)
@@ -261,7 +281,7 @@ class Knowledge:
     def _with_close(self, record: Close, position: Position) -> Applied:
         if record.reading == "initial":
             return Applied(self, Touch())
-        return Applied(replace(self, frozen=(*self.frozen, FrozenList.of(record, position.offset))), Touch())
+        return Applied(replace(self, frozen=(*self.frozen, self.frozen_list(record, position.offset))), Touch())
 
     def _with_payer(self, record: PayerRecord, position: Position) -> Applied:
         known = self.payers.get(record.payer, ())

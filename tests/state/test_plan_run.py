@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from schemas.records import Payer, Position
+from schemas.records import Position
 from state import engine
-from state.attribution.plan_list import is_stale
 from tests.cases import (
     PAYER,
     ROSTER,
@@ -166,8 +165,8 @@ def test_changing_the_mode_concerns_the_members_of_the_payer() -> None:
 def test_a_panel_is_not_frozen_without_the_list_of_its_month() -> None:
     known = knowing(*ROSTER, payer("2025-05-01", attribution_mode="plan"), plan_list("2025-06"))
     days = ("2025-04-01", "2025-05-01", "2025-06-01", "2025-06-30", "2025-07-01")
-    assert [is_stale(known, Payer(PAYER), day(when).toordinal()) for when in days] == [False, True, False, False, True]
-    assert not is_stale(known, Payer("somebody else"), day(D).toordinal())
+    assert [known.is_stale(PAYER, day(when).toordinal()) for when in days] == [False, True, False, False, True]
+    assert not known.is_stale("somebody else", day(D).toordinal())
 
 
 def test_how_long_a_list_holds_is_what_is_already_known_of_the_next() -> None:

@@ -21,10 +21,12 @@ from schemas.records import (
     AttributionRequest,
     Claim,
     ClaimLine,
+    Close,
     Enrollment,
     Envelope,
     FeedManifest,
     MemberFact,
+    Partial,
     PayerRecord,
     PlanAttribution,
     Position,
@@ -292,6 +294,27 @@ async def test_where_batches_of_lists_and_decisions_are_cut_changes_nothing(
     assert {(topic, key): record for topic, key, record in said_in_pieces} == {
         (topic, key): record for topic, key, record in said
     }
+
+
+async def test_no_panel_is_frozen_of_a_payer_whose_own_list_is_missing(tmp_path: Path) -> None:
+    log = plans_and_requests()
+    month = dt.date(2025, 8, 1)
+    log.add(span("4", payer="other"), claim("4", "C4", dt.date(2025, 5, 1), payer="other"))
+    log.control(Close(close_id="c1", period="2025-08", reading="panel", actor="a", as_of=month, closed_on=month))
+    late = {"covers_from": month, "covers_to": dt.date(2025, 8, 31), "records": 0, "full_replacement": True}
+    log.control(FeedManifest(payer="aetna", feed="plan_attribution", file="f", list_version=1, **late))  # type: ignore[arg-type]
+    agent = await opened(tmp_path)
+    for batch in log.batches():
+        await agent.apply(batch)
+    rows = await agent.state.waiting(100_000)
+    await agent.state.close()
+    (partial,) = [CODEC.decode_control(row.value or b"") for row in rows if row.topic == "control"]
+    assert isinstance(partial, Partial)
+    assert (partial.not_frozen, {one.payer for one in partial.counts}) == (("aetna",), {"other"})
+    assert [
+        CODEC.decode_output("panels", row.value or b"")[0].practice_id for row in rows if row.topic == "panels"
+    ] == ["A"]
+    assert not [row for row in rows if row.topic == "adjustments"], "what was not frozen is not adjusted"
 
 
 async def test_what_lies_below_the_watermark_is_not_applied_again(tmp_path: Path) -> None:
