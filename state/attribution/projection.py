@@ -129,7 +129,9 @@ def visits_needed(view: View, practice: str, day: Day, until: Day, then: Decisio
     Days on which the member is seen there already add nothing. None when no number of visits helps. `then` is what is decided for
     `until` without them.
     """
-    if then.step == "decision" or view.plan_decides(until) or practice in view.barred(until):
+    if then.step == "decision" or view.plan_decides(until):
+        return None
+    if then.selection is None and practice in view.barred(until):
         return None
     if then.practice_id is None:
         # Where nobody is seen, one visit is enough; to who is not eligible, none is.

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from state import engine
-from tests.cases import Case, asked, day, decided, selection, span
+from tests.cases import ROSTER, Case, asked, day, decided, knowing, provider, selection, span
 
 D = "2025-06-30"
 SEEN = ("2025-01-10 A 1", "2025-02-10 A 2", "2025-03-10 B")
@@ -183,6 +183,20 @@ def test_a_decision_announced_for_later_raises_an_alert_that_no_visit_resolves()
     assert (alert.visits_needed, alert.panel_visit_by) == (None, None)
     (gone,) = case.alerts("2025-08-01")
     assert (gone.state, gone.reason) == ("expired", "dispute_decided")
+
+
+def test_visits_keep_a_member_at_a_barred_practice_where_the_member_chose_it_after_that() -> None:
+    both = (provider("5", "A"), provider("5", "B"))
+    case = Case(
+        *("2024-08-01 A 1", "2025-04-04 B"), *REMOVE_A, selection("5", "2025-05-02"), known=knowing(*ROSTER, *both)
+    )
+    seen = case.on(D)
+    assert (seen.practice_id, str(seen.secure_until), seen.next_practice_id, seen.visits_needed) == (
+        "A",
+        "2025-08-01",
+        "B",
+        1,
+    )
 
 
 def test_requests_are_listed_with_how_they_stand() -> None:
