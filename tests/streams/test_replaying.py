@@ -218,7 +218,7 @@ def test_a_payer_that_runs_attribution_itself_is_answered_from_its_list(tmp_path
     [
         (listed("2025-6", "A"), "impossible_date", "attribution_month"),
         (listed("2025-06", "A", list_version="one"), "wrong_type", "list_version"),
-        (listed("2025-06", "A", list_version=None), "wrong_type", "list_version"),
+        (listed("2025-06", "A", list_version=None), "missing_value", "list_version"),
         (asked("transfer", "A", "2025-06-01"), "not_in_list", "request"),
         (asked("add", "A", "2025-06-31"), "impossible_date", "effective_from"),
         (asked("add", "A", "2025-06-01", effective_to="2025-05-01"), "end_before_start", "effective_to"),
