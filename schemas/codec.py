@@ -25,6 +25,8 @@ from schemas.records import (
     Alert,
     Attribution,
     AttributionChange,
+    AttributionDecision,
+    AttributionRequest,
     Claim,
     Close,
     CloseAnnul,
@@ -38,6 +40,7 @@ from schemas.records import (
     PayerRecord,
     PcpSelection,
     Period,
+    PlanAttribution,
     Position,
     Practice,
     Provider,
@@ -61,6 +64,9 @@ TOPIC_OF: Mapping[type, str] = {
     Claim: "claims",
     Enrollment: "enrollments",
     PcpSelection: "pcp-selections",
+    PlanAttribution: "plan-attributions",
+    AttributionRequest: "requests",
+    AttributionDecision: "requests",
     Provider: "reference",
     Practice: "reference",
     PayerRecord: "reference",
@@ -73,7 +79,13 @@ BY_KIND: Mapping[str, type] = {
     str(record.__struct_config__.tag): record  # type: ignore[attr-defined]
     for record in (*TOPIC_OF, Tick, Close, CloseAnnul, Partial)
 }
-INPUT_OF_TOPIC: Mapping[str, type] = {"claims": Claim, "enrollments": Enrollment, "pcp-selections": PcpSelection}
+INPUT_OF_TOPIC: Mapping[str, type] = {
+    "claims": Claim,
+    "enrollments": Enrollment,
+    "pcp-selections": PcpSelection,
+    "plan-attributions": PlanAttribution,
+}
+"""The input topics that carry one kind of record; on the others event_type names it."""
 OUTPUT_OF_TOPIC: Mapping[str, type] = {
     "attribution": Attribution,
     "attribution-changes": AttributionChange,
@@ -132,9 +144,7 @@ class Codec:
     def encode_record(self, record: Record) -> bytes:
         """A record for its input topic."""
         topic = TOPIC_OF[type(record)]
-        if topic == "reference":
-            return self._encode(topic, _wrapped(record))
-        return self._encode(topic, _plain(record))
+        return self._encode(topic, _plain(record) if topic in INPUT_OF_TOPIC else _wrapped(record))
 
     def decode_input(self, topic: str, data: bytes) -> Record:
         """What stands on an input topic, read with our newest schema whatever it was written with. Raises `Undecodable`."""
@@ -455,7 +465,8 @@ def content_digest(record: Record) -> bytes:
 def event_id_of(record: Record) -> str:
     """The event's id: the source's, else a digest of its natural key and version; without a version, of its content.
 
-    Two claims without a version are one event only if they say the same (design.md law 2).
+    Two claims without a version are one event only if they say the same (design.md law 2). So are two entries of a plan's list: what
+    they may contradict each other in is said better than by their id.
     """
     if record.event_id is not None:
         return record.event_id

@@ -172,6 +172,65 @@ class PcpSelection(Source, frozen=True, kw_only=True, omit_defaults=True, tag_fi
     pcp_tin: Tin | None = None
 
 
+class PlanAttribution(
+    Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="plan_attribution"
+):
+    """An entry of a plan's own list: whose patient a member is in a month. Identity: the month; the highest list_version stands.
+
+    `attribution_month` is YYYY-MM, or any day of the month as YYYY-MM-DD.
+    """
+
+    payer: Payer
+    member_id: MemberId
+    attribution_month: str
+    practice_id: PracticeId
+    list_version: int
+    npi: Npi | None = None
+    method_label: str | None = None
+
+
+RequestKind = Literal["add", "remove"]
+
+
+class AttributionRequest(
+    Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="attribution_request"
+):
+    """A practice or member asks that the member be added to a practice, or removed from it, from a day on; due_date: answer by then.
+
+    Identity: (practice_id, request, effective_from); the later record wins.
+    """
+
+    payer: Payer
+    member_id: MemberId
+    practice_id: PracticeId
+    request: RequestKind
+    reason: str
+    effective_from: dt.date
+    effective_to: dt.date | None = None
+    due_date: dt.date
+
+
+class AttributionDecision(
+    Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="attribution_decision"
+):
+    """What was decided of the request of the same practice_id, request and effective_from; the later record wins.
+
+    An accepted one is in force while effective_from <= D < effective_to; without effective_to the request's holds, and without that the
+    end of the program period (attribution.md 2.6 step 0b).
+    """
+
+    payer: Payer
+    member_id: MemberId
+    practice_id: PracticeId
+    request: RequestKind
+    effective_from: dt.date
+    decision: Literal["accepted", "rejected"]
+    effective_to: dt.date | None = None
+    reason: str | None = None
+    decided_by: str | None = None
+    due_date: dt.date | None = None
+
+
 class Provider(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="provider"):
     """A roster row: an NPI at a practice under a TIN while effective_from <= D < effective_to (null is open).
 
@@ -346,10 +405,10 @@ class Partial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     skips: tuple[Passed, ...] = ()
 
 
-MemberFact = Claim | Enrollment | PcpSelection
+MemberFact = Claim | Enrollment | PcpSelection | PlanAttribution | AttributionRequest | AttributionDecision
 ReferenceRecord = Provider | Practice | PayerRecord | Table | FeedManifest | Period
 ControlRecord = Provider | Practice | PayerRecord | Table | FeedManifest | Period | Tick | Close | CloseAnnul | Partial
-Record = Claim | Enrollment | PcpSelection | Provider | Practice | PayerRecord | Table | FeedManifest | Period
+Record = MemberFact | Provider | Practice | PayerRecord | Table | FeedManifest | Period
 
 
 class Version(msgspec.Struct, frozen=True, order=True, array_like=True):
@@ -427,6 +486,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     data_through: dt.date | None
     ruleset: str
     engine_version: str
+    shadow: bool = False
+    """Told by the common rule while the payer goes by its plan's own list: not the plan's rule."""
 
 
 ListKind = Literal["prospective", "retrospective"]

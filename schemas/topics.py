@@ -31,6 +31,10 @@ TOPICS: tuple[Topic, ...] = (
     Topic("claims", partitioned=True, cleanup="delete", retention_ms=30 * DAY_MS, owned=False, is_input=True),
     Topic("enrollments", partitioned=True, cleanup="delete", retention_ms=30 * DAY_MS, owned=False, is_input=True),
     Topic("pcp-selections", partitioned=True, cleanup="delete", retention_ms=30 * DAY_MS, owned=False, is_input=True),
+    Topic(
+        "plan-attributions", partitioned=True, cleanup="delete", retention_ms=30 * DAY_MS, owned=False, is_input=True
+    ),
+    Topic("requests", partitioned=True, cleanup="delete", retention_ms=30 * DAY_MS, owned=False, is_input=True),
     Topic("reference", partitioned=False, cleanup="delete", retention_ms=30 * DAY_MS, owned=False, is_input=True),
     Topic("member-events", partitioned=True, cleanup="delete", retention_ms=FOR_EVER),
     Topic("control", partitioned=False, cleanup="delete", retention_ms=FOR_EVER),

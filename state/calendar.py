@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
+import re
 from functools import lru_cache
 
+_MONTH = re.compile(r"[0-9]{4}-[0-9]{2}(-[0-9]{2})?")
 Day = int
 FOREVER: Day = dt.date.max.toordinal() + 1
 """The day after all days: the end of what has no end."""
@@ -39,6 +41,19 @@ def first_live(day: Day, months: int) -> Day:
     while add_months(first, months) <= day:
         first += 1
     return first
+
+
+@lru_cache(maxsize=1 << 12)
+def month_of(day: Day) -> Day:
+    """The first day of the month of `day`."""
+    return dt.date.fromordinal(day).replace(day=1).toordinal()
+
+
+def month_named(text: str) -> Day:
+    """The first day of a month given as YYYY-MM, or as any day of it, YYYY-MM-DD. Raises `ValueError`."""
+    if not _MONTH.fullmatch(text):
+        raise ValueError("not a month")
+    return month_of(dt.date.fromisoformat(text if len(text) > 7 else f"{text}-01").toordinal())
 
 
 @lru_cache(maxsize=1 << 12)

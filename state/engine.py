@@ -13,21 +13,25 @@ import msgspec
 
 from schemas.keys import member_key
 from schemas.records import Adjustment, Alert, Attribution, AttributionChange
-from state.attribution import alerts, frozen
+from state.attribution import alerts, frozen, plan_list, requests
 from state.attribution.answer import ENGINE_VERSION, Answer, answer
 from state.attribution.decision import View
 from state.attribution.frozen import Frozen
 from state.attribution.projection import next_change
-from state.calendar import FOREVER, Day, from_date, to_date
-from state.ledger.folding import Fact, Folded, Refusal, fold, rederive, row_names, rows_missing
-from state.ledger.member import Closed, Member, Said, prune, terms
+from state.attribution.requests import Asked
+from state.calendar import FOREVER, Day, add_months, from_date, to_date
+from state.ledger.folding import CAUSE_OF_FACT, Fact, FactKind, Folded, Refusal, fold, rederive, row_names, rows_missing
+from state.ledger.member import KEPT_MONTHS, Closed, Member, Said, prune, terms
 from state.ledger.rows import Row
 from state.reference.knowledge import FrozenList, Knowledge
 
 __all__ = [
+    "CAUSE_OF_FACT",
     "ENGINE_VERSION",
     "Advanced",
+    "Asked",
     "Fact",
+    "FactKind",
     "Folded",
     "Frozen",
     "Member",
@@ -46,6 +50,7 @@ __all__ = [
     "new_member",
     "open_alert",
     "rederive",
+    "requests_of",
     "row_names",
     "rows_missing",
     "terms",
@@ -108,6 +113,11 @@ def open_alert(member: Member, as_of: dt.date, knowledge: Knowledge) -> Alert | 
     return alerts.open_alert(view, answer(view, day), day)
 
 
+def requests_of(member: Member, as_of: dt.date, knowledge: Knowledge) -> tuple[Asked, ...]:
+    """The member's attribution requests and decisions, and how each stands on a day. Changes nothing."""
+    return tuple(requests.asked(member, from_date(as_of), knowledge))
+
+
 def keeps_lines_of(one: FrozenList, as_of: dt.date, knowledge: Knowledge) -> bool:
     """Whether `freeze` can do without the cold rows."""
     return frozen.keeps_lines_of(one.as_of, from_date(as_of), knowledge)
@@ -132,13 +142,15 @@ def advance(
 ) -> Advanced:
     """Evaluate a member on a day, say what has changed since last time, and remember it. `as_of` never goes back.
 
-    `cause` is what was applied (claim, enrollment, selection, tick, roster, practice, payer, table, feed_manifest), `position`
-    the input position it came from. `since` is the first day on which what was applied can matter, for what is frozen already;
-    `rows` are all cold rows of the member where the knowledge `needs_history`.
+    `cause` is what was applied (claim, enrollment, selection, plan_list, request, decision, tick, roster, practice, payer, table,
+    feed_manifest, period), `position` the input position it came from. `since` is the first day on which what was applied can matter,
+    for what is frozen already; `rows` are all cold rows of the member where the knowledge `needs_history`.
     """
     day = from_date(as_of)
     prune(member, day, knowledge.earliest_frozen, knowledge.ruleset.longest_window)
     frozen.forget(member, knowledge)
+    if member.plan_entries:
+        plan_list.forget(member, min(add_months(day, -KEPT_MONTHS), knowledge.earliest_frozen), knowledge)
     view = View.of(member, knowledge)
     found = answer(view, day)
     current = alerts.open_alert(view, found, day)
@@ -148,6 +160,7 @@ def advance(
         found.decision.practice_id,
         found.attribution.provider_npi,
         None if current is None else _mark(current),
+        current is not None and current.shadow,
     )
     outputs = [
         *_said_answer(member, found, now, cause, position),
@@ -209,7 +222,7 @@ def _said_alerts(
         elif said is not None and said.alert != now.alert:
             sent.append(msgspec.structs.replace(current, state="changed"))
     elif was_open and practice is not None:
-        sent.append(alerts.resolved_alert(view, found, day, practice, cause))
+        sent.append(alerts.resolved_alert(view, found, day, practice, cause, shadow=said is not None and said.shadow))
         member.closed = _closed(member, practice, day)
     outputs = [
         Output(topic, f"{alert.payer}|{alert.member_id}|{alert.practice_id}", alert)
@@ -227,14 +240,14 @@ def _closed(member: Member, practice: str, day: Day) -> list[Closed]:
 
 
 def _due(member: Member, view: View, found: Answer, day: Day) -> Day | None:
-    end = found.projection.secure_until
-    needed = found.projection.visits_needed
     days = [next_change(view, day), *(one.day + alerts.WITHDRAWN_AFTER for one in member.closed)]
-    if end is not None:
-        # The alert opens on the widest horizon, and says a nearer one the day after each of the others has passed.
-        days += [end, *(end - horizon for horizon in alerts.HORIZONS)]
-        if needed is not None:
-            days.append(end - needed + 1)
+    for projection in (found.projection, found.shadow):
+        end = projection.secure_until
+        if end is not None:
+            # The alert opens on the widest horizon, and says a nearer one the day after each of the others has passed.
+            days += [end, *(end - horizon for horizon in alerts.HORIZONS)]
+            if projection.visits_needed is not None:
+                days.append(end - projection.visits_needed + 1)
     return min((one for one in days if one is not None and one > day), default=None)
 
 

@@ -52,7 +52,9 @@ class Freezing:
         return cls(one, as_of, knowledge, begun)
 
     def take(self, member: Member, rows: Mapping[str, Row | None] | None) -> None:
-        """Freeze one member. `rows` as `engine.freeze` needs them."""
+        """Freeze one member, if a list is made for its payer. `rows` as `engine.freeze` needs them."""
+        if member.payer in self.one.left_out:
+            return
         frozen = engine.freeze(member, self.one, self._as_of, self._knowledge, rows)
         for practice, entry in frozen.entries:
             self._entries.setdefault(practice, []).append(entry)
@@ -117,6 +119,7 @@ class Freezing:
                 for practice, members in sorted(practices.items())
             ),
             failed=tuple(failed),
+            not_frozen=tuple(sorted(self.one.left_out)),
             skips=tuple(
                 Passed(partition=partition, offset=offset, digest=digest, reason=reason)
                 for offset, digest, reason in skips

@@ -12,17 +12,22 @@ from collections.abc import Iterator
 
 from schemas.npi import valid_npi
 from schemas.records import (
+    AttributionDecision,
+    AttributionRequest,
     Claim,
     Enrollment,
     FeedManifest,
+    MemberFact,
     PayerRecord,
     PcpSelection,
     Period,
+    PlanAttribution,
     Practice,
     Provider,
     Record,
     Table,
 )
+from state.calendar import month_named, to_date
 from state.engine import Refusal
 
 EARLIEST = dt.date(1900, 1, 1)
@@ -44,6 +49,10 @@ def refusal(record: Record, accepted_on: dt.date) -> Refusal | None:
             return _enrollment(record, accepted_on)
         case PcpSelection():
             return _identity(record) or _span(record.effective_from, record.effective_to, "effective_to")
+        case PlanAttribution():
+            return _plan_attribution(record)
+        case AttributionRequest() | AttributionDecision():
+            return _request(record)
         case Provider() | Practice():
             return _reference_span(record.effective_from, record.effective_to, "effective_to")
         case PayerRecord():
@@ -99,6 +108,9 @@ def _npis(record: Record) -> Iterator[tuple[str, str]]:
                     yield "lines.rendering_npi", line.rendering_npi
         case PcpSelection():
             yield "pcp_npi", record.pcp_npi
+        case PlanAttribution():
+            if record.npi:
+                yield "npi", record.npi
         case Provider():
             yield "npi", record.npi
         case Practice():
@@ -159,7 +171,36 @@ def _enrollment(span: Enrollment, accepted_on: dt.date) -> Refusal | None:
     return _span(span.enrollment_start_date, span.enrollment_end_date, "enrollment_end_date")
 
 
-def _identity(record: Claim | Enrollment | PcpSelection) -> Refusal | None:
+def _plan_attribution(entry: PlanAttribution) -> Refusal | None:
+    found = _identity(entry) or (None if entry.practice_id else _empty("practice_id"))
+    if found:
+        return found
+    try:
+        month = to_date(month_named(entry.attribution_month))
+    except ValueError:
+        return Refusal(
+            "impossible_date",
+            "attribution_month",
+            "attribution_month is not a month, as YYYY-MM or a day of it as YYYY-MM-DD: correct it and send it again.",
+        )
+    if entry.list_version < 0:
+        return Refusal(
+            "impossible_value",
+            "list_version",
+            "list_version is negative: number the versions of a list from 1 upwards.",
+        )
+    return None if month is not None and EARLIEST <= month <= LATEST else _impossible("attribution_month")
+
+
+def _request(record: AttributionRequest | AttributionDecision) -> Refusal | None:
+    found = _identity(record) or (None if record.practice_id else _empty("practice_id"))
+    if found:
+        return found
+    due = None if record.due_date is None else _start(record.due_date, "due_date")
+    return due or _span(record.effective_from, record.effective_to, "effective_to")
+
+
+def _identity(record: MemberFact) -> Refusal | None:
     return _payer(record.payer) or (None if record.member_id else _empty("member_id"))
 
 

@@ -28,6 +28,8 @@ class Explanation:
     attribution: Attribution
     alert: Alert | None
     """The alert open on that day."""
+    requests: tuple[engine.Asked, ...]
+    """Attribution requests and decisions, by first day."""
     data_through: dt.date | None
     """The last day that the payer's claims are said to cover."""
     source: str
@@ -111,6 +113,7 @@ def _explained(
     return Explanation(
         engine.attribution(member, as_of, knowledge),
         engine.open_alert(member, as_of, knowledge),
+        engine.requests_of(member, as_of, knowledge),
         knowledge.data_through(member.payer),
         source,
         failed,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from schemas.codec import Codec, Undecodable
 from schemas.keys import member_key, partition_of
-from schemas.records import FORMAT_VERSION, Claim, Enrollment, Envelope, PcpSelection, Position, Refused
+from schemas.records import FORMAT_VERSION, Envelope, MemberFact, Position, Refused
 from schemas.topics import name as topic_name
 from state import validation
 from streams.producing import Message, Sender
@@ -111,7 +111,7 @@ class Intake:
                 problem_found.message,
                 getattr(record, "payer", UNKNOWN_PAYER),
             )
-        if isinstance(record, Claim | Enrollment | PcpSelection):
+        if isinstance(record, MemberFact):
             return self._envelope(record, position, accepted_at, data, received.timestamp), None
         return Message(
             self._control, 0, str(type(record).__struct_config__.tag).encode(), self._codec.encode_control(record)
@@ -119,7 +119,7 @@ class Intake:
 
     def _envelope(
         self,
-        record: Claim | Enrollment | PcpSelection,
+        record: MemberFact,
         position: Position,
         accepted_at: dt.datetime,
         data: bytes,

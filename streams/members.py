@@ -13,7 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import cast
 
 from schemas.codec import Codec
 from schemas.codec import Output as OutputRecord
@@ -24,7 +24,7 @@ from schemas.topics import name as topic_name
 from state import engine
 from state.calendar import FOREVER, Day
 from state.freezing import Freezing
-from state.reference.knowledge import FrozenList, Knowledge, Touch
+from state.reference.knowledge import Knowledge, Touch
 from state.stores.log_state import OutboxRow
 from state.stores.members import AT_ONCE, Cursor, MemberRow, MemberState, Selection
 from streams.batching import Batch, Record
@@ -32,7 +32,6 @@ from streams.stopping import EXIT_FAULT, EXIT_HOLE, Stop, failpoint
 
 logger = logging.getLogger(__name__)
 
-FactKind = Literal["claim", "enrollment", "pcp_selection"]
 STEP = 2_000
 """Members of one step of a wide record."""
 CAUSE_OF_CONTROL = {
@@ -45,7 +44,6 @@ CAUSE_OF_CONTROL = {
     "period": "period",
     "close_annul": "close",
 }
-CAUSE_OF_FACT = {"claim": "claim", "enrollment": "enrollment", "pcp_selection": "selection"}
 SAID_BY = {"alert-history": "state", "attribution-changes": "cause", "adjustments": "cause"}
 """By what the outputs of a topic are counted."""
 COMPACTED = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
@@ -212,7 +210,7 @@ class MemberPartition:
         envelope = one.envelope
         body = self._codec.decode_facts(envelope.kind, envelope.facts)
         return engine.Fact(
-            kind=cast("FactKind", envelope.kind),
+            kind=cast("engine.FactKind", envelope.kind),
             event_id=envelope.event_id,
             position=envelope.position,
             accepted_at=envelope.accepted_at,
@@ -281,7 +279,9 @@ class MemberPartition:
                 mine.due = dt.date.fromisoformat(AT_ONCE)
             else:
                 made.extend(
-                    self._advance(mine, self.state.as_of, CAUSE_OF_FACT[fact.kind], str(fact.position), folded.since)
+                    self._advance(
+                        mine, self.state.as_of, engine.CAUSE_OF_FACT[fact.kind], str(fact.position), folded.since
+                    )
                 )
         outputs.extend((Version(self._partition, one.offset, ordinal), out) for ordinal, out in enumerate(made))
 
@@ -428,7 +428,7 @@ class MemberPartition:
         if today is None:
             raise Stop(f"{self._place(one.offset)} closes a period before the first tick: report it.", EXIT_FAULT)
         tally = await self.state.tally(one.offset)
-        freezing = Freezing.of(FrozenList.of(close, number), today, self.knowledge, tally)
+        freezing = Freezing.of(self.knowledge.frozen_list(close, number), today, self.knowledge, tally)
         cursor = self.state.cursor
         if cursor is None or cursor.offset != one.offset:
             cursor = Cursor(one.offset, "", 0)

@@ -14,11 +14,9 @@ import msgspec
 from schemas.codec import TOPIC_OF, Codec, Undecodable
 from schemas.keys import member_key, partition_of
 from schemas.records import (
-    Claim,
-    Enrollment,
     FeedManifest,
+    MemberFact,
     PayerRecord,
-    PcpSelection,
     Period,
     Practice,
     Provider,
@@ -150,9 +148,9 @@ def _lines(files: Sequence[Path]) -> Iterator[tuple[Path, int, bytes]]:
 
 
 def _key(record: Record) -> str:
+    if isinstance(record, MemberFact):
+        return member_key(record.payer, record.member_id)
     match record:
-        case Claim() | Enrollment() | PcpSelection():
-            return member_key(record.payer, record.member_id)
         case Provider():
             return f"provider:{record.npi}"
         case Practice():

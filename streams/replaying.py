@@ -24,10 +24,7 @@ from schemas.keys import member_key
 from schemas.records import (
     Alert,
     Attribution,
-    Claim,
-    Enrollment,
     MemberFact,
-    PcpSelection,
     Position,
     Record,
     ReferenceRecord,
@@ -163,7 +160,7 @@ class History:
                 refusal = validation.refusal(record, accepted_on(record, otherwise))
                 if refusal is not None:
                     self._refuse(number, row, refusal)
-                elif isinstance(record, Claim | Enrollment | PcpSelection):
+                elif isinstance(record, MemberFact):
                     self._note_fact(record, number, row, only)
                 else:
                     self._apply(record, number, row, seen)

@@ -7,7 +7,7 @@ import itertools
 from typing import Any
 
 from schemas.codec import Codec
-from schemas.records import Attribution, Claim, ClaimLine, Enrollment, PcpSelection, Position, Provider
+from schemas.records import Attribution, Claim, ClaimLine, Enrollment, MemberFact, Position, Provider
 from schemas.registry import EmbeddedRegistry
 from state import engine
 from state.reference.knowledge import Knowledge
@@ -84,7 +84,7 @@ def knowledge(*records: Any, tables: TableStore | None = None, as_of: dt.date = 
     return known.reach(as_of).knowledge
 
 
-def member(known: Knowledge, *facts: Claim | Enrollment | PcpSelection) -> Any:
+def member(known: Knowledge, *facts: MemberFact) -> Any:
     """A member made of facts, in order."""
     made = engine.new_member(facts[0].payer, facts[0].member_id)
     rows: dict[str, Any] = {}
@@ -103,6 +103,6 @@ def member(known: Knowledge, *facts: Claim | Enrollment | PcpSelection) -> Any:
     return made
 
 
-def answer(known: Knowledge, as_of: dt.date, *facts: Claim | Enrollment | PcpSelection) -> Attribution:
+def answer(known: Knowledge, as_of: dt.date, *facts: MemberFact) -> Attribution:
     """Whose patient a member of these facts, covered throughout, is on a day."""
     return engine.attribution(member(known, span(), *facts), as_of, known)

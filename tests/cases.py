@@ -8,10 +8,14 @@ from typing import Any
 from schemas.records import (
     Alert,
     Attribution,
+    AttributionDecision,
+    AttributionRequest,
     Claim,
     Enrollment,
+    FeedManifest,
     PayerRecord,
     PcpSelection,
+    PlanAttribution,
     Position,
     Practice,
     Provider,
@@ -24,7 +28,6 @@ from tests import builders
 PAYER, MEMBER = "aetna", "1"
 TINS = {"A": "950000001", "B": "950000002", "C": "950000003"}
 PRACTICE_OF = {"1": "A", "2": "A", "9": "B", "5": "C"}
-KINDS = {Claim: "claim", Enrollment: "enrollment", PcpSelection: "pcp_selection"}
 
 
 def day(text: str | None) -> Any:
@@ -77,6 +80,37 @@ def selection(npi: str, start: str = "2024-01-01", end: str | None = None, **oth
     return PcpSelection(payer=PAYER, member_id=MEMBER, pcp_npi=npi, **(facts | dates | other))  # type: ignore[arg-type]
 
 
+def asked(request: str, practice_id: str, start: str, due: str = "2025-12-31", **other: Any) -> AttributionRequest:
+    """A request to add the member to a practice, or to remove them from it, from a day on."""
+    other = {name: day(value) if name == "effective_to" else value for name, value in other.items()}
+    facts = {"practice_id": practice_id, "request": request, "reason": "not ours", "due_date": day(due)}
+    return AttributionRequest(payer=PAYER, member_id=MEMBER, effective_from=day(start), **(facts | other))  # type: ignore[arg-type]
+
+
+def decided(
+    request: str, practice_id: str, start: str, decision: str = "accepted", **other: Any
+) -> AttributionDecision:
+    """What was decided of the request of the same practice, kind and day."""
+    other = {name: day(value) if name == "effective_to" else value for name, value in other.items()}
+    facts = {"practice_id": practice_id, "request": request, "decision": decision}
+    return AttributionDecision(payer=PAYER, member_id=MEMBER, effective_from=day(start), **(facts | other))  # type: ignore[arg-type]
+
+
+def listed(month: str, practice_id: str, version: int = 1, npi: str | None = None) -> PlanAttribution:
+    """The member's entry of a plan's own list."""
+    return PlanAttribution(
+        payer=PAYER, member_id=MEMBER, attribution_month=month, practice_id=practice_id, list_version=version, npi=npi
+    )  # type: ignore[arg-type]
+
+
+def plan_list(first: str, last: str | None = None, version: int = 1, *, full: bool = True) -> FeedManifest:
+    """The plan's lists of some months are there."""
+    return FeedManifest(
+        payer=PAYER, feed="plan_attribution", file="list", list_version=version, records=1, full_replacement=full,
+        covers_from=day(f"{first}-01"), covers_to=day(f"{last or first}-28"),
+    )  # type: ignore[arg-type]  # fmt: skip
+
+
 def visit(spoken: str, **other: Any) -> Claim:
     """`2025-01-10 A 2`: a claim for a visit on a day at a practice, with the clinician (else the first one there)."""
     when, practice_id, *npi = spoken.split()
@@ -102,7 +136,7 @@ class Case:
             body = visit(body)
         self.told += 1
         place = Position("facts", 0, self.told if offset is None else offset)
-        kind: Any = KINDS[type(body)]
+        kind: Any = type(body).__struct_config__.tag
         fact = engine.Fact(kind, event_id or f"e{self.told}", place, builders.ACCEPTED, body, event_id is not None)
         while missing := engine.rows_missing(fact, self.rows):
             self.rows |= dict.fromkeys(missing)

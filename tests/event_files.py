@@ -74,6 +74,62 @@ def claim(visit: Visit, number: str, member: str = "M", **changes: Any) -> Event
     }
 
 
+def plan_run(**changes: Any) -> Event:
+    """The payer goes by its plan's own list."""
+    return {"event_type": "payer", "payer": "acme", "name": "Acme", "attribution_mode": "plan", **changes}
+
+
+def listed(month: str, practice: str, member: str = "M", **changes: Any) -> Event:
+    """An entry of the plan's own list."""
+    return {
+        "event_type": "plan_attribution",
+        "payer": "acme",
+        "member_id": member,
+        "attribution_month": month,
+        "practice_id": practice,
+        "list_version": 1,
+        **changes,
+    }
+
+
+def plan_list(month: str, **changes: Any) -> Event:
+    """The manifest that says that the plan's list of a month is there, in full."""
+    return {
+        "event_type": "feed_manifest",
+        "payer": "acme",
+        "feed": "plan_attribution",
+        "file": "list",
+        "list_version": 1,
+        "covers_from": f"{month}-01",
+        "covers_to": f"{month}-28",
+        "records": 1,
+        "full_replacement": True,
+        **changes,
+    }
+
+
+def asked(request: str, practice: str, start: str, **changes: Any) -> Event:
+    """A request to add the member to a practice, or to remove them from it."""
+    return {
+        "event_type": "attribution_request",
+        "payer": "acme",
+        "member_id": "M",
+        "practice_id": practice,
+        "request": request,
+        "reason": "not my patient",
+        "effective_from": start,
+        "due_date": "2025-07-15",
+        **changes,
+    }
+
+
+def decided(request: str, practice: str, start: str, decision: str = "accepted", **changes: Any) -> Event:
+    """What was decided of it."""
+    asked_for = asked(request, practice, start)
+    del asked_for["due_date"]
+    return {**asked_for, "event_type": "attribution_decision", "decision": decision, **changes}
+
+
 def void(original: Event) -> Event:
     return {**original, "claim_frequency_code": "8", "claim_version": 2}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from schemas.records import Alert, MemberId, Payer, PracticeId
 from state.attribution.answer import ENGINE_VERSION, Answer
 from state.attribution.decision import Decision, View, decide
-from state.attribution.projection import next_panel, project
+from state.attribution.projection import Projection, next_panel, project
 from state.calendar import Day, to_date
 
 HORIZONS = (7, 30, 60, 90)
@@ -17,6 +17,9 @@ REASON_OF_CAUSE = {
     "enrollment": "coverage_ending",
     "roster": "provider_leaving",
     "practice": "practice_leaving",
+    "request": "dispute_decided",
+    "decision": "dispute_decided",
+    "period": "dispute_decided",
 }
 RESOLUTION_OF_CAUSE = {"claim": "visit"}
 
@@ -29,12 +32,18 @@ def horizon(days_left: int) -> int | None:
 def open_alert(view: View, found: Answer, day: Day) -> Alert | None:
     """The alert that is open on a day by the pure rule: attributed, and the end in sight within the widest horizon.
 
-    The reason is `data_retracted` where the visits that a void or denial took back would have kept the member longer.
+    The reason is `data_retracted` where the visits that a void or denial took back would have kept the member longer. Where the plan's
+    own list decides and holds, the end that the common rule sees is told, marked as its shadow.
     """
     end = found.projection.secure_until
     practice = found.decision.practice_id
-    if practice is None or end is None or horizon(end - day) is None:
+    if practice is None:
         return None
+    if end is None or horizon(end - day) is None:
+        end = found.shadow.secure_until
+        if end is None or horizon(end - day) is None:
+            return None
+        return _alert(view.shadow, found, day, practice, "raised", "likely_to_fall_off", found.shadow, shadow=True)
     reason: str = found.projection.reason or "aging_out"
     if any(care.retracted for care in view.member.care):
         restored = View.of(view.member, view.knowledge, restored=True)
@@ -43,19 +52,20 @@ def open_alert(view: View, found: Answer, day: Day) -> Alert | None:
             later = project(restored, day, then).secure_until
             if later is None or later > end:
                 reason = "data_retracted"
-    return _alert(view, found, day, practice, "raised", reason)
+    return _alert(view, found, day, practice, "raised", reason, found.projection)
 
 
 def expired_alert(view: View, found: Answer, day: Day, practice: str, step: str | None, cause: str) -> Alert:
     """The practice has lost the member: why. `step` is the one by which it had the member, `cause` what was applied."""
-    return _alert(
-        view, found, day, practice, "expired", _reason_of_loss(view, found.decision, day, practice, step, cause)
-    )
+    reason = _reason_of_loss(view, found.decision, day, practice, step, cause)
+    return _alert(view, found, day, practice, "expired", reason, found.projection)
 
 
-def resolved_alert(view: View, found: Answer, day: Day, practice: str, cause: str) -> Alert:
-    """The end is out of sight again; `cause` is what put it there."""
-    return _alert(view, found, day, practice, "resolved", "secured", resolution=RESOLUTION_OF_CAUSE.get(cause, cause))
+def resolved_alert(view: View, found: Answer, day: Day, practice: str, cause: str, *, shadow: bool) -> Alert:
+    """The end is out of sight again; `cause` is what put it there. `shadow`: the alert was the common rule's."""
+    projection = found.shadow if shadow and found.decision.step == "plan" else found.projection
+    resolution = RESOLUTION_OF_CAUSE.get(cause, cause)
+    return _alert(view, found, day, practice, "resolved", "secured", projection, resolution=resolution, shadow=shadow)
 
 
 def _reason_of_loss(view: View, now: Decision, day: Day, practice: str, step: str | None, cause: str) -> str:
@@ -68,6 +78,10 @@ def _reason_of_loss(view: View, now: Decision, day: Day, practice: str, step: st
         return "product_change"
     if now.reason in {"coverage_ended", "not_yet_effective"}:
         return "coverage_ending"
+    if view.plan_decides(day):
+        return "not_on_plan_list"
+    if now.step == "decision" or practice in view.barred(day) or REASON_OF_CAUSE.get(cause) == "dispute_decided":
+        return "dispute_decided"
     if any(care.retracted for care in view.member.care):
         restored = View.of(view.member, view.knowledge, restored=True)
         if decide(restored, day).practice_id == practice:
@@ -82,10 +96,18 @@ def _reason_of_loss(view: View, now: Decision, day: Day, practice: str, step: st
 
 
 def _alert(
-    view: View, found: Answer, day: Day, practice: str, state: str, reason: str, *, resolution: str | None = None
+    view: View,
+    found: Answer,
+    day: Day,
+    practice: str,
+    state: str,
+    reason: str,
+    projection: Projection,
+    *,
+    resolution: str | None = None,
+    shadow: bool = False,
 ) -> Alert:
     is_open = state == "raised"
-    projection = found.projection
     ours = found.decision.practice_id == practice
     return Alert(
         payer=Payer(view.member.payer),
@@ -108,4 +130,5 @@ def _alert(
         data_through=view.knowledge.data_through(view.member.payer),
         ruleset=view.knowledge.ruleset_name,
         engine_version=ENGINE_VERSION,
+        shadow=shadow,
     )

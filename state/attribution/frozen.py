@@ -47,7 +47,7 @@ def freeze(member: Member, one: FrozenList, as_of: Day, knowledge: Knowledge, ro
     day, close = one.as_of, one.close
     then = knowledge.at(day)
     found = answer(View.of(_as_read_by(member, then, rows), then), day).attribution
-    before = _panel_before(day, knowledge) if close.reading == "panel" else None
+    before = _panel_before(member, day, knowledge) if close.reading == "panel" else None
     known = (
         None if before is None else next((listed for listed in member.listed if listed.close == before.number), None)
     )
@@ -91,7 +91,7 @@ def adjustments(
     knowledge = view.knowledge
     made: list[Adjustment] = []
     for one in knowledge.frozen:
-        if one.as_of < since:
+        if one.as_of < since or member.payer in one.left_out:
             continue
         then = knowledge.at(one.as_of)
         asked = view if then is knowledge else View.of(_as_read_by(member, then, rows), then)
@@ -146,8 +146,10 @@ def _as_read_by(member: Member, knowledge: Knowledge, rows: Rows | None) -> Memb
     return other
 
 
-def _panel_before(day: Day, knowledge: Knowledge) -> FrozenList | None:
+def _panel_before(member: Member, day: Day, knowledge: Knowledge) -> FrozenList | None:
+    """The last panel before a day that has a list of the member's payer."""
     panels = [one for one in knowledge.frozen if one.close.reading == "panel" and one.as_of < day]
+    panels = [one for one in panels if member.payer not in one.left_out]
     return max(panels, key=lambda one: (one.as_of, one.number), default=None)
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from state.attribution import ranking, selection
+from state.attribution import ranking, requests, selection
 from state.attribution.decision import Decision, View, by_claims, decide, runner_up
 from state.attribution.visits import live
 from state.calendar import FOREVER, Day, add_months, first_live, month_start_from
@@ -30,6 +30,8 @@ DropReason = Literal[
     "deceased",
     "provider_leaving",
     "practice_leaving",
+    "dispute_decided",
+    "not_on_plan_list",
 ]
 WINDOWS = (12, 18)
 WEIGHTED_WINDOW = 24
@@ -83,7 +85,10 @@ def project(view: View, day: Day, now: Decision) -> Projection:
 
 def _lost_by_visits(view: View, practice: str, held: Decision, since: Day, until: Day) -> Day | None:
     """The first day after `since` and before `until` on which visits give the member to another, or to nobody."""
-    if held.selection is not None and not selection.depends_on_visits(held.selection, since, view.knowledge):
+    if held.selection is not None:
+        if not selection.depends_on_visits(held.selection, since, view.knowledge):
+            return None
+    elif not held.by_visits:
         return None
     if held.selection is None and len(view.visits.with_palliative) == 1:
         end = _last_visit_leaves(view.visits.with_palliative[practice].days, since)
@@ -124,6 +129,10 @@ def visits_needed(view: View, practice: str, day: Day, until: Day, then: Decisio
     Days on which the member is seen there already add nothing. None when no number of visits helps. `then` is what is decided for
     `until` without them.
     """
+    if then.step == "decision" or view.plan_decides(until):
+        return None
+    if then.selection is None and practice in view.barred(until):
+        return None
     if then.practice_id is None:
         # Where nobody is seen, one visit is enough; to who is not eligible, none is.
         return 1 if then.reason == "no_primary_care_visit" else None
@@ -173,7 +182,12 @@ def _reason(view: View, day: Day, now: Decision, end: Day, then: Decision) -> Dr
         return "product_change"
     if then.reason in {"coverage_ended", "not_yet_effective"}:
         return "coverage_ending"
-    if not view.member.selections and then.practice_id is None:
+    if view.plan_decides(end):
+        return "not_on_plan_list"
+    member = view.member
+    if member.requests and {now.practice_id, then.practice_id} & requests.newly_decided(member, end, view.knowledge):
+        return "dispute_decided"
+    if not member.selections and then.practice_id is None:
         return "aging_out"
     before = decide(view, end - 1)
     if before.selection is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from state.attribution.requests import NO_RULINGS, Rulings
 from state.attribution.visits import Visits, live
 from state.calendar import Day
 from state.ledger.member import Member, Selection
@@ -23,14 +24,21 @@ class Selected(msgspec.Struct, frozen=True):
     flags: tuple[str, ...]
 
 
-def selected(member: Member, visits: Visits, day: Day, knowledge: Knowledge) -> Selected:
-    """The first active selection whose PCP, or else whose practice, is active on the day."""
+def selected(member: Member, visits: Visits, day: Day, knowledge: Knowledge, ruled: Rulings = NO_RULINGS) -> Selected:
+    """The first active selection whose PCP, or else whose practice, is active on the day; `ruled` is what stands against some."""
     flags: tuple[str, ...] = ()
     for selection in _active(member, day, knowledge):
+        if not ruled.counts(selection):
+            continue
         practices = _practices(selection, day, knowledge)
+        allowed = {one for one in practices if ruled.allow(selection, one)} if ruled.barred else practices
+        if allowed:
+            return Selected(selection, _most_visited(allowed, visits, day), selection.npi, flags)
         if practices:
-            return Selected(selection, _most_visited(practices, visits, day), selection.npi, flags)
+            continue
         if selection.practice_id is not None and knowledge.roster.practice_active(selection.practice_id, day):
+            if not ruled.allow(selection, selection.practice_id):
+                continue
             return Selected(selection, selection.practice_id, None, (*flags, "repanel"))
         flags = ("selected_pcp_inactive",)
     return Selected(None, None, None, flags)

@@ -3,31 +3,61 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from typing import Any, Literal
 
 import msgspec
 
-from schemas.records import Claim, Enrollment, PcpSelection, Position
+from schemas.records import (
+    AttributionDecision,
+    AttributionRequest,
+    Claim,
+    Enrollment,
+    MemberFact,
+    PcpSelection,
+    PlanAttribution,
+    Position,
+)
 from state.attribution.standing import timeline
-from state.calendar import FOREVER, Day, from_date
+from state.calendar import FOREVER, Day, add_months, from_date, month_named
 from state.ledger import claims
-from state.ledger.member import NOTHING, Derived, Member, Selection, Span, contribute, contributed, withdraw
+from state.ledger.member import (
+    NOTHING,
+    Derived,
+    Member,
+    PlanEntry,
+    Request,
+    Selection,
+    Span,
+    contribute,
+    contributed,
+    withdraw,
+)
 from state.ledger.rows import Forward, History, KnownId, Row, Sighting, Statement, content, digest, standing, take
 from state.reference.knowledge import Knowledge
 
 Rows = MutableMapping[str, Row | None]
-_CAUSES = {"claim": "claim", "enrollment": "enrollment", "pcp_selection": "selection"}
+FactKind = Literal[
+    "claim", "enrollment", "pcp_selection", "plan_attribution", "attribution_request", "attribution_decision"
+]
+CAUSE_OF_FACT: Mapping[FactKind, str] = {
+    "claim": "claim",
+    "enrollment": "enrollment",
+    "pcp_selection": "selection",
+    "plan_attribution": "plan_list",
+    "attribution_request": "request",
+    "attribution_decision": "decision",
+}
 
 
 class Fact(msgspec.Struct, frozen=True):
     """What an envelope brings. `given_id`: the event id is the source's own."""
 
-    kind: Literal["claim", "enrollment", "pcp_selection"]
+    kind: FactKind
     event_id: str
     position: Position
     accepted_at: dt.datetime
-    body: Claim | Enrollment | PcpSelection
+    body: MemberFact
     given_id: bool
 
 
@@ -60,6 +90,24 @@ REPEATED_VERSION = Refusal(
     "this version was accepted with other content, and the one that came first in the input stands: send the new content under a "
     "higher version.",
 )
+PLAN_LIST_CONFLICT = Refusal(
+    "plan_list_conflict",
+    "practice_id",
+    "one list version gives the member to two practices in one month, and the one that came first in the input stands: send the right "
+    "one under a higher list_version.",
+)
+UNKNOWN_PRACTICE = Refusal(
+    "unknown_practice",
+    "practice_id",
+    "the plan's list names a practice that neither the roster nor a practice record knows in that month: correct practice_id under "
+    "a higher list_version, or send the practice; the entry is kept and takes effect when the practice becomes known.",
+)
+DECISION_WITHOUT_REQUEST = Refusal(
+    "decision_without_request",
+    "effective_from",
+    "no request of this practice_id, request and effective_from is known: send it, or correct the decision; the decision is kept and "
+    "takes effect when its request arrives.",
+)
 
 
 def row_names(fact: Fact) -> tuple[str, ...]:
@@ -76,6 +124,10 @@ def row_names(fact: Fact) -> tuple[str, ...]:
             names = (f"span:{body.span_id}",)
         case PcpSelection():
             names = (f"selection:{body.selection_id}",)
+        case PlanAttribution():
+            names = (f"plan:{month_named(body.attribution_month)}",)
+        case AttributionRequest() | AttributionDecision():
+            names = (f"request:{body.request}:{body.effective_from}:{body.practice_id}",)
     return (*names, f"id:{fact.event_id}") if fact.given_id else names
 
 
@@ -100,12 +152,11 @@ def fold(member: Member, rows: Rows, fact: Fact, knowledge: Knowledge) -> Folded
     Within one claim family, span or selection the content that came first in the input has the id, in whatever order the two
     arrive. Across them the order of arrival decides.
     """
-    cause = _CAUSES[fact.kind]
+    cause = CAUSE_OF_FACT[fact.kind]
     said = content(fact.body)
     sighting = Sighting(fact.event_id, fact.position, fact.body.occurred_at)
     home = row_names(fact)[0]
     stored: set[str] = set()
-    repeated = False
     if fact.given_id:
         known = rows.get(f"id:{fact.event_id}")
         if isinstance(known, KnownId) and known.row != home:
@@ -113,36 +164,28 @@ def fold(member: Member, rows: Rows, fact: Fact, knowledge: Knowledge) -> Folded
         if known is None:
             rows[f"id:{fact.event_id}"] = KnownId(home)
             stored.add(f"id:{fact.event_id}")
-    match said:
-        case Claim():
-            return _fold_claim(member, rows, said, sighting, knowledge, stored)
-        case Enrollment():
-            place, history = _history(rows, home)
-            before = member.spans
-            refused, took = _take(history, said, sighting)
-            if took:
-                _put_span(member, history)
-                repeated = _same_version(history, said, "span_version")
-        case PcpSelection():
-            place, history = _history(rows, home)
-            before = member.selections  # type: ignore[assignment]
-            refused, took = _take(history, said, sighting)
-            if took:
-                _put_selection(member, history)
-                repeated = _same_version(history, said, "selection_version")
-    after = member.spans if fact.kind == "enrollment" else member.selections
+    if isinstance(said, Claim):
+        return _fold_claim(member, rows, said, sighting, knowledge, stored)
+    kept, put, doubt = _KEPT[type(said)]
+    place, history = _history(rows, home)
+    before = getattr(member, kept)
+    refused, took = _take(history, said, sighting)
+    refusal = CONFLICT if refused else None
     if took:
+        put(member, history)
         stored.add(place)
-    refusal = CONFLICT if refused else REPEATED_VERSION if repeated else None
-    return Folded(before != after, cause, refusal, frozenset(stored))
+        refusal = refusal or doubt(history, said, knowledge)
+    return Folded(before != getattr(member, kept), cause, refusal, frozenset(stored))
 
 
 def rederive(member: Member, rows: Mapping[str, Row | None], knowledge: Knowledge) -> None:
-    """The member's lines again from all its claim families, after a table of codes has changed."""
+    """What was pruned or depends on code lists again from the cold rows: the member's lines, and the entries of plans' lists."""
     member.care, member.hospice = [], []
     for row in rows.values():
         if isinstance(row, History) and row.numbers:
             contribute(member, claims.derive(row, knowledge))
+        elif isinstance(row, History) and isinstance(row.statements[0].body, PlanAttribution):
+            _put_plan_entry(member, row)
 
 
 def _fold_claim(
@@ -221,7 +264,7 @@ def _history(rows: Rows, name: str) -> tuple[str, History]:
     return name, row
 
 
-def _take(history: History, said: Claim | Enrollment | PcpSelection, sighting: Sighting) -> tuple[bool, bool]:
+def _take(history: History, said: MemberFact, sighting: Sighting) -> tuple[bool, bool]:
     """(whether this event's id is known with other content, whether anything was added)."""
     took = take(history, said, sighting)
     if len(history.statements) == 1:
@@ -238,10 +281,38 @@ def _newest(history: History, version: str) -> Statement:
     return min((one for one in statements if getattr(one.body, version) == highest), key=lambda one: one.first.position)
 
 
-def _same_version(history: History, said: Enrollment | PcpSelection, version: str) -> bool:
-    """Whether other content is known under the version of what was just said."""
+def _said_under(history: History, said: Any, version: str) -> list[Any]:
+    """Everything known under the version of what was just said."""
     number = getattr(said, version)
-    return len([one for one in history.statements if getattr(one.body, version) == number]) > 1
+    return [one.body for one in history.statements if getattr(one.body, version) == number]
+
+
+def _repeated_span(history: History, said: Enrollment, knowledge: Knowledge) -> Refusal | None:  # noqa: ARG001 - asked alike of all kinds
+    return REPEATED_VERSION if len(_said_under(history, said, "span_version")) > 1 else None
+
+
+def _repeated_selection(history: History, said: PcpSelection, knowledge: Knowledge) -> Refusal | None:  # noqa: ARG001 - as above
+    return REPEATED_VERSION if len(_said_under(history, said, "selection_version")) > 1 else None
+
+
+def _doubtful_entry(history: History, said: PlanAttribution, knowledge: Knowledge) -> Refusal | None:
+    """Two practices for one member, month and list version; the version twice; a practice nobody knows. Source: attribution.md 2.9."""
+    known = _said_under(history, said, "list_version")
+    if len({one.practice_id for one in known}) > 1:
+        return PLAN_LIST_CONFLICT
+    if len(known) > 1:
+        return REPEATED_VERSION
+    next_month = add_months(month_named(said.attribution_month), 1)
+    return UNKNOWN_PRACTICE if knowledge.roster.known_since(said.practice_id) >= next_month else None
+
+
+def _waiting_decision(
+    history: History,
+    said: AttributionRequest | AttributionDecision,
+    knowledge: Knowledge,  # noqa: ARG001 - as above
+) -> Refusal | None:
+    asked = any(isinstance(one.body, AttributionRequest) for one in history.statements)
+    return None if asked or isinstance(said, AttributionRequest) else DECISION_WITHOUT_REQUEST
 
 
 def _put_span(member: Member, history: History) -> None:
@@ -279,3 +350,52 @@ def _put_selection(member: Member, history: History) -> None:
     )
     others = [one for one in member.selections if one.selection_id != selection.selection_id]
     member.selections = sorted([*others, selection], key=lambda one: one.selection_id)
+
+
+def _put_plan_entry(member: Member, history: History) -> None:
+    body = _newest(history, "list_version").body
+    assert isinstance(body, PlanAttribution)  # noqa: S101 - a month's history holds entries of lists
+    entry = PlanEntry(month_named(body.attribution_month), body.list_version, body.practice_id, body.npi)
+    others = [one for one in member.plan_entries if one.month != entry.month]
+    member.plan_entries = sorted([*others, entry], key=lambda one: one.month)
+
+
+def _put_request(member: Member, history: History) -> None:
+    """A request with its decision: of each, without a version, the last in the input stands."""
+    statements = sorted(standing(history.statements), key=lambda one: one.first.position)
+    asked = [one for one in statements if isinstance(one.body, AttributionRequest)]
+    decided = [one for one in statements if isinstance(one.body, AttributionDecision)]
+    last = (decided or asked)[-1]
+    body: Any = last.body
+    ends: list[Day] = [
+        from_date(one.body.effective_to)  # type: ignore[union-attr]
+        for one in (*decided[-1:], *asked[-1:])
+        if one.body.effective_to is not None  # type: ignore[union-attr]
+    ]
+    request = Request(
+        body.practice_id,
+        body.request,
+        from_date(body.effective_from),
+        ends[0] if ends else None,
+        from_date(asked[-1].body.due_date) if asked else None,  # type: ignore[union-attr]
+        body.decision if decided else None,
+        last.first.position,
+    )
+    others = [one for one in member.requests if _identity(one) != _identity(request)]
+    member.requests = sorted([*others, request], key=_identity)
+
+
+def _identity(request: Request) -> tuple[Day, str, str]:
+    return request.start, request.practice_id, request.request
+
+
+_KEPT: Mapping[
+    type, tuple[str, Callable[[Member, History], None], Callable[[History, Any, Knowledge], Refusal | None]]
+] = {
+    Enrollment: ("spans", _put_span, _repeated_span),
+    PcpSelection: ("selections", _put_selection, _repeated_selection),
+    PlanAttribution: ("plan_entries", _put_plan_entry, _doubtful_entry),
+    AttributionRequest: ("requests", _put_request, _waiting_decision),
+    AttributionDecision: ("requests", _put_request, _waiting_decision),
+}
+"""Where what a kind of fact says is kept in a member, how, and what may be doubtful about it."""

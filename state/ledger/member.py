@@ -14,9 +14,11 @@ from typing import Literal
 
 import msgspec
 
-from schemas.records import Position, SelectionSource
+from schemas.records import Position, RequestKind, SelectionSource
 from state.calendar import Day, add_months
 
+PROGRAM_PERIOD = "period"
+"""The term of members with a decision that lasts until a program period ends."""
 KEPT_MONTHS = 24
 """No window of any ruleset is longer, so that older lines no longer matter to the days to come."""
 
@@ -49,6 +51,41 @@ class Selection(msgspec.Struct, frozen=True, order=True, array_like=True):
     start: Day
     end: Day
     position: Position
+
+
+class Request(msgspec.Struct, frozen=True, array_like=True):
+    """A request about a practice from a day on, and what was decided of it. Source: attribution.md 2.6 step 0b.
+
+    `end`: the first day no longer in force, None where neither of the two names one. `due`: None while only the decision is known,
+    which has no effect until then. `position`: where the decision entered; the request's until there is one.
+    """
+
+    practice_id: str
+    request: RequestKind
+    start: Day
+    end: Day | None
+    due: Day | None
+    decision: Literal["accepted", "rejected"] | None
+    position: Position
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a decision is still to come."""
+        return self.decision is None
+
+    @property
+    def takes_effect(self) -> bool:
+        """Whether it was asked, and accepted."""
+        return self.decision == "accepted" and self.due is not None
+
+
+class PlanEntry(msgspec.Struct, frozen=True, array_like=True):
+    """The entry of a plan's own list that stands for a member in a month: that of the highest list version."""
+
+    month: Day
+    list_version: int
+    practice_id: str
+    npi: str | None
 
 
 Verdict = Literal["include", "met", "palliative", "flagged", "no", "unknown"]
@@ -110,13 +147,17 @@ class Closed(msgspec.Struct, frozen=True, order=True, array_like=True):
 
 
 class Said(msgspec.Struct, frozen=True, array_like=True):
-    """What was last said of a member: digest of the answer, its parts that a change reports, digest of the open alert."""
+    """What was last said of a member: digest of the answer, its parts that a change reports, digest of the open alert.
+
+    `shadow`: that alert is the common rule's, where the plan's own list decides.
+    """
 
     answer: bytes
     step: str | None
     practice_id: str | None
     provider_npi: str | None
     alert: bytes | None
+    shadow: bool = False
 
 
 class Listed(msgspec.Struct, frozen=True, order=True, array_like=True):
@@ -146,6 +187,8 @@ class Member(msgspec.Struct, array_like=True):
     said: Said | None = None
     closed: list[Closed] = []
     listed: list[Listed] = []
+    requests: list[Request] = []
+    plan_entries: list[PlanEntry] = []
 
 
 class Derived(msgspec.Struct, frozen=True):
@@ -229,7 +272,11 @@ def _care_in(member: Member, setting: Setting) -> Care:
 
 
 def terms(member: Member) -> frozenset[str]:
-    """What a change of reference finds the member by: its providers, billers, selected practices and practices asked to be flagged."""
+    """What a change of reference finds the member by.
+
+    Its providers and billers; practices selected, listed by the plan, or asked to be flagged; and the program's periods, where a
+    decision lasts until the end of one.
+    """
     found: set[str] = set()
     for care in member.care:
         setting = care.setting
@@ -240,4 +287,7 @@ def terms(member: Member) -> frozenset[str]:
         found.add(f"npi:{selection.npi}")
         if selection.practice_id is not None:
             found.add(f"practice:{selection.practice_id}")
+    found.update(f"practice:{entry.practice_id}" for entry in member.plan_entries)
+    if any(one.takes_effect and one.end is None for one in member.requests):
+        found.add(PROGRAM_PERIOD)
     return frozenset(found)

@@ -1,6 +1,7 @@
 """Cold rows: every version of a fact, whole, read only when a fact of the same thing arrives.
 
-Names: `claim:<control number>`, `span:<span id>`, `selection:<selection id>`, `id:<event id>` for ids that the source gave.
+Names: `claim:<control number>`, `span:<span id>`, `selection:<selection id>`, `plan:<month>`, `request:<kind>:<first day>:<practice>`,
+`id:<event id>` for ids that the source gave.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from hashlib import blake2b
 
 import msgspec
 
-from schemas.records import Claim, Enrollment, PcpSelection, Position
+from schemas.records import Enrollment, MemberFact, Position
 
-Body = Claim | Enrollment | PcpSelection
+Body = MemberFact
 
 
 class Sighting(msgspec.Struct, frozen=True, order=True, array_like=True):
@@ -37,7 +38,10 @@ class Statement(msgspec.Struct, array_like=True):
 
 
 class History(msgspec.Struct, array_like=True, tag="history"):
-    """Everything said of one claim family, span or selection. `numbers`: the control numbers of a claim family, the lowest first."""
+    """Everything said of one claim family, span, selection, request, or month of a plan's list.
+
+    `numbers`: the control numbers of a claim family, the lowest first.
+    """
 
     statements: list[Statement]
     numbers: list[str] = []

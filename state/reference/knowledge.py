@@ -1,4 +1,4 @@
-"""Everything of reference known at K: tables in force, roster, practices, payers, how far claims reach.
+"""Everything of reference known at K: tables in force, roster, practices, payers, how far claims reach, plans' own lists.
 
 A value: `apply` and `reach` give new knowledge and say whom the difference concerns (design.md law 4). Two orders of the same
 records give the same knowledge: an identity and a version decide, then the position (law 2).
@@ -30,7 +30,8 @@ from schemas.records import (
 )
 from state.attribution import rulesets
 from state.attribution.rulesets import Ruleset
-from state.calendar import FOREVER, Day, add_months, from_date
+from state.calendar import FOREVER, Day, add_months, from_date, month_of
+from state.ledger.member import PROGRAM_PERIOD
 from state.reference import services as service_lists
 from state.reference import taxonomies as taxonomy_lists
 from state.reference.roster import Roster
@@ -67,13 +68,14 @@ class FrozenList(msgspec.Struct, frozen=True):
     """A reading that is frozen. `number` is the offset of its request on `control`, `as_of` its day.
 
     Differences are adjustments while the clock is before `until`, except in an initial reading, which the final one settles
-    (attribution.md 2.9).
+    (attribution.md 2.9). The members of the payers in `left_out` are on no list of it, since the plan's own was missing.
     """
 
     number: int
     close: Close
     as_of: Day
     until: Day
+    left_out: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, close: Close, number: int) -> FrozenList:
@@ -87,6 +89,22 @@ class Applied(msgspec.Struct, frozen=True):
 
     knowledge: Knowledge
     touch: Touch
+
+
+class PlanList(msgspec.Struct, frozen=True, order=True):
+    """The plan's own lists of some months are there, by their manifest: `first` and `last` are first days of months, both included.
+
+    `full`: whoever is not on it is not attributed; else it says what has changed.
+    """
+
+    first: Day
+    last: Day
+    list_version: int
+    full: bool
+
+    def same_list(self, other: PlanList) -> bool:
+        """Whether two are versions of one list: of the same months, and of the same kind."""
+        return (self.first, self.last, self.full) == (other.first, other.last, other.full)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,6 +138,7 @@ class Knowledge:
     periods: Mapping[str, tuple[Period, Position]] = field(default_factory=dict)
     frozen: tuple[FrozenList, ...] = ()
     """The frozen lists that may still be adjusted, in the order in which they were asked for."""
+    plan_lists: Mapping[str, tuple[PlanList, ...]] = field(default_factory=dict)
     version: int = 0
     timelines: dict[Setting, Timeline] = field(default_factory=dict)
     tables_on: dict[Day, Tables] = field(default_factory=dict)
@@ -154,6 +173,29 @@ class Knowledge:
             if from_date(record.effective_from) <= day:
                 found = record
         return found
+
+    def runs_itself(self, payer: str) -> bool:
+        """Whether the payer goes by its plan's own list on any day."""
+        return any(record.attribution_mode == "plan" for record, _ in self.payers.get(payer, ()))
+
+    def plan_decides(self, payer: str, day: Day) -> bool:
+        """Whether the payer goes by its plan's own list on a day."""
+        terms = self.payer(payer, day)
+        return terms is not None and terms.attribution_mode == "plan"
+
+    def is_stale(self, payer: str, day: Day) -> bool:
+        """Whether a payer that goes by its plan's own list has not said that the list of the month of a day is there."""
+        month = month_of(day)
+        lists = self.plan_lists.get(payer, ())
+        return self.plan_decides(payer, day) and not any(one.first <= month <= one.last for one in lists)
+
+    def frozen_list(self, close: Close, number: int) -> FrozenList:
+        """The list that a close makes by what is known. No panel is frozen of a payer whose own list is missing (attribution.md 2.9)."""
+        one = FrozenList.of(close, number)
+        if close.reading != "panel":
+            return one
+        missing = frozenset(payer for payer in self.payers if self.is_stale(payer, one.as_of))
+        return msgspec.structs.replace(one, left_out=missing)
 
     def data_through(self, payer: str) -> dt.date | None:
         """The last day that the payer's claims feeds say they cover."""
@@ -230,12 +272,16 @@ class Knowledge:
         known = self.periods.get(record.period)
         if known is not None and known[1] >= position:
             return Applied(self, Touch())
-        return Applied(replace(self, periods={**self.periods, record.period: (record, position)}), Touch())
+        knowledge = replace(self, periods={**self.periods, record.period: (record, position)}, version=self.version + 1)
+        ends = {record.performance_end, *(() if known is None else (known[0].performance_end,))}
+        if known is not None and len(ends) == 1:
+            return Applied(knowledge, Touch())
+        return Applied(knowledge, Touch(terms=frozenset({PROGRAM_PERIOD}), since=from_date(min(ends)) + 1))
 
     def _with_close(self, record: Close, position: Position) -> Applied:
         if record.reading == "initial":
             return Applied(self, Touch())
-        return Applied(replace(self, frozen=(*self.frozen, FrozenList.of(record, position.offset))), Touch())
+        return Applied(replace(self, frozen=(*self.frozen, self.frozen_list(record, position.offset))), Touch())
 
     def _with_payer(self, record: PayerRecord, position: Position) -> Applied:
         known = self.payers.get(record.payer, ())
@@ -252,11 +298,29 @@ class Knowledge:
         )
 
     def _with_manifest(self, record: FeedManifest) -> Applied:
+        if record.feed == "plan_attribution":
+            return self._with_plan_list(record)
         known = self.claims_cover.get(record.payer)
         if record.feed != "claims" or (known is not None and known >= record.covers_to):
             return Applied(self, Touch())
         covers = {**self.claims_cover, record.payer: record.covers_to}
         return Applied(replace(self, claims_cover=covers, version=self.version + 1), Touch(open_alerts_of=record.payer))
+
+    def _with_plan_list(self, record: FeedManifest) -> Applied:
+        there = PlanList(
+            first=month_of(from_date(record.covers_from)),
+            last=month_of(from_date(record.covers_to)),
+            list_version=record.list_version,
+            full=record.full_replacement,
+        )
+        known = self.plan_lists.get(record.payer, ())
+        same = next((one for one in known if one.same_list(there)), None)
+        if same is not None and same.list_version >= there.list_version:
+            return Applied(self, Touch())
+        kept = sorted((*(one for one in known if one is not same), there))
+        lists = {**self.plan_lists, record.payer: tuple(kept)}
+        touch = Touch(payer=record.payer, since=there.first) if self.runs_itself(record.payer) else Touch()
+        return Applied(replace(self, plan_lists=lists, version=self.version + 1), touch)
 
     def _with_table(self, record: Table, position: Position, as_of: dt.date | None) -> Applied:
         if record.kind not in _PARSERS:
@@ -315,4 +379,4 @@ class Knowledge:
 
 def _terms_of(record: PayerRecord) -> tuple[object, ...]:
     """What attribution reads of a payer's record."""
-    return (record.products, record.selection_order, record.auto_assigned_counts)
+    return (record.products, record.attribution_mode, record.selection_order, record.auto_assigned_counts)

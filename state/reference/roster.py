@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from schemas.records import Position, Practice, Provider
-from state.calendar import Day, from_date
+from state.calendar import FOREVER, Day, from_date
 from state.reference.frozen_map import FrozenMap
 
 
@@ -81,6 +81,11 @@ class Roster(msgspec.Struct, frozen=True):
         """Whether a practice or a TIN is flagged primary care on a day: one of its roster rows lists a PCP. Source: 2.3, COND_NPPA."""
         rows = (*(self.by_practice.get(practice_id) or ()), *((tin and self.by_tin.get(tin)) or ()))
         return any(row.is_pcp and row.in_force(day) for row in rows)
+
+    def known_since(self, practice_id: str) -> Day:
+        """The first day of which a record speaks of a practice; FOREVER when there is none."""
+        spells, rows = self.spells.get(practice_id) or (), self.by_practice.get(practice_id) or ()
+        return min((*(one.start for one in spells), *(one.start for one in rows)), default=FOREVER)
 
     def practice_active(self, practice_id: str, day: Day) -> bool:
         """Whether a practice exists on a day: by its own record, or, when there is none, by a roster row."""

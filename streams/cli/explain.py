@@ -30,6 +30,8 @@ NOT_ATTRIBUTED = {
     "coverage_ended": "coverage has ended",
     "out_of_scope_product": "covered, but in a product that is out of scope",
     "not_yet_effective": "no coverage has begun yet",
+    "not_on_plan_list": "covered, but not on the plan's own list",
+    "unknown_practice": "the plan's own list names a practice that no roster knows",
     "no_primary_care_visit": "covered, but without a PCP selection or a primary care visit in 18 months",
 }
 REASONS = {
@@ -45,10 +47,25 @@ REASONS = {
     "practice_leaving": "the practice leaves",
     "data_retracted": "a void or denial took back a visit",
     "deceased": "the member's death is dated then",
+    "dispute_decided": "a decision on an attribution request takes effect, or ends",
+    "not_on_plan_list": "the plan's own list no longer names the practice",
+}
+REQUESTS = {
+    "open": "waits for its decision, due {due}",
+    "overdue": "was to be decided by {due}",
+    "rejected": "was rejected",
+    "without_request": "was decided, but has no effect until the request itself is known",
+    "to_come": "was accepted, in force from then until {end}",
+    "in_force": "was accepted, in force until {end}",
+    "ended": "was accepted, ended {end}",
 }
 FLAGS = {
     "repanel": "the selected PCP is no longer active, the practice stands: assign another PCP",
     "selected_pcp_inactive": "a PCP selection was passed over: neither PCP nor practice is active",
+    "removed": "a decision in force removes the member from that practice",
+    "request_open": "a request about that practice waits for its decision",
+    "request_overdue": "a request about that practice should have been decided by now",
+    "stale_list": "the plan's own list of this month is not there, an earlier one is carried",
     "taxonomy_unknown": "a visit did not count only because nothing says what the provider is",
 }
 
@@ -124,6 +141,7 @@ def _json(explanation: Explanation) -> str:
             {
                 "attribution": explanation.attribution,
                 "alert": explanation.alert,
+                "requests": explanation.requests,
                 "data_through": explanation.data_through,
                 "source": explanation.source,
                 "failed": explanation.failed,
@@ -151,8 +169,14 @@ def _told(explanation: Explanation) -> Iterator[str]:
         yield from _alerted(alert)
     for flag in answer.flags:
         name, _, winner = flag.partition(":")
-        meaning = f"claims alone would say {winner}" if name == "conflict" else FLAGS.get(name, "")
+        if name == "conflict":
+            meaning = f"{'the common rule' if answer.step in (None, 'plan') else 'claims alone'} would say {winner}"
+        else:
+            meaning = FLAGS.get(name, "")
         yield f"  flag           {flag}{': ' if meaning else ''}{meaning}"
+    for one in explanation.requests:
+        how = REQUESTS[one.state].format(due=one.due_date, end=one.effective_to or "further notice")
+        yield f"  request        to {one.request} {one.practice_id} from {one.effective_from}: {how}"
     through = explanation.data_through
     yield (
         f"  claims         said to reach {through}"
@@ -190,4 +214,5 @@ def _alerted(alert: Alert | None) -> Iterator[str]:
         return
     panel = f"; missing from the panel of {alert.next_panel_date}" if alert.next_panel_date else ""
     by = f", kept on it by a visit up to {alert.panel_visit_by}" if alert.panel_visit_by else ""
-    yield f"  alert          open, within {alert.horizon_days} days: {alert.reason}{panel}{by}"
+    shadow = " by the common rule, which is not the plan's" if alert.shadow else ""
+    yield f"  alert          open, within {alert.horizon_days} days: {alert.reason}{shadow}{panel}{by}"

@@ -22,6 +22,7 @@ from streams.producing import Message, Sender
 from streams.settings import Settings
 from streams.stopping import EXIT_BROKER, EXIT_CONFIG, Stop
 from streams.waiting import wait_until_quiet
+from tests import event_files
 
 D = dt.date(2025, 6, 30)
 PARTITIONS = 3
@@ -107,11 +108,29 @@ def service(kafka_broker: KafkaBroker, topic_prefix: str, tmp_path: Path) -> Ite
 
 @pytest.fixture
 def event_file(tmp_path: Path) -> Path:
+    """A population with all its mishaps; one payer goes by its plan's own list, members of the others dispute."""
     path = tmp_path / "events.ndjson"
-    path.write_text(
-        "".join(json.dumps(event) + "\n" for event in population(60, 3, dt.date(2024, 1, 1), D, bad_share=0.02))
-    )
+    events = list(population(60, 3, dt.date(2024, 1, 1), D, bad_share=0.02))
+    path.write_text("".join(json.dumps(event) + "\n" for event in [*events, *_lists_and_requests(events)]))
     return path
+
+
+def _lists_and_requests(events: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    practices = sorted({one["practice_id"] for one in events if one.get("event_type") == "provider"})
+    last = max((one for one in events if one.get("event_type") == "payer"), key=lambda one: one["payer"])
+    listing = last["payer"]
+    members = sorted({(one["payer"], one["member_id"]) for one in events if one.get("event_type") == "enrollment"})
+    yield {**last, "attribution_mode": "plan", "event_id": None}
+    yield event_files.plan_list("2025-06", payer=listing)
+    for place, (payer, member) in enumerate(members):
+        practice = practices[place % len(practices)]
+        if payer == listing and place % 3:
+            yield event_files.listed("2025-06", practice, member, payer=payer)
+        elif payer != listing and place % 2:
+            about = {"payer": payer, "member_id": member}
+            yield event_files.decided("add", practice, "2025-05-01", **about)
+            yield event_files.asked("add", practice, "2025-05-01", **about)
+            yield event_files.asked("remove", practices[0], "2025-05-01", **about)
 
 
 def quarantined(service: Service, *arguments: str) -> list[dict[str, Any]]:
@@ -160,6 +179,7 @@ def test_the_service_says_what_replay_says(service: Service, event_file: Path, t
     with (tmp_path / "out" / "alerts.csv").open() as file:
         alerts = {(row["payer"], row["member_id"]): row for row in csv.DictReader(file)}
     assert len(panel) > 50
+    assert {"plan", "decision", "selected", "claims_12"} <= {row["step"] for row in panel}
     assert alerts
     for row in panel[::4]:
         asked = ("explain", "--payer", row["payer"], "--member", row["member_id"], "--json")

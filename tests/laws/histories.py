@@ -8,11 +8,17 @@ from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Any
 
 from schemas.records import (
+    AttributionDecision,
+    AttributionRequest,
     Claim,
     ClaimLine,
     Enrollment,
+    FeedManifest,
+    MemberFact,
     PayerRecord,
     PcpSelection,
+    Period,
+    PlanAttribution,
     Position,
     Practice,
     Provider,
@@ -80,7 +86,7 @@ class _Maker:
     def moment(self) -> dt.datetime:
         return EPOCH + dt.timedelta(days=self.rng.randrange(1500))
 
-    def say(self, body: Claim | Enrollment | PcpSelection) -> None:
+    def say(self, body: MemberFact) -> None:
         number = len(self.said)
         given = self.maybe(0.5)
         self.said.append(Said(f"e{number}", Position("facts", 0, number), body, given))
@@ -261,6 +267,84 @@ class _Maker:
             else tuple(self.line(n, day, practice) for n in range(1, self.rng.choice([2, 2, 3]))),
         )
 
+    # -- requests and plans' own lists
+
+    def requests(self) -> None:
+        for number in range(self.rng.choice([1, 1, 2, 3])):
+            start = self.rng.choice([dt.date(2024, 1, 1), self.day(), self.turn(), self.turn()])
+            about: dict[str, Any] = {
+                "payer": PAYER,
+                "member_id": MEMBER,
+                "practice_id": self.rng.choice(self.practices),
+                "request": self.rng.choice(["add", "remove"]),
+                "effective_from": start,
+                "effective_to": max(start, self.turn()) if self.maybe(0.4) else None,
+            }
+            asked = AttributionRequest(**about, reason=f"r{number}", due_date=self.turn())
+            if self.maybe(0.85):
+                self.say(asked)
+            if self.maybe(0.15):
+                self.say(_changed(asked, due_date=self.turn(), effective_to=None))
+            for _ in range(self.rng.choice([0, 1, 1, 1, 2])):
+                verdict = self.rng.choice(["accepted", "accepted", "accepted", "rejected"])
+                end = max(start, self.turn()) if self.maybe(0.3) else None
+                self.say(AttributionDecision(**{**about, "effective_to": end}, decision=verdict))  # type: ignore[arg-type]
+
+        for _ in range(self.rng.choice([0, 0, 1, 2])):
+            end = self.turn()
+            self.know(
+                Period(
+                    period=self.rng.choice(["P1", "P2"]),
+                    performance_end=end,
+                    k1=end + dt.timedelta(days=90),
+                    k2=end + dt.timedelta(days=180),
+                    pool_from=dt.date(2025, 1, 1),
+                    pool_months=12,
+                )
+            )
+
+    def plan_lists(self) -> None:
+        """The payer goes by its plan's own list, now, once, or from some day on."""
+        terms = PayerRecord(payer=PAYER, name="P", attribution_mode="plan")
+        self.know(terms if self.maybe(0.6) else _changed(terms, effective_from=self.turn()))
+        if self.maybe(0.3):
+            self.know(_changed(terms, attribution_mode="platform", effective_from=self.turn()))
+        seen = [one.body.billing_tin for one in self.said if isinstance(one.body, Claim)]
+        visited = [practice for practice, tin in self.tins.items() if tin in seen]
+        usual = self.rng.choice(visited or self.practices)
+        this_month = self.as_of.replace(day=1)
+        months = [add_months(this_month, n) for n in (-14, -3, -2, -1, -1, 0, 0, 0, 1, 1, 2)]
+        steady = self.maybe(0.4)
+        if steady:
+            months = [this_month]
+        for _ in range(self.rng.choice([0, 1, 2, 3, 4, 6])):
+            month = self.rng.choice(months)
+            entry = PlanAttribution(
+                payer=PAYER,
+                member_id=MEMBER,
+                attribution_month=str(month)[: self.rng.choice([7, 10])],
+                practice_id=self.rng.choice([*self.practices, *self.practices, *[usual] * 8, "Z"]),
+                list_version=self.rng.choice([1, 1, 2]),
+                npi=self.rng.choice(self.npis) if self.maybe(0.7) else None,
+            )
+            self.say(entry)
+            if self.maybe(0.15):
+                self.say(_changed(entry, practice_id=self.rng.choice(self.practices)))
+        for _ in range(0 if steady else self.rng.choice([0, 1, 2, 3])):
+            start = self.rng.choice(months)
+            self.know(
+                FeedManifest(
+                    payer=PAYER,
+                    feed="plan_attribution" if self.maybe(0.95) else "claims",
+                    file="f",
+                    list_version=self.rng.choice([1, 1, 2]),
+                    covers_from=start,
+                    covers_to=add_months(start, self.rng.choice([0, 0, 0, 1, 3])) + 27 * dt.timedelta(days=1),
+                    records=1,
+                    full_replacement=self.maybe(0.7),
+                )
+            )
+
 
 def _changed(record: Any, **changes: Any) -> Any:
     return type(record)(**{**{n: getattr(record, n) for n in record.__struct_fields__}, **changes})
@@ -274,6 +358,10 @@ def history(rng: random.Random) -> History:
     maker.selections()
     for number in range(rng.choice([0, 1, 2, 3, 4, 5, 6, 8, 10])):
         maker.claim(number)
+    if maker.maybe(0.35):
+        maker.requests()
+    if maker.maybe(0.2):
+        maker.plan_lists()
     positions = [one.position for one in maker.said]
     if rng.random() < 0.7:  # the order of arrival says nothing of the order of making
         rng.shuffle(positions)
@@ -294,7 +382,7 @@ def knowledge_of(reference: Reference) -> Knowledge:
 
 def fact(one: Said) -> engine.Fact:
     """An event as the engine takes it."""
-    kind = {Claim: "claim", Enrollment: "enrollment", PcpSelection: "pcp_selection"}[type(one.body)]
+    kind: Any = type(one.body).__struct_config__.tag
     return engine.Fact(kind, one.event_id, one.position, ACCEPTED, one.body, one.given_id)
 
 

@@ -106,11 +106,12 @@ class Life:
             closed_on=self.today,
             retro_months=12,
         )
-        one = FrozenList.of(close, self.control)
-        enough = engine.keeps_lines_of(one, self.today, self.known)
-        frozen = engine.freeze(self.member, one, self.today, self.known, None if enough else self.rows)
-        self.lists[close.close_id] = (one, frozen)
-        self.adjusted[close.close_id] = Counter()
+        one = self.known.frozen_list(close, self.control)
+        if PAYER not in one.left_out:
+            enough = engine.keeps_lines_of(one, self.today, self.known)
+            frozen = engine.freeze(self.member, one, self.today, self.known, None if enough else self.rows)
+            self.lists[close.close_id] = (one, frozen)
+            self.adjusted[close.close_id] = Counter()
         self.known = self.known.apply(close, Position("control", 0, self.control), as_of=self.today).knowledge
         self.member = engine.decode_member(engine.encode_member(self.member))
 

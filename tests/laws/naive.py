@@ -8,15 +8,21 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from schemas.records import (
+    AttributionDecision,
+    AttributionRequest,
     Claim,
     ClaimLine,
     Enrollment,
+    FeedManifest,
+    MemberFact,
     PayerRecord,
     PcpSelection,
+    Period,
+    PlanAttribution,
     Position,
     Practice,
     Provider,
@@ -43,7 +49,7 @@ class Said:
 
     event_id: str
     position: Position
-    body: Claim | Enrollment | PcpSelection
+    body: MemberFact
     given_id: bool
 
 
@@ -54,12 +60,15 @@ class World:
     rows: list[Provider] = field(default_factory=list)
     practices: list[Practice] = field(default_factory=list)
     payers: list[PayerRecord] = field(default_factory=list)
+    manifests: list[FeedManifest] = field(default_factory=list)
+    periods: list[Period] = field(default_factory=list)
 
     @staticmethod
-    def of(reference: Iterable[tuple[Any, Position]]) -> World:
+    def of(reference: Sequence[tuple[Any, Position]]) -> World:
         rows: dict[Any, tuple[Any, Provider]] = {}
         practices: dict[Any, tuple[Any, Practice]] = {}
         payers: dict[Any, tuple[Any, PayerRecord]] = {}
+        periods: dict[Any, tuple[Any, Period]] = {}
         for record, position in reference:
             if isinstance(record, Provider):
                 _keep(
@@ -72,7 +81,16 @@ class World:
                 _keep(practices, (record.practice_id, record.effective_from), (position,), record)
             elif isinstance(record, PayerRecord):
                 _keep(payers, (record.payer, record.effective_from), (position,), record)
-        return World([r for _, r in rows.values()], [r for _, r in practices.values()], [r for _, r in payers.values()])
+            elif isinstance(record, Period):
+                _keep(periods, record.period, (position,), record)
+        manifests = [r for r, _ in reference if isinstance(r, FeedManifest) and r.feed == "plan_attribution"]
+        return World(
+            [r for _, r in rows.values()],
+            [r for _, r in practices.values()],
+            [r for _, r in payers.values()],
+            manifests,
+            [r for _, r in periods.values()],
+        )
 
     def rows_of(self, npi: str, day: dt.date) -> list[Provider]:
         return [r for r in self.rows if r.npi == npi and r.effective_from <= day < (r.effective_to or FAR)]
@@ -225,6 +243,37 @@ class Told:
     selections: list[PcpSelection]
     seen: list[Seen]
     unknown: list[dt.date]
+    entries: list[PlanAttribution]
+    requests: list[Asked]
+
+
+@dataclass
+class Asked:
+    """A request as it was last sent, and what was last decided of it; one of them may be missing."""
+
+    request: AttributionRequest | None
+    decision: AttributionDecision | None
+    position: Position
+    by_default: dt.date = FAR
+
+    @property
+    def about(self) -> Any:
+        return self.request or self.decision
+
+    @property
+    def until(self) -> dt.date:
+        ends = [one.effective_to for one in (self.decision, self.request) if one is not None and one.effective_to]
+        return ends[0] if ends else self.by_default
+
+    def in_force(self, day: dt.date) -> bool:
+        if self.request is None or self.decision is None or self.decision.decision != "accepted":
+            return False
+        return self.about.effective_from <= day < self.until
+
+    def flag(self, day: dt.date) -> str | None:
+        if self.request is None or self.decision is not None:
+            return None
+        return f"request_{'overdue' if day > self.request.due_date else 'open'}:{self.request.practice_id}"
 
 
 def practice_of(world: World, claim: Claim, line: ClaimLine) -> str | None:
@@ -314,7 +363,7 @@ def newest(said: Sequence[Said], name: str, version: str) -> list[Said]:
     return list(found.values())
 
 
-def told(said: Sequence[Said], reference: Iterable[tuple[Any, Position]]) -> Told:
+def told(said: Sequence[Said], reference: Sequence[tuple[Any, Position]]) -> Told:
     world = World.of(reference)
     facts = once(said)
     spans = newest([s for s in facts if isinstance(s.body, Enrollment)], "span_id", "span_version")
@@ -343,7 +392,35 @@ def told(said: Sequence[Said], reference: Iterable[tuple[Any, Position]]) -> Tol
                         claim.claim_id or claim.payer_claim_control_number,
                     )
                 )
-    return Told(world, spans, [s.body for s in choices], seen, unknown)
+    return Told(world, spans, [s.body for s in choices], seen, unknown, entries_of(facts), requests_of(facts, world))
+
+
+def entries_of(facts: Sequence[Said]) -> list[PlanAttribution]:
+    entries = [s for s in facts if isinstance(s.body, PlanAttribution)]
+    months = {s.body.attribution_month[:7] for s in entries}
+    return [
+        min(
+            (s for s in entries if s.body.attribution_month[:7] == month),
+            key=lambda s: (-s.body.list_version, s.position),
+        ).body
+        for month in sorted(months)
+    ]
+
+
+def requests_of(facts: Sequence[Said], world: World) -> list[Asked]:
+    found: dict[Any, Asked] = {}
+    for kind in (AttributionRequest, AttributionDecision):
+        for one in sorted((s for s in facts if isinstance(s.body, kind)), key=lambda s: s.position):
+            body: Any = one.body
+            key = (body.practice_id, body.request, body.effective_from)
+            ends = sorted(p.performance_end for p in world.periods if p.performance_end >= body.effective_from)
+            until = ends[0] + DAY if ends else FAR
+            if kind is AttributionRequest:
+                found[key] = Asked(body, None, one.position, until)
+            else:
+                request = found[key].request if key in found else None
+                found[key] = Asked(request, body, one.position, until)
+    return list(found.values())
 
 
 # -- the decision (2.6) -------------------------------------------------------------------------------------------------
@@ -408,6 +485,27 @@ def uncovered(facts: Told, payer: str, day: dt.date) -> str | None:
 SOURCES = ("member_selected", "plan_matched", "plan_auto_assigned")
 
 
+def standing_decisions(facts: Told, day: dt.date) -> list[Asked]:
+    """Of those in force on a day the last about each practice."""
+    here = sorted(
+        (one for one in facts.requests if one.in_force(day)), key=lambda one: (one.about.effective_from, one.position)
+    )
+    return list({one.about.practice_id: one for one in here}.values())
+
+
+def added(facts: Told, day: dt.date) -> Asked | None:
+    adds = [one for one in standing_decisions(facts, day) if one.about.request == "add"]
+    return max(adds, key=lambda one: (one.about.effective_from, one.position), default=None)
+
+
+def removed(facts: Told, day: dt.date) -> dict[str, dt.date]:
+    return {
+        one.about.practice_id: one.about.effective_from
+        for one in standing_decisions(facts, day)
+        if one.about.request == "remove"
+    }
+
+
 def selected(
     facts: Told, payer: str, day: dt.date
 ) -> tuple[PcpSelection, str, str | None, tuple[str, ...]] | tuple[str, ...]:
@@ -416,6 +514,17 @@ def selected(
     if terms is not None and not terms.auto_assigned_counts:
         here = [s for s in here if s.selection_source != "plan_auto_assigned"]
     source_first = terms is not None and terms.selection_order == "source_first"
+
+    addition, bars = added(facts, day), removed(facts, day)
+
+    def chosen_after(one: PcpSelection, decided: dt.date) -> bool:
+        return one.selection_source == "member_selected" and one.effective_from > decided
+
+    def open_to(one: PcpSelection, practice: str) -> bool:
+        return practice not in bars or chosen_after(one, bars[practice])
+
+    if addition is not None:
+        here = [s for s in here if chosen_after(s, addition.about.effective_from)]
 
     def before(one: PcpSelection) -> Any:
         source, start = SOURCES.index(one.selection_source), -one.effective_from.toordinal()
@@ -428,57 +537,117 @@ def selected(
             rows = [r for r in rows if r.practice_id == one.practice_id]
         if rows:
             practices = {r.practice_id for r in rows if one.pcp_tin in (None, r.tin)} or {r.practice_id for r in rows}
+            practices = {p for p in practices if open_to(one, p)}
+            if not practices:
+                continue
             year = in_window(facts.seen, day, 12, 12)
             practice = min(practices, key=lambda p: (-len(days_at(year, p)), p))
             return one, practice, one.pcp_npi, flags
         if one.practice_id is not None and world.practice_active(one.practice_id, day):
+            if not open_to(one, one.practice_id):
+                continue
             return one, one.practice_id, None, ("repanel", *flags)
         flags = ("selected_pcp_inactive",)
     return flags
 
 
+def provider(facts: Told, practice: str, day: dt.date, months: int) -> tuple[str | None, str | None]:
+    """Step 4: the provider inside a practice, and why there is none."""
+    here, longer = in_window(facts.seen, day, months, months), in_window(facts.seen, day, 18, months)
+    named = {s.npi for s in here if s.practice == practice and s.npi is not None}
+
+    def active(npi: str) -> bool:
+        return not facts.world.knows(npi) or any(r.practice_id == practice for r in facts.world.rows_of(npi, day))
+
+    def best(npi: str) -> Any:
+        days = days_at(here, practice, npi)
+        return (-len(days), -max(days).toordinal(), -len(days_at(longer, practice, npi)), npi)
+
+    left = sorted((n for n in named if active(n)), key=best)
+    if left:
+        return left[0], None
+    return None, "provider_inactive" if days_at(here, practice) else None
+
+
 def by_claims(facts: Told, day: dt.date) -> Decided:
     for months in (12, 18):
-        order_ = ranked(facts.seen, day, months)
-        if not order_:
-            continue
-        practice = order_[0]
-        here, longer = in_window(facts.seen, day, months, months), in_window(facts.seen, day, 18, months)
-        named = {s.npi for s in here if s.practice == practice and s.npi is not None}
-
-        def active(npi: str, practice: str = practice) -> bool:
-            return not facts.world.knows(npi) or any(r.practice_id == practice for r in facts.world.rows_of(npi, day))
-
-        def best(npi: str, practice: str = practice, here: list[Seen] = here, longer: list[Seen] = longer) -> Any:
-            days = days_at(here, practice, npi)
-            return (-len(days), -max(days).toordinal(), -len(days_at(longer, practice, npi)), npi)
-
-        left = sorted((n for n in named if active(n)), key=best)
-        reason = None if left else "provider_inactive"
-        return Decided(f"claims_{months}", practice, left[0] if left else None, reason, ranking=tuple(order_))
+        order_ = [p for p in ranked(facts.seen, day, months) if p not in removed(facts, day)]
+        if order_:
+            npi, reason = provider(facts, order_[0], day, months)
+            return Decided(f"claims_{months}", order_[0], npi, reason, ranking=tuple(order_))
     return Decided(None, None, None, "no_primary_care_visit")
 
 
-def decide(facts: Told, payer: str, day: dt.date) -> Decided:
-    unknown = ("taxonomy_unknown",) if any(live(d, day, 18) for d in facts.unknown) else ()
+def plan_run(facts: Told, payer: str, day: dt.date) -> bool:
+    terms = facts.world.payer(payer, day)
+    return terms is not None and terms.attribution_mode == "plan"
+
+
+def first(day: dt.date) -> dt.date:
+    return day.replace(day=1)
+
+
+def by_plan(facts: Told, payer: str, day: dt.date) -> Decided:
+    """The plan's own list, month by month backwards (2.9)."""
+    entries = {dt.date.fromisoformat(e.attribution_month[:7] + "-01"): e for e in facts.entries}
+    month, stale, found, listed = first(day), False, None, None
+    while month > dt.date(2015, 1, 1):
+        manifests = [m for m in facts.world.manifests if first(m.covers_from) <= month <= first(m.covers_to)]
+        if manifests and listed is None:
+            listed = month
+        if listed is not None:
+            found = entries.get(month)
+            full = [m.list_version for m in manifests if m.full_replacement]
+            if full and (found is None or found.list_version < max(full)):
+                found = None
+                break
+            if found is not None:
+                break
+        month = add_months(month, -1)
+    if listed is None:
+        known = [e for m, e in sorted(entries.items()) if m <= day]
+        found = known[-1] if known else None
+        stale = found is not None and entries.get(first(day)) is None
+    else:
+        stale = listed != first(day)
+    flags = ("stale_list",) if stale else ()
+    if found is None:
+        return Decided(None, None, None, "not_on_plan_list", flags)
+    records = (*facts.world.rows, *facts.world.practices)
+    if not any(r.practice_id == found.practice_id and r.effective_from <= day for r in records):
+        return Decided(None, None, None, "unknown_practice", flags)
+    return Decided("plan", found.practice_id, found.npi, None, flags)
+
+
+def decide(facts: Told, payer: str, day: dt.date, common: bool = False) -> Decided:
+    """`common`: by the common rule, whatever the payer goes by."""
+    always = {flag for one in facts.requests if (flag := one.flag(day))}
+    if any(live(d, day, 18) for d in facts.unknown):
+        always.add("taxonomy_unknown")
+    listed = plan_run(facts, payer, day) and not common
+    if not listed:
+        always |= {f"removed:{practice}" for practice in removed(facts, day)}
+
+    def flagged(found: Decided, *more: str, winner: str | None = None) -> Decided:
+        conflict = {f"conflict:{winner}"} if winner not in (None, found.practice) else set()
+        return replace(found, flags=tuple(sorted({*found.flags, *more, *always, *conflict})))
+
     reason = uncovered(facts, payer, day)
     if reason is not None:
-        return Decided(None, None, None, reason, unknown)
+        return flagged(Decided(None, None, None, reason))
+    if listed:
+        return flagged(by_plan(facts, payer, day), winner=decide(facts, payer, day, common=True).practice)
     claims = by_claims(facts, day)
     chosen = selected(facts, payer, day)
     if chosen and isinstance(chosen[0], PcpSelection):
-        selection, practice, provider, flags = chosen
-        conflict = (f"conflict:{claims.practice}",) if claims.practice not in (None, practice) else ()
-        return Decided("selected", practice, provider, None, tuple(sorted((*flags, *conflict, *unknown))), selection)
-    return Decided(
-        claims.step,
-        claims.practice,
-        claims.provider,
-        claims.reason,
-        tuple(sorted((*chosen, *unknown))),
-        None,
-        claims.ranking,
-    )
+        selection, practice, npi, flags = chosen
+        return flagged(Decided("selected", practice, npi, None, (), selection), *flags, winner=claims.practice)
+    addition = added(facts, day)
+    if addition is not None:
+        practice = addition.about.practice_id
+        npi, reason = provider(facts, practice, day, 12)
+        return flagged(Decided("decision", practice, npi, reason), *chosen, winner=claims.practice)
+    return flagged(claims, *chosen)
 
 
 # -- until when (2.7) ---------------------------------------------------------------------------------------------------
@@ -494,11 +663,15 @@ def breakpoints(facts: Told) -> set[dt.date]:
     for one in (*facts.selections, *facts.world.rows, *facts.world.practices):
         days |= {one.effective_from, one.effective_to}
     days |= {p.effective_from for p in facts.world.payers}
-    return {d for d in days if d is not None}
+    for asked in facts.requests:
+        days |= {asked.about.effective_from, asked.until}
+    if any(p.attribution_mode == "plan" for p in facts.world.payers):
+        days |= {dt.date(year, month, 1) for year in range(2023, 2029) for month in range(1, 13)}
+    return {d for d in days if d not in (None, FAR)}
 
 
-def why(facts: Told, payer: str, as_of: dt.date, end: dt.date) -> str:
-    today, before, after = decide(facts, payer, as_of), decide(facts, payer, end - DAY), decide(facts, payer, end)
+def why(facts: Told, payer: str, as_of: dt.date, end: dt.date, common: bool) -> str:
+    today, before, after = (decide(facts, payer, day, common) for day in (as_of, end - DAY, end))
     eligible = {
         "deceased": "deceased",
         "coverage_ended": "coverage_ending",
@@ -507,6 +680,10 @@ def why(facts: Told, payer: str, as_of: dt.date, end: dt.date) -> str:
     }
     if after.reason in eligible:
         return eligible[after.reason]
+    if plan_run(facts, payer, end) and not common:
+        return "not_on_plan_list"
+    if decided_about(facts, end) & {today.practice, after.practice}:
+        return "dispute_decided"
     if before.selection is not None:
         return why_selection(facts, before, after, end)
     if after.step == "selected":
@@ -521,6 +698,17 @@ def why(facts: Told, payer: str, as_of: dt.date, end: dt.date) -> str:
         if len(days_at(here, today.practice)) == len(days_at(here, after.practice)):
             return "already_tied"
     return "outranked"
+
+
+def decided_about(facts: Told, day: dt.date) -> set[str]:
+    """The practices for which another decision, or none any more, holds from a day on."""
+
+    def holding(when: dt.date) -> set[Any]:
+        addition = added(facts, when)
+        adds = () if addition is None else ((addition.about.practice_id, "add", addition.about.effective_from),)
+        return {*adds, *((p, "remove", since) for p, since in removed(facts, when).items())}
+
+    return {practice for practice, _, _ in holding(day) ^ holding(day - DAY)}
 
 
 def why_selection(facts: Told, before: Decided, after: Decided, end: dt.date) -> str:
@@ -540,7 +728,7 @@ def why_selection(facts: Told, before: Decided, after: Decided, end: dt.date) ->
     return "outranked" if following is not None else "selection_ending"
 
 
-def needed(facts: Told, payer: str, as_of: dt.date, end: dt.date, practice: str) -> int | None:
+def needed(facts: Told, payer: str, as_of: dt.date, end: dt.date, practice: str, common: bool) -> int | None:
     taken = days_at(facts.seen, practice)
     most = 2 * max((len(days_at(facts.seen, s.practice)) for s in facts.seen), default=0) + 1
     extra: list[Seen] = []
@@ -548,10 +736,46 @@ def needed(facts: Told, payer: str, as_of: dt.date, end: dt.date, practice: str)
     while day >= as_of and len(extra) < most:
         if day not in taken:
             extra.append(Seen(practice, None, day, preventive=False, palliative=False, competes=True, claim=""))
-            more = Told(facts.world, facts.spans, facts.selections, [*facts.seen, *extra], facts.unknown)
-            if decide(more, payer, end).practice == practice:
+            more = replace(facts, seen=[*facts.seen, *extra])
+            if decide(more, payer, end, common).practice == practice:
                 return len(extra)
         day -= DAY
+    return None
+
+
+@dataclass(frozen=True)
+class End:
+    """The first day on which the practice is another, why, whose the member is then, and the visits that would keep them."""
+
+    day: dt.date | None = None
+    reason: str | None = None
+    following: str | None = None
+    visits: int | None = None
+
+
+def until_when(facts: Told, payer: str, as_of: dt.date, practice: str | None, common: bool = False) -> End:
+    if practice is not None:
+        for day in sorted(b for b in breakpoints(facts) if b > as_of):
+            following = decide(facts, payer, day, common).practice
+            if following != practice:
+                visits = needed(facts, payer, as_of, day, practice, common)
+                return End(day, why(facts, payer, as_of, day, common), following, visits)
+    return End()
+
+
+def alert(
+    said: Sequence[Said], reference: Sequence[tuple[Any, Position]], as_of: dt.date
+) -> tuple[str, dt.date, bool, int | None] | None:
+    """The alert open on a day: practice, end, whether it is the shadow's, visits needed. The plan's own end is told first (2.7)."""
+    payer = said[0].body.payer if said else ""
+    facts = told(said, reference)
+    practice = decide(facts, payer, as_of).practice
+    ends = [(until_when(facts, payer, as_of, practice), False)]
+    if plan_run(facts, payer, as_of) and decide(facts, payer, as_of, common=True).practice == practice:
+        ends.append((until_when(facts, payer, as_of, practice, common=True), True))
+    for end, shadow in ends:
+        if practice is not None and end.day is not None and end.day - as_of <= 90 * DAY:
+            return practice, end.day, shadow, end.visits
     return None
 
 
@@ -564,18 +788,10 @@ def attribution(
     facts = told(said, reference)
     found = decide(facts, payer, as_of)
     step = 18 if found.step == "claims_18" else 12
-    here = [] if found.step in (None, "selected") else in_window(facts.seen, as_of, step, step)
+    by_visits = found.step in ("claims_12", "claims_18")
+    here = in_window(facts.seen, as_of, step, step) if by_visits else []
     year, longer = (days_at(in_window(facts.seen, as_of, months, step), found.practice) for months in (12, 18))
-    end = drop = following = visits = None
-    if found.practice is not None:
-        for day in sorted(b for b in breakpoints(facts) if b > as_of):
-            following = decide(facts, payer, day).practice
-            if following != found.practice:
-                end, drop = day, why(facts, payer, as_of, day)
-                visits = needed(facts, payer, as_of, day, found.practice)
-                break
-        else:
-            following = None
+    end = until_when(facts, payer, as_of, found.practice)
     return {
         "status": "not_attributed" if found.practice is None else "attributed",
         "step": found.step,
@@ -586,10 +802,10 @@ def attribution(
         "visits_18m": len(longer),
         "last_visit_date": max(longer, default=None),
         "runner_up_practice_id": found.ranking[1] if len(found.ranking) > 1 else None,
-        "secure_until": end,
-        "drop_reason": drop,
-        "next_practice_id": following,
-        "visits_needed": visits,
+        "secure_until": end.day,
+        "drop_reason": end.reason,
+        "next_practice_id": end.following,
+        "visits_needed": end.visits,
         "evidence": tuple(sorted({s.claim for s in here if s.practice == found.practice})),
         "flags": found.flags,
     }

@@ -25,6 +25,10 @@ def compare(seed: int) -> str | None:
     member, _ = folded(arrived, known)
     found = engine.attribution(member, as_of, known)
     wrong = {k: (getattr(found, k), v) for k, v in expected.items() if getattr(found, k) != v}
+    alert = engine.open_alert(member, as_of, known)
+    told = None if alert is None else (alert.practice_id, alert.secure_until, alert.shadow, alert.visits_needed)
+    if told != (alert_expected := naive.alert(said, reference, as_of)):
+        wrong["alert"] = (told, alert_expected)
     if not wrong:
         return None
     lines = [f"seed {seed}, arrival {[one.event_id for one in arrived]}", readable(said, reference, as_of)]

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from ops.program import app
 from schemas.codec import Codec
-from schemas.records import Claim, Enrollment, PcpSelection, Position
+from schemas.records import MemberFact, Position
 from schemas.registry import EmbeddedRegistry
 from tests.laws import naive
 
@@ -60,7 +60,7 @@ def test_the_oracle_gives_the_same_panel(event_files: dict[str, list[Path]], sou
             if record.accepted_at is None or record.accepted_at > known_at:
                 continue
             position = Position(path.name, 0, row)
-            if isinstance(record, Claim | Enrollment | PcpSelection):
+            if isinstance(record, MemberFact):
                 one = naive.Said(CODEC.event_id_of(record), position, record, given_id=record.event_id is not None)
                 said.setdefault((record.payer, record.member_id), []).append(one)
             else:

@@ -29,6 +29,8 @@ from schemas.records import (
     Alert,
     Attribution,
     AttributionChange,
+    AttributionDecision,
+    AttributionRequest,
     Claim,
     ClaimLine,
     Close,
@@ -44,6 +46,7 @@ from schemas.records import (
     PayerRecord,
     PcpSelection,
     Period,
+    PlanAttribution,
     Practice,
     Provider,
     Record,
@@ -92,7 +95,10 @@ def _strategy(kind: Any, special: dict[Any, st.SearchStrategy[Any]]) -> st.Searc
     return st.from_type(kind)
 
 
-INPUTS = [Claim, Enrollment, PcpSelection, Provider, Practice, PayerRecord, Table, FeedManifest]
+INPUTS = [
+    *(Claim, Enrollment, PcpSelection, PlanAttribution, AttributionRequest, AttributionDecision),
+    *(Provider, Practice, PayerRecord, Table, FeedManifest),
+]
 
 
 @pytest.mark.parametrize("kind", INPUTS)
@@ -245,6 +251,45 @@ def test_without_a_version_two_claims_are_one_event_only_if_they_say_the_same() 
     assert CODEC.content_digest(first) == CODEC.content_digest(claim())
 
 
+def test_two_practices_in_one_version_of_a_list_are_two_events() -> None:
+    one, other = (
+        PlanAttribution(payer="a", member_id="m", attribution_month="2025-06", practice_id=practice, list_version=1)  # type: ignore[arg-type]
+        for practice in "AB"
+    )
+    assert CODEC.event_id_of(one) != CODEC.event_id_of(other)
+
+
+def test_a_request_and_its_decision_are_two_events() -> None:
+    about: dict[str, Any] = {
+        "payer": "a",
+        "member_id": "m",
+        "practice_id": "A",
+        "request": "add",
+        "effective_from": dt.date(2025, 6, 1),
+    }
+    asked = AttributionRequest(**about, reason="r", due_date=dt.date(2025, 7, 1))
+    assert CODEC.event_id_of(asked) != CODEC.event_id_of(AttributionDecision(**about, decision="accepted"))
+
+
+def test_a_member_fact_does_not_belong_on_the_topic_of_another() -> None:
+    raw = {"event_type": "claim", "attribution_request": None, "attribution_decision": None}
+    with pytest.raises(Undecodable) as refused:
+        CODEC.decode_input("requests", CODEC._encode("requests", raw))
+    assert (refused.value.reason, refused.value.field) == ("unknown_event_type", "event_type")
+
+
+def test_an_alert_of_the_release_before_is_read_as_the_rule_of_the_payer() -> None:
+    schema = fastavro.parse_schema(schema_file("alert-history", 1), named_schemas={})
+    raw = dict.fromkeys(field["name"] for field in schema_file("alert-history", 1)["fields"])
+    raw |= {"payer": "a", "member_id": "m", "practice_id": "A", "as_of": dt.date(2025, 6, 30), "state": "raised"}
+    raw |= {"reason": "outranked", "ruleset": "guide", "engine_version": "1"}
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, schema, raw)
+    number = index()["alert-history"]["1"]["id"]
+    alert, _ = CODEC.decode_output("alert-history", struct.pack(">bi", 0, number) + out.getvalue())
+    assert alert.shadow is False
+
+
 # -- schema files -------------------------------------------------------------------------------------------------------
 
 
@@ -274,6 +319,9 @@ def test_every_record_and_field_says_what_it_is(topic: str) -> None:
         (Coverage, "enrollments", "Coverage"),
         (Contact, "enrollments", "Contact"),
         (PcpSelection, "pcp-selections", "PcpSelection"),
+        (PlanAttribution, "plan-attributions", "PlanAttribution"),
+        (AttributionRequest, "requests", "AttributionRequest"),
+        (AttributionDecision, "requests", "AttributionDecision"),
         (Provider, "reference", "Provider"),
         (Practice, "reference", "Practice"),
         (PayerRecord, "reference", "PayerRecord"),

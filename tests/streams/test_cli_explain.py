@@ -11,7 +11,21 @@ import pytest
 from typer.testing import CliRunner
 
 from ops.program import app
-from tests.event_files import Event, Visit, claim, reference, seen, span, void, write
+from tests.event_files import (
+    Event,
+    Visit,
+    asked,
+    claim,
+    decided,
+    listed,
+    plan_list,
+    plan_run,
+    reference,
+    seen,
+    span,
+    void,
+    write,
+)
 
 D = "2025-06-30"
 GOLDEN_6: list[Visit] = [("2024-08-20", "A", "1"), ("2024-12-05", "A", "1"), ("2025-04-04", "B", "9")]
@@ -83,6 +97,43 @@ def test_a_conflict_flag_is_put_into_words(tmp_path: Path) -> None:
     }
     said = explained(tmp_path, [*seen(("2025-05-02", "B", "9")), selection])
     assert line(said, "flag") == "flag conflict:B: claims alone would say B"
+
+
+def test_requests_and_decisions_are_told_with_how_they_stand(tmp_path: Path) -> None:
+    events = [
+        *seen(("2025-05-02", "B", "9")),
+        asked("add", "C", "2025-06-01", effective_to="2025-09-01"),
+        decided("add", "C", "2025-06-01"),
+        asked("remove", "B", "2025-06-15"),
+        asked("remove", "A", "2025-06-15", due_date="2025-06-20"),
+    ]
+    said = explained(tmp_path, events)
+    assert line(said, "because of") == "because of an accepted decision on an attribution request (step decision)"
+    assert line(said, "holds until").endswith(
+        "then B: a decision on an attribution request takes effect, or ends (dispute_decided)"
+    )
+    told = [" ".join(one.split()) for one in said.splitlines() if one.startswith("  request")]
+    assert told == [
+        "request to add C from 2025-06-01: was accepted, in force until 2025-09-01",
+        "request to remove A from 2025-06-15: was to be decided by 2025-06-20",
+        "request to remove B from 2025-06-15: waits for its decision, due 2025-07-15",
+    ]
+    as_json = json.loads(explained(tmp_path, events, "--json"))
+    assert [one["state"] for one in as_json["requests"]] == ["in_force", "overdue", "open"]
+    assert "flag request_open:B: a request about that practice waits for its decision" in " ".join(said.split())
+
+
+def test_an_answer_from_a_plans_list_is_told_with_the_shadow(tmp_path: Path) -> None:
+    events = [plan_run(), *seen(("2024-03-01", "A", "1")), listed("2025-06", "A"), plan_list("2025-06")]
+    said = explained(tmp_path, events)
+    assert line(said, "because of") == "because of the plan's own list (step plan)"
+    assert line(said, "holds") == "holds until something new is known"
+    assert "likely_to_fall_off by the common rule, which is not the plan's" in line(said, "alert")
+    other = explained(tmp_path, [plan_run(), *seen(("2024-03-01", "A", "1")), plan_list("2025-06")])
+    assert line(other, "not attributed") == (
+        "not attributed: covered, but not on the plan's own list (not_on_plan_list)"
+    )
+    assert line(other, "flag") == "flag conflict:A: the common rule would say A"
 
 
 def test_how_far_claims_reach_is_said(tmp_path: Path) -> None:

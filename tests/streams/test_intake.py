@@ -10,9 +10,22 @@ from typing import Any
 import pytest
 from faust.types import TP
 
-from schemas.codec import Codec
+from schemas.codec import TOPIC_OF, Codec
 from schemas.keys import partition_of
-from schemas.records import Claim, ClaimLine, Enrollment, FeedManifest, PcpSelection, Position, Provider, Record, Table
+from schemas.records import (
+    AttributionDecision,
+    AttributionRequest,
+    Claim,
+    ClaimLine,
+    Enrollment,
+    FeedManifest,
+    PcpSelection,
+    PlanAttribution,
+    Position,
+    Provider,
+    Record,
+    Table,
+)
 from schemas.registry import EmbeddedRegistry
 from streams.batching import Batch
 from streams.intake import HISTORY_HEADER, MOST_BYTES, ORIGIN_HEADER, Intake
@@ -78,6 +91,28 @@ def selection(**changes: Any) -> PcpSelection:
         "effective_from": DAY,
     }
     return PcpSelection(**{**given, **changes})
+
+
+def listed(**changes: Any) -> PlanAttribution:
+    given: dict[str, Any] = {
+        "payer": "aetna",
+        "member_id": "M1",
+        "attribution_month": "2025-07",
+        "practice_id": "A",
+        "list_version": 1,
+    }
+    return PlanAttribution(**{**given, **changes})
+
+
+def asked(**changes: Any) -> AttributionRequest:
+    about: dict[str, Any] = {"payer": "aetna", "member_id": "M1", "practice_id": "A", "request": "add"}
+    given = {**about, "reason": "moved here", "effective_from": DAY, "due_date": DAY}
+    return AttributionRequest(**{**given, **changes})
+
+
+def decided(**changes: Any) -> AttributionDecision:
+    about: dict[str, Any] = {"payer": "aetna", "member_id": "M1", "practice_id": "A", "request": "add"}
+    return AttributionDecision(**{**about, "effective_from": DAY, "decision": "accepted", **changes})
 
 
 async def taken(
@@ -146,6 +181,21 @@ async def test_reference_records_go_to_control(tmp_path: Path) -> None:
         ("enrollments", span(birth_date=dt.date(2031, 1, 1)), "impossible_date", "birth_date"),
         ("enrollments", span(death_date=dt.date(1970, 1, 1)), "end_before_start", "death_date"),
         ("pcp-selections", selection(effective_to=dt.date(2025, 1, 1)), "end_before_start", "effective_to"),
+        ("plan-attributions", listed(attribution_month="2025-13"), "impossible_date", "attribution_month"),
+        ("plan-attributions", listed(attribution_month="07/2025"), "impossible_date", "attribution_month"),
+        ("plan-attributions", listed(attribution_month="2025-02-30"), "impossible_date", "attribution_month"),
+        ("plan-attributions", listed(attribution_month="0000-01"), "impossible_date", "attribution_month"),
+        ("plan-attributions", listed(attribution_month="1025-01"), "impossible_date", "attribution_month"),
+        ("plan-attributions", listed(list_version=-1), "impossible_value", "list_version"),
+        ("plan-attributions", listed(practice_id=""), "missing_value", "practice_id"),
+        ("plan-attributions", listed(payer="a|b"), "bad_payer", "payer"),
+        ("requests", asked(effective_to=dt.date(2025, 1, 1)), "end_before_start", "effective_to"),
+        ("requests", asked(effective_from=dt.date(1025, 1, 1)), "impossible_date", "effective_from"),
+        ("requests", asked(due_date=dt.date(9999, 12, 31)), "impossible_date", "due_date"),
+        ("requests", asked(practice_id=""), "missing_value", "practice_id"),
+        ("requests", decided(member_id=""), "missing_value", "member_id"),
+        ("requests", decided(effective_to=dt.date(2025, 1, 1)), "end_before_start", "effective_to"),
+        ("requests", decided(due_date=dt.date(1025, 1, 1)), "impossible_date", "due_date"),
         ("reference", Provider(npi="1234567893", practice_id="A", tin="95", taxonomy_code="x", is_pcp=True, roster_version=1,
                                effective_from=dt.date(2025, 3, 1), effective_to=dt.date(2025, 2, 1)),
          "end_before_start", "effective_to"),
@@ -177,12 +227,36 @@ async def test_what_makes_no_sense_goes_to_quarantine_with_its_reason_field_and_
         selection(),
         selection(pcp_npi="1234567890"),
         selection(effective_to=DAY),
+        listed(),
+        listed(attribution_month="2025-07-31"),
+        listed(npi="1234567890"),
+        asked(effective_to=dt.date(9999, 12, 31)),
+        decided(),
     ],
 )
 async def test_what_is_odd_but_right_is_accepted(tmp_path: Path, record: Record) -> None:
-    topic = {Claim: "claims", Enrollment: "enrollments", PcpSelection: "pcp-selections"}[type(record)]  # type: ignore[index]
-    (message,), _ = await taken(tmp_path, topic, CODEC.encode_record(record))
-    assert message.topic == "t.member-events"
+    (message,), _ = await taken(tmp_path, TOPIC_OF[type(record)], CODEC.encode_record(record))
+    assert (message.topic, message.partition) == ("t.member-events", partition_of(message.key.decode(), 24))
+    envelope = CODEC.decode_envelope(message.value or b"")
+    assert CODEC.decode_facts(envelope.kind, envelope.facts) == record
+
+
+async def test_an_npi_on_a_plans_list_that_cannot_be_one_is_flagged(tmp_path: Path) -> None:
+    (message,), _ = await taken(tmp_path, "plan-attributions", CODEC.encode_record(listed(npi="1234567890")))
+    assert CODEC.decode_envelope(message.value or b"").flags == ("npi_check_digit:npi",)
+
+
+async def test_a_decision_outside_the_closed_list_is_refused_without_its_value(tmp_path: Path) -> None:
+    raw = {
+        "event_type": "attribution_decision",
+        "attribution_decision": {
+            "payer": "aetna", "member_id": "M1", "practice_id": "A", "request": "add", "effective_from": DAY, "decision": "M1-perhaps",
+        },
+    }  # fmt: skip
+    (message,), _ = await taken(tmp_path, "requests", CODEC._encode("requests", raw))
+    refused, _ = CODEC.decode_output("quarantine", message.value or b"")
+    assert (refused.reason, refused.field) == ("not_in_list", "decision")
+    assert "M1" not in refused.message
 
 
 async def test_a_record_over_one_megabyte_and_one_that_is_no_avro_are_quarantined_beside_a_good_one(

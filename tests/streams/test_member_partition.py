@@ -17,12 +17,18 @@ from hypothesis import strategies as st
 from schemas.codec import Codec
 from schemas.keys import member_key, partition_of
 from schemas.records import (
+    AttributionDecision,
+    AttributionRequest,
     Claim,
     ClaimLine,
+    Close,
     Enrollment,
     Envelope,
     FeedManifest,
-    PcpSelection,
+    MemberFact,
+    Partial,
+    PayerRecord,
+    PlanAttribution,
     Position,
     Practice,
     Provider,
@@ -92,7 +98,7 @@ class Log:
         self.records: list[LogRecord] = []
         self.sequence = 0
 
-    def add(self, *records: Claim | Enrollment | PcpSelection) -> Log:
+    def add(self, *records: MemberFact) -> Log:
         for record in records:
             key = member_key(record.payer, record.member_id)
             self._append(
@@ -207,6 +213,108 @@ async def test_where_batches_are_cut_changes_nothing(cuts: list[int], tmp_path_f
     assert cut == whole
     newest = {(topic, key): record for topic, key, record in said}
     assert {(topic, key): record for topic, key, record in said_in_pieces} == newest
+
+
+def plans_and_requests() -> Log:
+    """Member 1 is listed by the plan, 2 is not, 3 is listed at a practice that is known late; requests and decisions on the way."""
+    about: dict[str, Any] = {
+        "payer": "aetna",
+        "member_id": "2",
+        "practice_id": "B",
+        "request": "add",
+        "effective_from": dt.date(2025, 6, 1),
+    }
+    rows = {"1234567893": ("A", "950000001"), "1245319599": ("B", "950000002")}
+    log = Log()
+    for npi, (practice, tin) in rows.items():
+        log.control(Provider(npi=npi, practice_id=practice, tin=tin, taxonomy_code="207Q00000X", is_pcp=True,
+                             effective_from=dt.date(2020, 1, 1), roster_version=1))  # fmt: skip
+    log.control(PayerRecord(payer="aetna", name="Aetna"), Tick(date=dt.date(2025, 6, 10)))
+    for member in "123":
+        log.add(span(member), claim(member, f"C{member}", dt.date(2024, 3, 1)))
+    log.add(AttributionDecision(**about, decision="accepted"))
+    log.add(AttributionRequest(**about, reason="r", due_date=dt.date(2025, 6, 15)))
+    log.add(AttributionRequest(**{**about, "member_id": "1"}, reason="r", due_date=dt.date(2025, 6, 15)))
+    log.control(Tick(date=dt.date(2025, 6, 16)))
+    log.control(PayerRecord(payer="aetna", name="Aetna", attribution_mode="plan", effective_from=dt.date(2025, 7, 1)))
+    for member, practice in {"1": "A", "3": "X"}.items():
+        log.add(
+            PlanAttribution(
+                payer="aetna", member_id=member, attribution_month="2025-07", practice_id=practice, list_version=1
+            )
+        )
+    log.control(FeedManifest(payer="aetna", feed="plan_attribution", file="f", list_version=1, covers_from=dt.date(2025, 7, 1),
+                             covers_to=dt.date(2025, 7, 31), records=2, full_replacement=True))  # fmt: skip
+    log.control(Tick(date=dt.date(2025, 7, 1)))
+    log.control(Practice(practice_id="X", name="X", participating=True, effective_from=dt.date(2020, 1, 1)))
+    log.control(Tick(date=dt.date(2025, 8, 1)))
+    return log
+
+
+async def test_plans_lists_and_decisions_are_answered_as_they_come(tmp_path: Path) -> None:
+    _, said = await worked(tmp_path, plans_and_requests().batches(range(1, 99)))
+    changes: dict[bytes, list[Any]] = {}
+    for topic, key, record in said:
+        if topic == "attribution-changes":
+            one = record[0]
+            changes.setdefault(key, []).append(
+                (str(one.as_of), one.cause, one.after_step, one.after_practice_id, one.reason)
+            )
+    assert changes[b"aetna|2"][-2:] == [
+        ("2025-06-10", "request", "decision", "B", None),
+        ("2025-07-01", "tick", None, None, "not_on_plan_list"),
+    ]
+    assert changes[b"aetna|1"][-1] == ("2025-07-01", "tick", "plan", "A", None)
+    assert changes[b"aetna|3"][-1] == ("2025-07-01", "practice", "plan", "X", None)
+    reasons = [record[0].reason for topic, _, record in said if topic == "quarantine"]
+    assert reasons == ["decision_without_request", "unknown_practice"]
+    last = {key: record[0] for topic, key, record in said if topic == "attribution"}
+    assert set(last[b"aetna|1"].flags) == {"request_overdue:B", "stale_list"}
+    lost = {
+        key: record[0].reason
+        for topic, key, record in said
+        if topic == "attribution-alerts" and record[0].state == "expired"
+    }
+    assert lost == {b"aetna|2|A": "dispute_decided", b"aetna|2|B": "not_on_plan_list", b"aetna|3|A": "not_on_plan_list"}
+    shadows = [record[0] for topic, key, record in said if topic == "alert-history" and record[0].shadow]
+    assert [(one.member_id, one.state, one.reason, str(one.secure_until)) for one in shadows] == [
+        ("1", "raised", "likely_to_fall_off", "2025-09-01"),
+        ("1", "changed", "likely_to_fall_off", "2025-09-01"),
+    ]
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cuts=st.lists(st.integers(1, 24), max_size=8))
+async def test_where_batches_of_lists_and_decisions_are_cut_changes_nothing(
+    cuts: list[int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    whole, said = await worked(tmp_path_factory.mktemp("whole"), plans_and_requests().batches())
+    cut, said_in_pieces = await worked(tmp_path_factory.mktemp("cut"), plans_and_requests().batches(cuts))
+    assert cut == whole
+    assert {(topic, key): record for topic, key, record in said_in_pieces} == {
+        (topic, key): record for topic, key, record in said
+    }
+
+
+async def test_no_panel_is_frozen_of_a_payer_whose_own_list_is_missing(tmp_path: Path) -> None:
+    log = plans_and_requests()
+    month = dt.date(2025, 8, 1)
+    log.add(span("4", payer="other"), claim("4", "C4", dt.date(2025, 5, 1), payer="other"))
+    log.control(Close(close_id="c1", period="2025-08", reading="panel", actor="a", as_of=month, closed_on=month))
+    late = {"covers_from": month, "covers_to": dt.date(2025, 8, 31), "records": 0, "full_replacement": True}
+    log.control(FeedManifest(payer="aetna", feed="plan_attribution", file="f", list_version=1, **late))  # type: ignore[arg-type]
+    agent = await opened(tmp_path)
+    for batch in log.batches():
+        await agent.apply(batch)
+    rows = await agent.state.waiting(100_000)
+    await agent.state.close()
+    (partial,) = [CODEC.decode_control(row.value or b"") for row in rows if row.topic == "control"]
+    assert isinstance(partial, Partial)
+    assert (partial.not_frozen, {one.payer for one in partial.counts}) == (("aetna",), {"other"})
+    assert [
+        CODEC.decode_output("panels", row.value or b"")[0].practice_id for row in rows if row.topic == "panels"
+    ] == ["A"]
+    assert not [row for row in rows if row.topic == "adjustments"], "what was not frozen is not adjusted"
 
 
 async def test_what_lies_below_the_watermark_is_not_applied_again(tmp_path: Path) -> None:

@@ -20,7 +20,21 @@ from schemas.records import Alert, Attribution, MemberId, Payer, PracticeId
 from state import results
 from state.reference.tables import TableStore
 from streams.replaying import Question, replay
-from tests.event_files import Event, Visit, claim, reference, seen, span, void, write
+from tests.event_files import (
+    Event,
+    Visit,
+    asked,
+    claim,
+    decided,
+    listed,
+    plan_list,
+    plan_run,
+    reference,
+    seen,
+    span,
+    void,
+    write,
+)
 
 D = dt.date(2025, 6, 30)
 RESULTS = ("panel.csv", "alerts.csv", "quarantine.csv")
@@ -150,6 +164,74 @@ def test_a_selection_decides_and_says_what_claims_would(tmp_path: Path) -> None:
     }
     row = panel_of(tmp_path, [*seen(("2025-05-02", "B", "9")), selection])
     assert (row["practice_id"], row["step"], row["flags"]) == ("C", "selected", "conflict:B")
+
+
+def test_a_decision_moves_the_member_whatever_the_order_of_the_lines(tmp_path: Path) -> None:
+    events = [*seen(("2025-05-02", "B", "9")), asked("add", "C", "2025-06-01"), decided("add", "C", "2025-06-01")]
+    row = panel_of(tmp_path, events)
+    assert (row["practice_id"], row["step"], row["flags"]) == ("C", "decision", "conflict:B")
+    assert panel_of(tmp_path, events[::-1]) == row
+    assert panel_of(tmp_path, events, as_of=dt.date(2025, 5, 31))["practice_id"] == "B"
+    period = {"event_type": "period", "period": "P1", "performance_end": "2025-08-31", "k1": "2025-11-30",
+              "k2": "2026-02-28", "pool_from": "2025-01-01", "pool_months": 12}  # fmt: skip
+    ends = panel_of(tmp_path, [*events, period])
+    assert (ends["secure_until"], ends["drop_reason"], ends["next_practice_id"]) == (
+        "2025-09-01",
+        "dispute_decided",
+        "B",
+    )
+
+
+def test_a_decision_without_its_request_is_told_and_has_no_effect(tmp_path: Path) -> None:
+    events = [*reference(), *seen(("2025-05-02", "B", "9")), decided("add", "C", "2025-06-01")]
+    made = run([write(tmp_path / "events.ndjson", events)], tmp_path / "out")
+    (row,), (refused,) = rows(made["panel.csv"]), rows(made["quarantine.csv"])
+    assert row["practice_id"] == "B"
+    assert (refused["reason"], refused["position"]) == ("decision_without_request", str(len(events)))
+
+
+def test_a_payer_that_runs_attribution_itself_is_answered_from_its_list(tmp_path: Path) -> None:
+    events = [*reference()[1:], plan_run(), *seen(("2024-03-01", "A", "1")), plan_list("2025-06")]
+    events += [
+        listed("2025-06", "A", npi="1"),
+        span("N"),
+        span("O"),
+        listed("2025-06", "X", "O"),
+        listed("2025-06", "B", npi="7"),
+    ]
+    made = run([write(tmp_path / "events.ndjson", events)], tmp_path / "out")
+    panel = {row["member_id"]: row for row in rows(made["panel.csv"])}
+    assert (panel["M"]["step"], panel["M"]["practice_id"], panel["M"]["provider_npi"]) == ("plan", "A", "1")
+    assert [(panel[one]["status"], panel[one]["reason"]) for one in "NO"] == [
+        ("not_attributed", "not_on_plan_list"),
+        ("not_attributed", "unknown_practice"),
+    ]
+    assert [row["reason"] for row in rows(made["quarantine.csv"])] == ["unknown_practice", "plan_list_conflict"]
+    (alert,) = rows(made["alerts.csv"])
+    assert (alert["member_id"], alert["reason"], alert["secure_until"]) == ("M", "likely_to_fall_off", "2025-09-01")
+    stale = run([tmp_path / "events.ndjson"], tmp_path / "out", as_of=dt.date(2025, 7, 1))
+    assert {row["flags"] for row in rows(stale["panel.csv"])} == {"stale_list"}
+
+
+@pytest.mark.parametrize(
+    ("event", "reason", "field"),
+    [
+        (listed("2025-6", "A"), "impossible_date", "attribution_month"),
+        (listed("2025-06", "A", list_version="one"), "wrong_type", "list_version"),
+        (listed("2025-06", "A", list_version=None), "missing_value", "list_version"),
+        (asked("transfer", "A", "2025-06-01"), "not_in_list", "request"),
+        (asked("add", "A", "2025-06-31"), "impossible_date", "effective_from"),
+        (asked("add", "A", "2025-06-01", effective_to="2025-05-01"), "end_before_start", "effective_to"),
+        (decided("add", "A", "2025-06-01", "perhaps"), "not_in_list", "decision"),
+        ({key: value for key, value in asked("add", "A", "2025-06-01").items() if key != "due_date"}, "missing_value", "due_date"),
+    ],
+)  # fmt: skip
+def test_a_list_entry_request_or_decision_that_makes_no_sense_is_told(
+    tmp_path: Path, event: Event, reason: str, field: str
+) -> None:
+    made = run([write(tmp_path / "events.ndjson", [*reference(), span(), event])], tmp_path / "out")
+    (refused,) = rows(made["quarantine.csv"])
+    assert (refused["reason"], refused["field"]) == (reason, field)
 
 
 def test_an_alert_stands_in_its_file_once_ninety_days_are_left(tmp_path: Path) -> None:
