@@ -70,11 +70,15 @@ class Output(msgspec.Struct, frozen=True):
 
 
 class Advanced(msgspec.Struct, frozen=True):
-    """What an evaluation gave: outputs in order, the next date on which the answer can change by itself, whether an alert is open."""
+    """What an evaluation gave: outputs in order, the next date on which the answer can change by itself, whether an alert is open.
+
+    `terms`: what a change of reference finds the member by besides `terms(member)`, for the sake of frozen lists.
+    """
 
     outputs: tuple[Output, ...]
     due: dt.date | None
     alert_open: bool
+    terms: frozenset[str] = frozenset()
 
 
 def new_member(payer: str, member_id: str) -> Member:
@@ -171,7 +175,12 @@ def advance(
         ),
     ]
     member.said = now
-    return Advanced(tuple(outputs), to_date(_due(member, view, found, day)), current is not None)
+    return Advanced(
+        tuple(outputs),
+        to_date(_due(member, view, found, day)),
+        current is not None,
+        frozen.terms_of_lists(member, knowledge, rows),
+    )
 
 
 def _said_answer(member: Member, found: Answer, now: Said, cause: str, position: str) -> list[Output]:

@@ -51,10 +51,13 @@ class Freezing:
         begun = Tally("0", {}) if tally is None else msgspec.msgpack.decode(tally, type=Tally)
         return cls(one, as_of, knowledge, begun)
 
-    def take(self, member: Member, rows: Mapping[str, Row | None] | None) -> None:
-        """Freeze one member, if a list is made for its payer. `rows` as `engine.freeze` needs them."""
+    def take(self, member: Member, rows: Mapping[str, Row | None] | None) -> frozenset[str]:
+        """Freeze one member, if a list is made for its payer; return the terms it is to be found by besides its own.
+
+        `rows` as `engine.freeze` needs them.
+        """
         if member.payer in self.one.left_out:
-            return
+            return frozenset()
         frozen = engine.freeze(member, self.one, self._as_of, self._knowledge, rows)
         for practice, entry in frozen.entries:
             self._entries.setdefault(practice, []).append(entry)
@@ -62,6 +65,7 @@ class Freezing:
         counts = self._counts.setdefault(member.payer, {})
         practice_id = frozen.attribution.practice_id or ""
         counts[practice_id] = counts.get(practice_id, 0) + 1
+        return frozen.terms
 
     def needs_rows(self) -> bool:
         """Whether `take` needs the cold rows."""

@@ -59,6 +59,9 @@ class Working:
     alert_open: bool
     failed: str | None
     terms: frozenset[str] = frozenset()
+    """Those under which it stands in the index."""
+    more_terms: frozenset[str] = frozenset()
+    """Those to index besides its own."""
     changed: bool = False
     stored: set[str] = field(default_factory=set)
     held: list[tuple[int, bytes]] = field(default_factory=list)
@@ -298,6 +301,7 @@ class MemberPartition:
             rows=mine.rows if self._needs_history else None,
         )
         mine.due, mine.alert_open, mine.changed = advanced.due, advanced.alert_open, True
+        mine.more_terms |= advanced.terms
         return advanced.outputs
 
     async def _failed(
@@ -467,7 +471,7 @@ class MemberPartition:
         for row in rows:
             mine = _stored(row)
             try:
-                freezing.take(mine.member, cold[row.key] if needed else None)
+                mine.more_terms = freezing.take(mine.member, cold[row.key] if needed else None)
                 mine.changed = True
             except Exception as fault:
                 logger.error(
@@ -522,7 +526,7 @@ class MemberPartition:
         if rows:
             await self.state.write_rows(rows)
         await self.state.write_terms(
-            (term, key) for key, mine in changed for term in engine.terms(mine.member) - mine.terms
+            (term, key) for key, mine in changed for term in (engine.terms(mine.member) | mine.more_terms) - mine.terms
         )
         held = [(offset, key, raw) for key, mine in working.items() for offset, raw in mine.held]
         if held:

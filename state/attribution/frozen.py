@@ -15,7 +15,7 @@ from state.attribution.answer import ENGINE_VERSION, answer
 from state.attribution.decision import View, decide
 from state.calendar import Day, add_months, first_live, to_date
 from state.ledger.folding import rederive
-from state.ledger.member import KEPT_MONTHS, Listed, Member, prune
+from state.ledger.member import KEPT_MONTHS, Listed, Member, prune, terms
 from state.ledger.rows import Row
 from state.reference.knowledge import FrozenList, Knowledge
 
@@ -23,10 +23,14 @@ Rows = Mapping[str, Row | None]
 
 
 class Frozen(msgspec.Struct, frozen=True):
-    """The answer of a member on the day of a close, and the entries it gives on the lists of practices (None: of nobody)."""
+    """The answer of a member on the day of a close, and the entries it gives on the lists of practices (None: of nobody).
+
+    `terms`: what else a change of reference finds the member by, because the list rests on other code lists than those in force.
+    """
 
     attribution: Attribution
     entries: tuple[tuple[PracticeId | None, PanelEntry], ...]
+    terms: frozenset[str]
 
 
 def keeps_lines_of(day: Day, as_of: Day, knowledge: Knowledge) -> bool:
@@ -46,7 +50,8 @@ def freeze(member: Member, one: FrozenList, as_of: Day, knowledge: Knowledge, ro
     """
     day, close = one.as_of, one.close
     then = knowledge.at(day)
-    found = answer(View.of(_as_read_by(member, then, rows), then), day).attribution
+    read = _as_read_by(member, then, rows)
+    found = answer(View.of(read, then), day).attribution
     before = _panel_before(member, day, knowledge) if close.reading == "panel" else None
     known = (
         None if before is None else next((listed for listed in member.listed if listed.close == before.number), None)
@@ -77,7 +82,15 @@ def freeze(member: Member, one: FrozenList, as_of: Day, knowledge: Knowledge, ro
     if practice is not None and close.reading != "initial":
         listed = Listed(one.number, practice, practice, found.provider_npi or "", found.step or "", since)
         member.listed = sorted([*member.listed, listed])
-    return Frozen(found, tuple(entries))
+    return Frozen(found, tuple(entries), frozenset() if rows is None else terms(read))
+
+
+def terms_of_lists(member: Member, knowledge: Knowledge, rows: Rows | None) -> frozenset[str]:
+    """What else a change of reference finds the member by, for the lists that rest on other code lists than those in force."""
+    if rows is None:
+        return frozenset()
+    others = [then for one in knowledge.frozen if (then := knowledge.at(one.as_of)) is not knowledge]
+    return frozenset().union(*(terms(_as_read_by(member, then, rows)) for then in others))
 
 
 def adjustments(

@@ -64,7 +64,7 @@ class Life:
     def advance(self, cause: str, since: int) -> None:
         rows = self.rows if self.known.frozen and self.known.needs_history() else None
         made = engine.advance(self.member, self.today, self.known, cause=cause, position="", since=since, rows=rows)
-        self.terms |= engine.terms(self.member)
+        self.terms |= engine.terms(self.member) | made.terms
         for output in made.outputs:
             if isinstance(output.record, Adjustment):
                 one = output.record
@@ -110,6 +110,7 @@ class Life:
         if PAYER not in one.left_out:
             enough = engine.keeps_lines_of(one, self.today, self.known)
             frozen = engine.freeze(self.member, one, self.today, self.known, None if enough else self.rows)
+            self.terms |= frozen.terms
             self.lists[close.close_id] = (one, frozen)
             self.adjusted[close.close_id] = Counter()
         self.known = self.known.apply(close, Position("control", 0, self.control), as_of=self.today).knowledge
