@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("bench-out"), metavar="DIR", help="where results go")
     asked = parser.parse_args(arguments)
     sizes = Sizes(asked.members, asked.claims, asked.repeats, asked.out / "prepared")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started ends with us
     results = table.run(sizes, asked.only, lambda name: print(f"{name} ...", file=sys.stderr, flush=True))
     table.print_results(results)
     table.write(results, sizes, asked.out)

@@ -32,8 +32,8 @@ class Sizes:
 
     @property
     def live(self) -> int:
-        """Claims kept back from the history, for every run with one process and with two, and for the restarts."""
-        return 2 * self.repeats * (self.claims + self.warm_up) + self.repeats * FIRST_EVENTS
+        """Claims kept back from the history: one run's for the peers, and others for each run with one process and with two."""
+        return self.claims + 2 * self.repeats * (self.claims + max(self.warm_up, FIRST_EVENTS))
 
 
 FIRST_EVENTS = 20

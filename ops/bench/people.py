@@ -18,7 +18,6 @@ from ops.sample.population import population
 from schemas.codec import Codec
 from schemas.keys import member_key, partition_of
 from schemas.registry import EmbeddedRegistry
-from schemas.topics import name as topic_name
 from state import engine
 from state.reference.tables import TableStore
 from state.stores.members import MemberRow, MemberState
@@ -91,7 +90,7 @@ def _make_up(sizes: Sizes, path: Path) -> None:
     fresh = path.with_suffix(".part")
     late: deque[bytes] = deque()
     with fresh.open("wb") as history:
-        for event in population(sizes.members, sizes.seed, START, DAY):
+        for event in population(sizes.members, sizes.seed, START, DAY, bad_share=0):
             line = json.dumps(event, separators=(",", ":")).encode() + b"\n"
             if event["event_type"] != "claim":
                 history.write(line)
@@ -114,7 +113,8 @@ async def _fold(file: Path, path: Path) -> None:
         rows: list[tuple[str, str, bytes]] = []
         terms: list[tuple[str, str]] = []
         for name in names[start : start + PORTION]:
-            key, member, cold = member_key(*name), engine.new_member(*name), {}
+            key, member = member_key(*name), engine.new_member(*name)
+            cold: dict[str, engine.Row | None] = {}
             for fact in history.facts(name):
                 engine.fold(member, cold, fact, history.knowledge)
             advanced = engine.advance(member, DAY, history.knowledge, cause="tick", position="")

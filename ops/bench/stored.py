@@ -22,7 +22,6 @@ from state.reference.knowledge import Knowledge
 from state.reference.tables import TableStore
 from state.stores.members import NEVER, MemberState
 from streams.batching import Batch
-
 from streams.members import MemberPartition
 
 ONE_OF = 100

@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table as Grid
 
-from ops.bench import files, stored
+from ops.bench import core, files, restart, stored
 from ops.bench.measured import Better, Found, Result, Sizes, result
 
 
@@ -34,7 +34,45 @@ class Benchmark(msgspec.Struct, frozen=True):
     lines: tuple[Line, ...]
 
 
+def _with_two_processes(*lines: Line) -> tuple[Line, ...]:
+    """These lines, and each again with two processes of ours and of the peer, where there is no goal."""
+    return (
+        *lines,
+        *(
+            msgspec.structs.replace(
+                line, name=f"{line.name}_two_processes", what=f"{line.what}; two processes each", goal=None
+            )
+            for line in lines
+        ),
+    )
+
+
+# `close_s` (a close of all members, with the alert latency during it) belongs here as one more module and line.
 BENCHMARKS: tuple[Benchmark, ...] = (
+    Benchmark(
+        core.core_vs_faust,
+        _with_two_processes(
+            Line(
+                "core_vs_faust_noop",
+                "claims in, attribution and alerts out, beside a Faust agent that does nothing",
+                "events/s",
+                "higher",
+                1.0,
+            ),
+            Line("core_vs_faust_decode", "the same beside a Faust agent that reads their Avro", "events/s", "higher"),
+            Line("core_vs_faust_count", "the same beside a Faust agent that counts in a table", "events/s", "higher"),
+        ),
+    ),
+    Benchmark(
+        core.core_vs_quix,
+        _with_two_processes(
+            Line("core_vs_quix", "the same beside 12-month attribution in Quix Streams", "events/s", "higher", 0.7)
+        ),
+    ),
+    Benchmark(
+        restart.restart_s,
+        (Line("restart_s", "a killed worker started again: seconds to its first output", "s", "lower", 2),),
+    ),
     Benchmark(
         stored.tick_share,
         (Line("tick_share", "a clock tick with 1% of the members due, beside one with all due", "s", "lower", 0.03),),
