@@ -29,6 +29,7 @@ from streams.producing import Message
 
 PEERS = Path(__file__).with_name("peers")
 ROOT = Path(__file__).parents[2]
+TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,16 @@ def _given(broker: KafkaBroker, ours: Service, sizes: Sizes) -> str:
 
 
 def _rate_of_peer(peer: Peer, broker: KafkaBroker, topic: str, sizes: Sizes, processes: int) -> float:
-    """Claims a second of so many processes of a peer, from the first event that one of them saw to the last."""
+    """Claims a second of so many processes of a peer. A Faust group now and then never begins: it is then tried again."""
+    for _ in range(TRIES):
+        rate = _tried(peer, broker, topic, sizes, processes)
+        if rate is not None:
+            return rate
+    raise RuntimeError(f"{peer.name}: the peer did not read all claims in {TRIES} tries of {PATIENCE:.0f} seconds")
+
+
+def _tried(peer: Peer, broker: KafkaBroker, topic: str, sizes: Sizes, processes: int) -> float | None:
+    """From the first event that one of the processes saw to the last; None when they did not read all claims in time."""
     group = f"{peer.program}-{peer.mode}-{uuid.uuid4().hex[:8]}"
     folder = sizes.folder / "peers" / group
     environment = {
@@ -125,7 +135,7 @@ def _rate_of_peer(peer: Peer, broker: KafkaBroker, topic: str, sizes: Sizes, pro
         deadline = now() + PATIENCE
         while sum(one.count for one in running) < sizes.claims:
             if now() > deadline or all(one.ended() for one in running):
-                raise RuntimeError(f"{peer.name}: the peer did not read all claims; see what it wrote above")
+                return None
             threading.Event().wait(0.05)
     finally:
         for one in running:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -31,7 +32,7 @@ from streams.settings import Settings
 from streams.stopping import Stop
 from streams.waiting import wait_until_quiet
 
-PATIENCE = 600.0
+PATIENCE = 60.0
 SOON = 15.0
 
 
@@ -140,7 +141,7 @@ class Service:
 
 
 def _first(lines: Iterator[bytes], count: int) -> list[bytes]:
-    found = [line for line, _ in zip(lines, range(count), strict=False)]
+    found = list(itertools.islice(lines, count))
     if len(found) < count:
         raise ValueError("the population has too few live claims: take more members or fewer claims")
     return found

@@ -6,10 +6,11 @@ Only that: no eligibility, selections, versions, roster, runner-up, end in sight
 import io
 import json
 import os
+from typing import Any
 
 import fastavro
-from progress import Progress
-from quixstreams import Application
+from progress import Progress  # type: ignore[import-not-found]
+from quixstreams import Application  # type: ignore[import-not-found]
 
 WINDOW = 365
 VISITS = frozenset(
@@ -19,11 +20,11 @@ schema = fastavro.parse_schema(json.loads(os.environ["BENCH_SCHEMA"]))
 progress = Progress()
 
 
-def attribute(value, state):  # type: ignore[no-untyped-def]
+def attribute(value: bytes, state: Any) -> dict[str, str] | None:
     """The member's practice after a claim if it is another than before, else None."""
     data = io.BytesIO(value)
     data.seek(5)
-    claim = fastavro.schemaless_reader(data, schema)
+    claim: Any = fastavro.schemaless_reader(data, schema)
     practice = claim["billing_tin"]
     visits = state.get("visits") or []
     visits += [
