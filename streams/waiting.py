@@ -151,6 +151,10 @@ class Progress:
         """The end of every partition of these topics that holds anything."""
         return self._ends([topic_name(self._settings.prefix, topic) for topic in topics])
 
+    def partitions(self, topic: str) -> int:
+        """How many partitions a topic has."""
+        return self._counts[topic_name(self._settings.prefix, topic)]
+
     def _only_marks_left(self, ends: dict[Place, int], committed: dict[Place, int]) -> bool:
         """Whether a reader of committed records finds nothing below the ends: the marks of transactions are no records.
 
