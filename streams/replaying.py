@@ -253,7 +253,7 @@ class History:
     ) -> None:
         self.read[str(type(record).__struct_config__.tag)] += 1
         event_id, digest = self.codec.event_id_of(record), self.codec.content_digest(record)
-        if place is not None and seen.get(event_id) == digest:
+        if seen.get(event_id) == digest:
             # The conductor says a record once: sent again, it does not move to a later place.
             return
         known = seen.setdefault(event_id, digest)
