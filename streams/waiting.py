@@ -19,6 +19,7 @@ from schemas.topics import name as topic_name
 from streams import topic_admin
 from streams.conductor import tick_message
 from streams.producing import Sender
+from streams.reading import committed_reader
 from streams.settings import Settings
 from streams.stopping import EXIT_BROKER, EXIT_CONFIG, Stop
 
@@ -161,17 +162,7 @@ class Progress:
         They have offsets, and whoever reads in batches of records never commits one that stands last.
         """
         waiting = {place: committed[place] for place, end in ends.items() if committed[place] < end}
-        reader = confluent_kafka.Consumer(
-            {
-                "bootstrap.servers": self._settings.bootstrap,
-                "group.id": f"{self._settings.group}-look",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "log_level": 2,
-            }
-        )
+        reader = committed_reader(self._settings, "look")
         try:
             reader.assign([confluent_kafka.TopicPartition(*place, at) for place, at in waiting.items()])
             deadline = time.monotonic() + BROKER_PATIENCE
