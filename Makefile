@@ -61,6 +61,10 @@ test: install-dev tools lint ## lint and all tests, on a real Kafka (ARGS: for p
 test-long: install-dev tools ## with the long tests and many more examples of each law
 	PANELSTREAM_TESTS=long $(BIN)/python -m pytest $(ARGS)
 
+.PHONY: bench
+bench: install ## the benchmarks, with a real Kafka (ARGS="--only NAME"): a table, and bench-out/results.json
+	$(BIN)/python -m ops.bench $(ARGS)
+
 .PHONY: lock
 lock: install-dev ## write requirements*.txt from pyproject.toml (ARGS=--upgrade: with the newest versions)
 	$(LOCK) --output-file requirements.txt

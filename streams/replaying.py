@@ -214,6 +214,10 @@ class History:
             kept = kept or folded.changed or bool(folded.stored)
         return member if kept else None
 
+    def facts(self, name: MemberName) -> Iterator[engine.Fact]:
+        """The facts of a member, in the order of the files."""
+        return (self._fact(place >> _ROW_BITS, place & _ROW_MASK) for place in self.places[name])
+
     def _fact(self, number: int, row: int) -> engine.Fact:
         line = self.files.line(number, row)
         body = cast("MemberFact", self.codec.from_json(line))
