@@ -137,8 +137,8 @@ class Codec:
         _check_numbers(record)
         return record
 
-    def to_json(self, record: Record) -> str:
-        """The line of an event file."""
+    def to_json(self, record: Record | ControlRecord) -> str:
+        """The line of an event file, or of an exported log."""
         return msgspec.json.encode(record).decode()
 
     def encode_record(self, record: Record) -> bytes:

@@ -35,18 +35,23 @@ __all__ = [
     "Folded",
     "Frozen",
     "Member",
+    "OnList",
     "Output",
     "Refusal",
     "Row",
     "advance",
     "attribution",
+    "changes_kept_from",
+    "decode_change",
     "decode_member",
     "decode_row",
+    "encode_change",
     "encode_member",
     "encode_row",
     "fold",
     "freeze",
     "keeps_lines_of",
+    "lists_of",
     "new_member",
     "open_alert",
     "rederive",
@@ -57,6 +62,9 @@ __all__ = [
 ]
 
 _encoder = msgspec.msgpack.Encoder()
+CHANGES_KEPT = 18
+"""Months for which a member's changes are kept for `explain`; the topic keeps them for two years."""
+_change_decoder = msgspec.msgpack.Decoder(AttributionChange)
 _member_decoder = msgspec.msgpack.Decoder(Member)
 _row_decoder: msgspec.msgpack.Decoder[Row] = msgspec.msgpack.Decoder(Row)
 
@@ -67,6 +75,17 @@ class Output(msgspec.Struct, frozen=True):
     topic: str
     key: str
     record: Attribution | AttributionChange | Alert | Adjustment | None
+
+
+class OnList(msgspec.Struct, frozen=True, kw_only=True):
+    """A member on a frozen list: the practice as frozen and after the adjustments since; None for nobody's."""
+
+    close_id: str
+    period: str
+    reading: str
+    as_of: dt.date
+    practice_id: str | None
+    adjusted_to: str | None
 
 
 class Advanced(msgspec.Struct, frozen=True):
@@ -104,6 +123,38 @@ def encode_row(row: Row) -> bytes:
 def decode_row(data: bytes) -> Row:
     """A stored cold row."""
     return _row_decoder.decode(data)
+
+
+def encode_change(change: AttributionChange) -> bytes:
+    """A change as it is stored."""
+    return _encoder.encode(change)
+
+
+def decode_change(data: bytes) -> AttributionChange:
+    """A stored change."""
+    return _change_decoder.decode(data)
+
+
+def changes_kept_from(as_of: dt.date) -> dt.date:
+    """The first day of the changes that are kept on a day: those of the 18 months before."""
+    return to_date(add_months(from_date(as_of), -CHANGES_KEPT))  # type: ignore[return-value]
+
+
+def lists_of(member: Member, knowledge: Knowledge) -> tuple[OnList, ...]:
+    """The frozen lists that may still be adjusted and on which the member stands or stood, the latest day first."""
+    closes = {one.number: one for one in knowledge.frozen}
+    found = [(closes[one.close], one) for one in member.listed if one.close in closes]
+    return tuple(
+        OnList(
+            close_id=one.close.close_id,
+            period=one.close.period,
+            reading=one.close.reading,
+            as_of=to_date(one.as_of),  # type: ignore[arg-type]
+            practice_id=listed.practice_id or None,
+            adjusted_to=listed.now or None,
+        )
+        for one, listed in sorted(found, key=lambda pair: (-pair[0].as_of, pair[0].number))
+    )
 
 
 def attribution(member: Member, as_of: dt.date, knowledge: Knowledge) -> Attribution:

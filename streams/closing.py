@@ -29,6 +29,7 @@ from schemas.topics import name as topic_name
 from state import results
 from streams.files import write_whole
 from streams.producing import Message, Sender
+from streams.reading import committed_reader
 from streams.settings import Settings
 from streams.stopping import EXIT_BROKER, EXIT_CONFIG, EXIT_FAULT, Stop
 from streams.waiting import Progress, Report
@@ -239,18 +240,7 @@ def _read(
 ) -> Iterator[tuple[str, Any, Version | None]]:
     """Every committed record of some partitions of an output topic: key, record, version. Raises `Stop` when the broker is away."""
     name = topic_name(settings.prefix, topic)
-    consumer = confluent_kafka.Consumer(
-        {
-            "bootstrap.servers": settings.bootstrap,
-            "group.id": f"{settings.group}-read",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-            "isolation.level": "read_committed",
-            "fetch.wait.max.ms": 20,
-            "log_level": 2,
-        }
-    )
+    consumer = committed_reader(settings, "read")
     try:
         waiting = set(partitions)
         consumer.assign(

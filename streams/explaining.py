@@ -11,7 +11,7 @@ from pathlib import Path
 
 from schemas.codec import Codec
 from schemas.keys import member_key, partition_of
-from schemas.records import Alert, Attribution, Position, Tick
+from schemas.records import Alert, Attribution, AttributionChange, Position, Tick
 from schemas.registry import EmbeddedRegistry
 from state import engine
 from state.reference.knowledge import Knowledge
@@ -30,6 +30,10 @@ class Explanation:
     """The alert open on that day."""
     requests: tuple[engine.Asked, ...]
     """Attribution requests and decisions, by first day."""
+    lists: tuple[engine.OnList, ...]
+    """Frozen lists on which the member stands or stood, the latest first."""
+    changes: tuple[AttributionChange, ...] | None
+    """Every change of the last 18 months, the latest first; None where the facts were read from files, which hold no history."""
     data_through: dt.date | None
     """The last day that the payer's claims are said to cover."""
     source: str
@@ -59,6 +63,9 @@ def from_state(settings: Settings, payer: str, member_id: str, as_of: dt.date | 
             partitions, watermark = db.execute("SELECT partitions, watermark FROM meta").fetchone()
             (today,) = db.execute("SELECT as_of FROM progress").fetchone()
             stored = db.execute("SELECT state, failed FROM members WHERE key = ?", (key,)).fetchone()
+            changed = db.execute(
+                "SELECT as_of, record FROM changes WHERE member = ? ORDER BY event_offset DESC, ordinal DESC", (key,)
+            ).fetchall()
             cold = dict(db.execute("SELECT name, state FROM rows WHERE member = ?", (key,)).fetchall())
             reference = db.execute("SELECT record, event_offset FROM reference ORDER BY control").fetchall()
     except sqlite3.Error as problem:
@@ -86,7 +93,9 @@ def from_state(settings: Settings, payer: str, member_id: str, as_of: dt.date | 
     if str(day) != today:
         # The hot state holds what matters from its own date on, by the code lists of that date: for another day, everything again.
         engine.rederive(member, {name: engine.decode_row(data) for name, data in cold.items()}, knowledge)
-    return _explained(member, day, knowledge, source, stored[1])
+    oldest = engine.changes_kept_from(day).isoformat()
+    changes = tuple(engine.decode_change(record) for when, record in changed if oldest <= when <= day.isoformat())
+    return _explained(member, day, knowledge, source, stored[1], changes)
 
 
 def from_files(
@@ -104,16 +113,23 @@ def from_files(
     member = history.fold(name) if name in history.places else None
     if member is None:
         raise _unknown(payer, member_id, source)
-    return _explained(member, question.as_of, history.knowledge, source, None)
+    return _explained(member, question.as_of, history.knowledge, source, None, None)
 
 
 def _explained(
-    member: engine.Member, as_of: dt.date, knowledge: Knowledge, source: str, failed: str | None
+    member: engine.Member,
+    as_of: dt.date,
+    knowledge: Knowledge,
+    source: str,
+    failed: str | None,
+    changes: tuple[AttributionChange, ...] | None,
 ) -> Explanation:
     return Explanation(
         engine.attribution(member, as_of, knowledge),
         engine.open_alert(member, as_of, knowledge),
         engine.requests_of(member, as_of, knowledge),
+        engine.lists_of(member, knowledge),
+        changes,
         knowledge.data_through(member.payer),
         source,
         failed,

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from schemas.codec import Codec, Undecodable
 from schemas.keys import member_key, partition_of
-from schemas.records import FORMAT_VERSION, Envelope, MemberFact, Position, Refused
+from schemas.records import FORMAT_VERSION, Enrollment, Envelope, MemberFact, Position, Refused
 from schemas.topics import name as topic_name
 from state import validation
 from streams.producing import Message, Sender
@@ -126,6 +128,9 @@ class Intake:
         arrived: int,
     ) -> Message:
         key = member_key(record.payer, record.member_id)
+        if isinstance(record, Enrollment) and record.contact is not None:
+            # How to reach a member stands on the log only within the original bytes, which are sealed under the payer's key.
+            record = msgspec.structs.replace(record, contact=None)
         envelope = Envelope(
             kind=str(type(record).__struct_config__.tag),
             event_id=self._codec.event_id_of(record),

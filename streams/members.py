@@ -18,7 +18,7 @@ from typing import cast
 from schemas.codec import Codec
 from schemas.codec import Output as OutputRecord
 from schemas.keys import partition_of
-from schemas.records import Close, Envelope, Position, Refused, Tick, Version
+from schemas.records import AttributionChange, Close, Envelope, Position, Refused, Tick, Version
 from schemas.topics import TOPICS
 from schemas.topics import name as topic_name
 from state import engine
@@ -26,7 +26,7 @@ from state.calendar import FOREVER, Day
 from state.freezing import Freezing
 from state.reference.knowledge import Knowledge, Touch
 from state.stores.log_state import OutboxRow
-from state.stores.members import AT_ONCE, Cursor, MemberRow, MemberState, Selection
+from state.stores.members import AT_ONCE, ChangeRow, Cursor, MemberRow, MemberState, Selection
 from streams.batching import Batch, Record
 from streams.stopping import EXIT_FAULT, EXIT_HOLE, Stop, failpoint
 
@@ -206,6 +206,7 @@ class MemberPartition:
         async with self.state.transaction(watermark=end):
             await self._write(working)
             await self.state.put_out(self._outbox(outputs))
+            await self._note_changes(outputs)
             await self.state.note_accepted(max(one.envelope.accepted_at for one in run))
         failpoint("after_commit")
 
@@ -419,6 +420,7 @@ class MemberPartition:
         async with self.state.transaction():
             await self._write(working)
             await self.state.put_out(self._outbox(outputs))
+            await self._note_changes(outputs)
             await self.state.move_cursor(after)
         failpoint("after_step")
         return after
@@ -531,6 +533,17 @@ class MemberPartition:
         held = [(offset, key, raw) for key, mine in working.items() for offset, raw in mine.held]
         if held:
             await self.state.hold(held)
+
+    async def _note_changes(self, outputs: Iterable[tuple[Version, engine.Output | Refused]]) -> None:
+        """Keep the changes of attribution where `explain` finds them."""
+        made = [
+            ChangeRow(out.key, version.offset, version.ordinal, out.record.as_of, engine.encode_change(out.record))
+            for version, out in outputs
+            if isinstance(out, engine.Output) and isinstance(out.record, AttributionChange)
+        ]
+        if made:
+            oldest = engine.changes_kept_from(max(one.as_of for one in made))
+            await self.state.note_changes(made, oldest)
 
     def _outbox(self, outputs: Iterable[tuple[Version, engine.Output | Refused]]) -> Iterator[OutboxRow]:
         """Rows in order; of several values for one key of a compacted topic only the last of the batch."""

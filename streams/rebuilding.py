@@ -87,8 +87,8 @@ def read_log(settings: Settings, topic: str, partition: int, start: int, up_to: 
         first, end = consumer.get_watermark_offsets(confluent_kafka.TopicPartition(topic, partition), timeout=PATIENCE)
         if first > start:
             raise Stop(
-                f"{topic}[{partition}] begins at {first}, not at {start}: the log was cut, so a state cannot be made from it. "
-                "Restore a backup of the state.",
+                f"{topic}[{partition}] begins at {first}, not at {start}: the log was cut, so nothing can be made from it. "
+                "Restore the topic, or a backup of the state.",
                 EXIT_HOLE,
             )
         end = end if up_to is None else up_to

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import msgspec
 
-from schemas.codec import Codec
+from schemas.codec import Codec, Undecodable
 from schemas.keys import member_key
 from schemas.records import (
     Alert,
@@ -37,7 +37,9 @@ from state.reference.knowledge import Knowledge
 from state.reference.tables import TableStore
 from state.results import Quarantined
 from streams.files import write_whole
+from streams.log_files import NO_EVENTS, UNREADABLE, Logged, LogPlace, logged
 from streams.publishing import accepted_on, decode
+from streams.snapshots import Cut, Manifest
 from streams.stopping import EXIT_CONFIG, Stop
 
 DEFAULT_RULESET = "guide"
@@ -62,6 +64,13 @@ class Question:
     """Records accepted later are left out. None: all are known."""
     ruleset: str | None = None
     """A ruleset of the project by name, in place of any that the files bring. None: theirs, else the guide's."""
+    snapshot: Manifest | None = None
+    """The close to ask again: what it knew is known, by its tables, of the members that it froze."""
+
+    @classmethod
+    def of_snapshot(cls, manifest: Manifest) -> Question:
+        """What a close has answered."""
+        return cls(manifest.as_of, snapshot=manifest)
 
 
 class EventFiles:
@@ -137,13 +146,17 @@ class History:
     ) -> History:
         """Read event files; of members only `only`, if given. `report` hears bytes read and bytes there are.
 
-        Raises `Stop` for files that cannot be told apart, `TableError` for a table or ruleset that cannot be used.
+        Raises `Stop` for files that cannot be told apart, or that are not what a snapshot knew; `TableError` for a table or ruleset
+        that cannot be used.
         """
         knowledge = Knowledge.initial(tables, ruleset=question.ruleset or DEFAULT_RULESET)
         files = EventFiles(paths)
         self = cls(files, Codec(EmbeddedRegistry()), question, knowledge)
         known_on = (question.known_at or _EPOCH).astimezone(dt.UTC).date()
         otherwise = known_on if question.known_at else validation.LATEST
+        cut = None if question.snapshot is None else Cut(question.snapshot)
+        for table, position in () if question.snapshot is None else question.snapshot.base_tables(knowledge):
+            self.knowledge = self.knowledge.apply(table, position, as_of=None).knowledge
         seen: dict[str, bytes] = {}
         done, total = 0, files.size
         for number, row, line in files.lines():
@@ -152,18 +165,30 @@ class History:
                 report(done, total)
             if line.isspace():
                 continue
-            record = decode(self.codec, line)
+            says = logged(line)
+            if cut is not None and not cut.takes(says, files.names[number], row):
+                continue
+            if says is not None and says.event_type in NO_EVENTS:
+                continue
+            record = decode(self.codec, line) if says is None else _exported(self.codec, line, says)
             if isinstance(record, engine.Refusal):
+                if cut is not None:
+                    raise Stop(
+                        f"{files.names[number]} line {row} was changed since its export: {record.message}", EXIT_CONFIG
+                    )
                 self._refuse(number, row, record)
                 continue
             if self._is_known(record):
-                refusal = validation.refusal(record, accepted_on(record, otherwise))
+                # What stands on the log was accepted once, by the rules of that day.
+                refusal = validation.refusal(record, accepted_on(record, otherwise)) if says is None else None
                 if refusal is not None:
                     self._refuse(number, row, refusal)
                 elif isinstance(record, MemberFact):
                     self._note_fact(record, number, row, only)
                 else:
-                    self._apply(record, number, row, seen)
+                    self._apply(record, number, row, None if says is None else says.log, seen)
+        if cut is not None:
+            cut.check_complete()
         self.knowledge = self.knowledge.reach(question.as_of).knowledge
         return self
 
@@ -194,12 +219,15 @@ class History:
         return (self._fact(place >> _ROW_BITS, place & _ROW_MASK) for place in self.places[name])
 
     def _fact(self, number: int, row: int) -> engine.Fact:
-        body = cast("MemberFact", self.codec.from_json(self.files.line(number, row)))
+        line = self.files.line(number, row)
+        body = cast("MemberFact", self.codec.from_json(line))
         kind: Any = type(body).__struct_config__.tag
+        says = logged(line)
+        place = None if says is None else says.log
         return engine.Fact(
             kind=kind,
-            event_id=self.codec.event_id_of(body),
-            position=self._position(number, row),
+            event_id=(place and place.event_id) or self.codec.event_id_of(body),
+            position=self._position(number, row, place),
             accepted_at=body.accepted_at or _EPOCH,
             body=body,
             given_id=body.event_id is not None,
@@ -224,17 +252,23 @@ class History:
                 places = self.places[name] = array("Q")
             places.append(number << _ROW_BITS | row)
 
-    def _apply(self, record: ReferenceRecord, number: int, row: int, seen: dict[str, bytes]) -> None:
+    def _apply(
+        self, record: ReferenceRecord, number: int, row: int, place: LogPlace | None, seen: dict[str, bytes]
+    ) -> None:
         self.read[str(type(record).__struct_config__.tag)] += 1
         event_id, digest = self.codec.event_id_of(record), self.codec.content_digest(record)
+        if seen.get(event_id) == digest:
+            # The conductor says a record once: sent again, it does not move to a later place.
+            return
         known = seen.setdefault(event_id, digest)
         if known != digest:
             self._refuse(number, row, _CONFLICT)
         elif not (self.question.ruleset and isinstance(record, Table) and record.kind == "ruleset"):
-            self.knowledge = self.knowledge.apply(record, self._position(number, row), as_of=None).knowledge
+            position = self._position(number, row, place)
+            self.knowledge = self.knowledge.apply(record, position, as_of=None).knowledge
 
-    def _position(self, number: int, row: int) -> Position:
-        return Position(self.files.names[number], 0, row)
+    def _position(self, number: int, row: int, place: LogPlace | None) -> Position:
+        return Position(self.files.names[number], 0, row) if place is None else place.first
 
     def _refuse(self, number: int, row: int, refusal: engine.Refusal) -> None:
         self.refused.append(
@@ -242,6 +276,19 @@ class History:
         )
 
 
+def _exported(codec: Codec, line: bytes, says: Logged) -> Record | engine.Refusal:
+    """The event in a line of an exported log, or why there is none. No limit of size: its form on the wire was short enough."""
+    if says.event_type == UNREADABLE:
+        return _UNREADABLE
+    try:
+        return codec.from_json(line)
+    except Undecodable as problem:
+        return engine.Refusal(problem.reason, problem.field, problem.message)
+
+
+_UNREADABLE = engine.Refusal(
+    "undecodable", None, "this record could not be read when the log was exported: export with a release that can."
+)
 _CONFLICT = engine.Refusal(
     "event_id_conflict",
     "event_id",
@@ -256,6 +303,12 @@ class Replayed:
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
     """Members whose facts could not be worked, with the kind of the fault: they are missing from the results."""
+    content_digest: str = ""
+    """Of the answers, as a close has it (state.results)."""
+    left_out: int = 0
+    """Members that the snapshot has not frozen."""
+    differences: list[str] = field(default_factory=list)
+    """What is another than in the snapshot; empty when it is equal."""
 
 
 def replay(
@@ -285,6 +338,11 @@ def replay(
         "quarantine.csv": write_whole(out / "quarantine.csv", results.quarantine_csv(history.refused)),
     }
     replayed.counts["quarantined"] = len(set(history.refused))
+    if question.snapshot is not None:
+        members, attributed = replayed.counts["members"], replayed.counts["attributed"]
+        replayed.differences = question.snapshot.differences(
+            history.knowledge, members, attributed, replayed.content_digest
+        )
     manifest = _manifest(history, replayed, digests)
     write_whole(out / "manifest.json", [msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"])
     return replayed
@@ -292,8 +350,10 @@ def replay(
 
 def _answers(history: History, replayed: Replayed, alerts: list[Alert], report: Report) -> Iterator[Attribution]:
     """The answer of every member, by payer and member id; open alerts go to `alerts`."""
-    names = history.members()
-    counts, question = replayed.counts, history.question
+    counts, question, total = replayed.counts, history.question, 0
+    snapshot = question.snapshot
+    names = [name for name in history.members() if snapshot is None or not snapshot.leaves_out(*name)]
+    replayed.left_out = len(history.members()) - len(names)
     counts.update({"members": 0, "attributed": 0, "not_attributed": 0, "alerts": 0, "failed": 0})
     for done, name in enumerate(names):
         if done % 500 == 0:
@@ -313,21 +373,24 @@ def _answers(history: History, replayed: Replayed, alerts: list[Alert], report: 
             if isinstance(record, Attribution):
                 counts["members"] += 1
                 counts[record.status] += 1
+                total += results.answer_digest(record)
                 yield record
             elif isinstance(record, Alert) and output.topic == "attribution-alerts":
                 counts["alerts"] += 1
                 alerts.append(record)
+    replayed.content_digest = results.content_digest(total)
 
 
 def _manifest(history: History, replayed: Replayed, digests: dict[str, str]) -> dict[str, Any]:
     question, knowledge, files = history.question, history.knowledge, history.files
     in_force = {table.kind: table.digest for table in knowledge.tables_in_force(from_date(question.as_of))}
-    return {
+    manifest: dict[str, Any] = {
         "as_of": question.as_of,
         "known_at": question.known_at,
         "engine_version": engine.ENGINE_VERSION,
         "ruleset": {"name": knowledge.ruleset_name, "digest": in_force.pop("ruleset")},
         "tables": in_force,
+        "content_digest": replayed.content_digest,
         "counts": dict(sorted(replayed.counts.items())),
         "failed_members": replayed.failed,
         "files": digests,
@@ -341,3 +404,13 @@ def _manifest(history: History, replayed: Replayed, digests: dict[str, str]) -> 
             "last_accepted_at": history.last_accepted,
         },
     }
+    if question.snapshot is not None:
+        manifest["snapshot"] = {
+            "id": question.snapshot.close.id,
+            "content_digest": question.snapshot.content_digest,
+            "equal": not replayed.differences,
+            "differences": replayed.differences,
+            "payers_not_frozen": question.snapshot.payers_not_frozen,
+            "failed_members": question.snapshot.failed_members,
+        }
+    return manifest

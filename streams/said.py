@@ -17,6 +17,7 @@ from schemas.codec import Codec
 from schemas.records import Version
 from schemas.topics import name as topic_name
 from streams.producing import PATIENCE, patiently
+from streams.reading import committed_reader
 from streams.settings import Settings
 from streams.stopping import EXIT_BROKER, EXIT_HOLE, Stop
 
@@ -32,18 +33,7 @@ def last_said(settings: Settings, codec: Codec, partition: int) -> Version | Non
     A tombstone carries no version, nor does what went to quarantine: those after the last output count as not sent.
     Raises `Stop` when the broker does not answer, or when the outputs are of a log that reached further than this one.
     """
-    consumer = confluent_kafka.Consumer(
-        {
-            "bootstrap.servers": settings.bootstrap,
-            "group.id": f"{settings.group}-said",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-            "isolation.level": "read_committed",
-            "fetch.wait.max.ms": 20,
-            "log_level": 2,
-        }
-    )
+    consumer = committed_reader(settings, "said")
     try:
         found = [_Tail(consumer, codec, settings.prefix, topic, partition).last_version() for topic in VERSIONED]
         last = max((version for version in found if version is not None), default=None)

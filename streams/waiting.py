@@ -19,6 +19,7 @@ from schemas.topics import name as topic_name
 from streams import topic_admin
 from streams.conductor import tick_message
 from streams.producing import Sender
+from streams.reading import committed_reader
 from streams.settings import Settings
 from streams.stopping import EXIT_BROKER, EXIT_CONFIG, Stop
 
@@ -151,23 +152,17 @@ class Progress:
         """The end of every partition of these topics that holds anything."""
         return self._ends([topic_name(self._settings.prefix, topic) for topic in topics])
 
+    def partitions(self, topic: str) -> int:
+        """How many partitions a topic has."""
+        return self._counts[topic_name(self._settings.prefix, topic)]
+
     def _only_marks_left(self, ends: dict[Place, int], committed: dict[Place, int]) -> bool:
         """Whether a reader of committed records finds nothing below the ends: the marks of transactions are no records.
 
         They have offsets, and whoever reads in batches of records never commits one that stands last.
         """
         waiting = {place: committed[place] for place, end in ends.items() if committed[place] < end}
-        reader = confluent_kafka.Consumer(
-            {
-                "bootstrap.servers": self._settings.bootstrap,
-                "group.id": f"{self._settings.group}-look",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "log_level": 2,
-            }
-        )
+        reader = committed_reader(self._settings, "look")
         try:
             reader.assign([confluent_kafka.TopicPartition(*place, at) for place, at in waiting.items()])
             deadline = time.monotonic() + BROKER_PATIENCE

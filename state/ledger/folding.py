@@ -209,7 +209,9 @@ def _fold_claim(
     if knowledge.frozen and knowledge.needs_history():
         # What is no candidate by the code lists in force may be one by those of a frozen list.
         return Folded(changed=True, cause="claim", refusal=refusal, stored=frozenset(stored))
-    changed = derived != before and (member.said is None or _is_evidence(derived, before, knowledge))
+    # Whoever is known is answered, also one of whom nothing but a claim that is no evidence is known.
+    first = member.said is None and not histories
+    changed = first or (derived != before and (member.said is None or _is_evidence(derived, before, knowledge)))
     since = _first_day(derived, before) if changed and knowledge.frozen else 0
     return Folded(changed=changed, cause="claim", refusal=refusal, stored=frozenset(stored), since=since)
 

@@ -21,6 +21,7 @@ CONTENT = (
     "SELECT key, due, alert, failed, state FROM members ORDER BY key",
     "SELECT member, name, state FROM rows ORDER BY member, name",
     "SELECT event_offset, envelope FROM held ORDER BY event_offset",
+    "SELECT member, event_offset, ordinal, record FROM changes ORDER BY member, event_offset, ordinal",
     "SELECT event_offset, digest, reason FROM skips ORDER BY event_offset",
 )
 """What makes two state files the same: all but positions, epochs and times of acceptance."""
@@ -38,6 +39,17 @@ class MemberRow:
     alert_open: bool
     failed: str | None
     state: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """A change of a member's attribution as stored, under the version with which it was said."""
+
+    member: str
+    offset: int
+    ordinal: int
+    as_of: dt.date
+    record: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +90,10 @@ class MemberState(LogState):
         CREATE TABLE terms (term TEXT NOT NULL, member TEXT NOT NULL, PRIMARY KEY (term, member)) WITHOUT ROWID;
         CREATE TABLE held (event_offset INTEGER PRIMARY KEY, member TEXT NOT NULL, envelope BLOB NOT NULL);
         CREATE TABLE skips (event_offset INTEGER PRIMARY KEY, digest TEXT NOT NULL, reason TEXT NOT NULL, decided_at TEXT NOT NULL);
+        CREATE TABLE changes (
+            member TEXT NOT NULL, event_offset INTEGER NOT NULL, ordinal INTEGER NOT NULL, as_of TEXT NOT NULL, record BLOB NOT NULL,
+            PRIMARY KEY (member, event_offset, ordinal)
+        ) WITHOUT ROWID;
         CREATE TABLE freezing (event_offset INTEGER PRIMARY KEY, tally BLOB NOT NULL);
         CREATE TABLE reference (control INTEGER PRIMARY KEY, record BLOB NOT NULL, event_offset INTEGER NOT NULL);
         """
@@ -178,6 +194,19 @@ class MemberState(LogState):
             [AT_ONCE if self.as_of is None else self.as_of.isoformat()],
         )
         return int(rows[0][0]), int(rows[0][1]), int(rows[0][2])
+
+    async def note_changes(self, changes: Sequence[ChangeRow], forget_before: dt.date) -> None:
+        """Keep changes of attribution; those of the same members from before a day are forgotten. Inside a transaction."""
+        if not changes:
+            return
+        await self._db.executemany(
+            "DELETE FROM changes WHERE member = ? AND as_of < ?",
+            [(member, forget_before.isoformat()) for member in {one.member for one in changes}],
+        )
+        await self._db.executemany(
+            "INSERT OR REPLACE INTO changes VALUES (?, ?, ?, ?, ?)",
+            [(one.member, one.offset, one.ordinal, one.as_of.isoformat(), one.record) for one in changes],
+        )
 
     async def tally(self, offset: int) -> bytes | None:
         """What the close at this offset has frozen so far."""

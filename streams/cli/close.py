@@ -52,7 +52,7 @@ def close(
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Kept in the manifest.")] = None,
     actor: Actor = None,
     retro_months: Annotated[
-        int, typer.Option(min=0, max=36, help="Months within which later differences become adjustments.")
+        int, typer.Option(min=1, max=36, help="Months within which later differences become adjustments.")
     ] = 6,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,

@@ -142,6 +142,8 @@ def _json(explanation: Explanation) -> str:
                 "attribution": explanation.attribution,
                 "alert": explanation.alert,
                 "requests": explanation.requests,
+                "lists": explanation.lists,
+                "changes": explanation.changes,
                 "data_through": explanation.data_through,
                 "source": explanation.source,
                 "failed": explanation.failed,
@@ -177,6 +179,10 @@ def _told(explanation: Explanation) -> Iterator[str]:
     for one in explanation.requests:
         how = REQUESTS[one.state].format(due=one.due_date, end=one.effective_to or "further notice")
         yield f"  request        to {one.request} {one.practice_id} from {one.effective_from}: {how}"
+    for on in explanation.lists:
+        now = "" if on.adjusted_to == on.practice_id else f", adjusted since to {on.adjusted_to or 'none'}"
+        yield f"  frozen list    {on.reading} of {on.period} as of {on.as_of}: {on.practice_id or 'none'}{now}"
+    yield from _changed(explanation)
     through = explanation.data_through
     yield (
         f"  claims         said to reach {through}"
@@ -186,6 +192,23 @@ def _told(explanation: Explanation) -> Iterator[str]:
     yield f"  rules          {answer.ruleset}, engine {answer.engine_version}; facts of {explanation.source}"
     if explanation.failed:
         yield f"  SET ASIDE      a fault ({explanation.failed}) keeps later facts out of this answer: please report it"
+
+
+def _changed(explanation: Explanation) -> Iterator[str]:
+    """Every change of the last 18 months, the latest first, each with its cause."""
+    if explanation.changes is None:
+        yield "  changes        not known from files: ask a worker's state"
+        return
+    if not explanation.changes:
+        yield "  changes        none in 18 months"
+    for one in explanation.changes:
+        before = "first answer" if one.before_status is None else _stood(one.before_practice_id, one.before_step)
+        after = _stood(one.after_practice_id, one.after_step) + ("" if one.after_practice_id else f" ({one.reason})")
+        yield f"  changed        {one.as_of}, by {one.cause} {one.cause_position}: {before} -> {after}"
+
+
+def _stood(practice: str | None, step: str | None) -> str:
+    return f"{practice} ({step})" if practice else "not attributed"
 
 
 def _provider(answer: Attribution) -> str:

@@ -46,10 +46,6 @@ State = Annotated[
     Path | None,
     typer.Option("--state", metavar="DIR", help="Folder of the state files. Default: PANELSTREAM_STATE."),
 ]
-AsOf = Annotated[
-    dt.date,
-    typer.Option("--as-of", metavar="DATE", parser=day, help="The day described, YYYY-MM-DD."),
-]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Event files: NDJSON, one event a line.")]
 Tables = Annotated[
     Path | None,

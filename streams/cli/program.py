@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from streams.cli import close, explain, imports, publish, quarantine, rebuild, replay, skip, tick, topics, worker
+from streams.cli import close, explain, imports, log, publish, quarantine, rebuild, replay, skip, tick, topics, worker
 
 
 def program() -> typer.Typer:
@@ -21,6 +21,7 @@ def program() -> typer.Typer:
     app.add_typer(imports.app, name="import")
     app.add_typer(close.app, name="close")
     app.command("replay")(replay.command)
+    app.add_typer(log.app, name="log")
     app.command("explain")(explain.command)
     app.add_typer(quarantine.app, name="quarantine")
     app.command("rebuild")(rebuild.command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import signal
 import time
@@ -13,7 +14,9 @@ import pytest
 from ops.brokers.kafka import KafkaBroker
 from schemas.topics import name as topic_name
 from tests.fixtures.facts import CODEC, TICKS, Facts, check, check_rebuilt, facts
-from tests.fixtures.workers import FREEZING, PARTITIONS, SMALL_STEPS, Service
+from tests.fixtures.lengths import LONG
+from tests.fixtures.workers import FREEZING, PARTITIONS, SMALL_STEPS, Service, WorkerProcess
+from tests.kafka.test_closes import JULY, ask, check_adjusted, panel, stands
 
 FENCED = 72
 
@@ -328,3 +331,41 @@ def test_aborted_transactions_leave_no_trace_and_malformed_records_stop_nobody(s
     check(service, sent, TICKS[-1], more_refused=4)
     reasons = {record.reason for _, record, _ in service.read("quarantine")}
     assert {"not_avro", "undecodable", "unknown_schema", "too_large"} <= reasons
+
+
+@pytest.mark.parametrize("seed", range(3) if LONG else [2])
+def test_a_larger_population_lives_through_kills_at_random(service: Service, seed: int) -> None:
+    """Two workers, killed and stopped while facts, ticks and a close go on."""
+    rng = random.Random(seed)
+    sent = facts(1200 if LONG else 400, 100 + seed)
+    service.publish(sent.reference)
+    service.tick(TICKS[0])
+    workers: dict[str, WorkerProcess] = {}
+    parts = 12 if LONG else 5
+    portion = len(sent.members) // parts + 1
+    for part in range(parts):
+        for name in ("a", "b"):
+            if name not in workers or workers[name].process.poll() is not None:
+                workers[name] = service.start(name, PANELSTREAM_WORKER=f"steady-{name}")
+        service.publish(sent.members[part * portion : (part + 1) * portion])
+        if part in (parts // 4, 2 * (parts // 4)):
+            service.tick(TICKS[part // (parts // 4)])
+        if part == parts // 2:
+            ask(service, panel("july", "2025-07"))
+        time.sleep(rng.uniform(0.5, 6))
+        how = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, None])
+        if how is not None:
+            victim = workers[rng.choice("ab")]
+            victim.send(how)
+            victim.ended()
+    service.tick(TICKS[3])
+    for name in ("a", "b"):
+        if workers[name].process.poll() is not None:
+            workers[name] = service.start(name, PANELSTREAM_WORKER=f"steady-{name}")
+    service.settle(180)
+    for worker in workers.values():
+        worker.send(signal.SIGTERM)
+        worker.ended()
+    check(service, sent, TICKS[3])
+    assert stands(service, "july").state == "complete"
+    check_adjusted(service, sent, "july", JULY)

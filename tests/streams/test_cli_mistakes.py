@@ -101,6 +101,8 @@ def test_without_a_verb_the_help_is_shown(run: Run) -> None:
         (["tick", "2025-02-30"], "'2025-02-30' is not a date: give it as YYYY-MM-DD."),
         (["generate", "--members", "0", "--seed", "1", "--from", "2025-01-01", "--to", "2025-02-01"], "--members"),
         (["replay", "x.ndjson", "--as-of", "2025-07-01"], "Missing option '--out'"),
+        (["log"], "Missing command. See `panelstream log --help`."),
+        (["log", "export"], "Missing option '--out'"),
         (
             ["replay", "x.ndjson", "--as-of", "2025-07-01", "--out", "o", "--known-at", "noon"],
             "'noon' is not a time with its zone",
@@ -140,6 +142,7 @@ def test_a_wrong_argument_gives_one_sentence(run: Run, arguments: list[str], sai
         ["quarantine", "list"],
         ["quarantine", "show", "claims/0/1"],
         ["quarantine", "replay", "--all"],
+        ["log", "export", "--out", "nowhere"],
     ],
     ids=" ".join,
 )
@@ -173,6 +176,24 @@ def test_a_registry_that_is_away_gives_one_sentence(
     ended = run("publish", event_file({"event_type": "payer", "payer": "acme", "name": "Acme"}))
     assert ended.status == EXIT_BROKER
     assert "The schema registry at http://127.0.0.1:1 does not answer" in ended.sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Give --as-of DATE, or --snapshot MANIFEST."),
+        (["--snapshot", "nowhere.json"], "nowhere.json does not exist: name the manifest.json"),
+        (["--snapshot", "nowhere.json", "--as-of", "2025-07-01"], "--snapshot brings its own --as-of"),
+        (["--snapshot", "nowhere.json", "--ruleset", "guide"], "leave them out"),
+    ],
+)
+def test_a_replay_asks_either_for_a_day_or_for_a_snapshot(
+    run: Run, event_file: Callable[..., Path], tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    ended = run("replay", event_file(), *arguments, "--out", tmp_path / "out")
+    assert ended.status == EXIT_CONFIG
+    assert said in ended.sentence
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_unknown_ruleset_names_those_there_are(run: Run, event_file: Callable[..., Path], tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from schemas.records import (
     AttributionRequest,
     Claim,
     ClaimLine,
+    Contact,
     Enrollment,
     FeedManifest,
     PcpSelection,
@@ -125,6 +126,16 @@ async def taken(
     )
     await intake.take(Batch(TP(f"t.{topic}", 3), 1, 70, 70 + len(values), records))
     return sender.messages, vault
+
+
+async def test_how_to_reach_a_member_stands_on_the_log_only_under_the_payers_key(tmp_path: Path) -> None:
+    data = CODEC.encode_record(span(contact=Contact(last_name="Featherstonehaugh", phone="555-0100")))
+    (message,), vault = await taken(tmp_path, "enrollments", data)
+    assert b"Featherstonehaugh" not in (message.value or b"")
+    assert b"555-0100" not in (message.value or b"")
+    envelope = CODEC.decode_envelope(message.value or b"")
+    assert CODEC.decode_facts("enrollment", envelope.facts) == span()
+    assert vault.open("aetna", envelope.original) == data
 
 
 async def test_a_claim_becomes_an_envelope_for_its_member_with_its_position_and_its_bytes(tmp_path: Path) -> None:

@@ -205,6 +205,17 @@ async def test_facts_and_ticks_become_answers_with_the_version_of_their_cause(tm
     assert {version.offset for version in versions} <= set(range(len(history().records)))
 
 
+@pytest.mark.parametrize("ticked", [True, False], ids=["after the first tick", "before the first tick"])
+async def test_a_member_known_only_by_a_claim_that_is_no_evidence_is_answered(tmp_path: Path, ticked: bool) -> None:
+    log = Log().control(Tick(date=dt.date(2025, 6, 30))) if ticked else Log()
+    log.add(claim("1", "C1", dt.date(2025, 5, 1), claim_status="denied"))
+    if not ticked:
+        log.control(Tick(date=dt.date(2025, 6, 30)))
+    _, said = await worked(tmp_path, log.batches())
+    answers = [(key, record[0].reason) for topic, key, record in said if topic == "attribution"]
+    assert answers == [(b"aetna|1", "not_yet_effective")]
+
+
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.integers(1, 15), max_size=8))
 async def test_where_batches_are_cut_changes_nothing(cuts: list[int], tmp_path_factory: pytest.TempPathFactory) -> None:
