@@ -87,6 +87,8 @@ class BatchConsumer(driver.Consumer):
         self._placed: dict[TP, int] = {}
         self._next_read: dict[TP, int] = {}
         self._settled: dict[TP, int] = {}
+        self._unsent: set[TP] = set()
+        """Placed by their own position, and not yet known to have sent all that came of what lies below it."""
 
     def _new_consumer_thread(self) -> ReadCommittedThread:
         return ReadCommittedThread(self, loop=self.loop, beacon=self.beacon)
@@ -106,9 +108,12 @@ class BatchConsumer(driver.Consumer):
             self._committed_offset[tp] = None
 
     async def _place(self, tp: TP, generation: int, committed: int | None) -> int:
+        self._unsent.add(tp)
         own = await self.own_position(tp)
         self._placed[tp] = generation
-        if own is not None:
+        if own is None:
+            self._unsent.discard(tp)
+        else:
             await self.seek(tp, own)
             self._next_read[tp] = self._settled[tp] = own
             return own
@@ -194,13 +199,22 @@ class BatchConsumer(driver.Consumer):
                 EXIT_HOLE,
             )
         self._settled[batch.tp] = max(settled, batch.end)
+        self._unsent.discard(batch.tp)
+
+    def sent(self, tp: TP) -> None:
+        """Everything that came of what lies below a partition's own position is out: the position may be committed."""
+        self._unsent.discard(tp)
 
     def settled(self, tp: TP) -> int | None:
         """The offset up to which everything of a partition is done; None before the first batch."""
         return self._settled.get(tp)
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
-        return (tp for tp in list(self._settled) if topics is None or tp in topics or tp.topic in topics)
+        return (
+            tp
+            for tp in list(self._settled)
+            if tp not in self._unsent and (topics is None or tp in topics or tp.topic in topics)
+        )
 
     def _new_offset(self, tp: TP) -> int | None:
         self._acked[tp].clear()

@@ -234,12 +234,13 @@ class Worker:
                         return None
                     self._held[tp] = held
                     logger.info("%s[%d] is open at %d", tp.topic, tp.partition, held.state.watermark)
+                self._held[tp].relay.look()
                 return self._held[tp].state.watermark
         return None
 
     async def _open(self, tp: TP) -> Held:
         settings = self.settings
-        settle = self._settle
+        settle, emptied = self._settle, functools.partial(self._sent, tp)
         if tp.topic == self._control:
             program = await ProgramState.open(
                 settings.state / "control.sqlite", topic=tp.topic, partition=0, partitions=1
@@ -247,7 +248,7 @@ class Worker:
             return self._hold(
                 Conductor(program, self.codec, prefix=settings.prefix, partitions=settings.partitions),
                 program,
-                Relay(program, Sender(settings.bootstrap), settle, settings.partitions),
+                Relay(program, Sender(settings.bootstrap), settle, settings.partitions, emptied=emptied),
             )
         members = await MemberState.open(
             member_file(settings.state, tp.partition),
@@ -266,7 +267,10 @@ class Worker:
         sender = FencedSender(settings.bootstrap, f"{settings.group}-members-{tp.partition}")
         said = functools.partial(last_said, settings, self.codec, tp.partition)
         answers = (self._control, self._plain_sender())
-        return self._hold(agent, members, Relay(members, sender, settle, settings.partitions, said, answers))
+        return self._hold(agent, members, Relay(members, sender, settle, settings.partitions, said, answers, emptied))
+
+    def _sent(self, tp: TP) -> None:
+        consumer_of(self.app).sent(tp)
 
     def _settle(self, batch: Batch) -> None:
         """Everything that came of a batch can be read: it may be acknowledged."""
