@@ -131,6 +131,9 @@ class Roster(msgspec.Struct, frozen=True):
         if known is not None and known.says_the_same(row):
             return roster, frozenset()
         terms = {f"npi:{row.npi}", f"practice:{row.practice_id}"}
+        if not self.spells.get(row.practice_id):
+            # The practice has no record of its own: its rows say whether it exists.
+            terms |= roster._chosen_at(row.practice_id)
         if row.is_pcp or (known is not None and known.is_pcp):
             terms.add(f"flagged:{row.tin}")
             terms.update(
@@ -162,7 +165,17 @@ class Roster(msgspec.Struct, frozen=True):
         )
         if known is not None and known.says_the_same(spell):
             return roster, frozenset()
-        return roster, frozenset({f"practice:{spell.practice_id}", *(f"npi:{npi}" for npi in touched)})
+        return roster, frozenset(
+            {
+                f"practice:{spell.practice_id}",
+                *(f"npi:{npi}" for npi in touched),
+                *self._chosen_at(spell.practice_id),
+            }
+        )
+
+    def _chosen_at(self, practice_id: str) -> set[str]:
+        """The terms of members whose selection of a PCP alone may lead to a practice: why that ends depends on the practice."""
+        return {f"chosen:{row.npi}" for row in self.by_practice.get(practice_id) or () if row.is_pcp}
 
 
 def _with_row(
