@@ -12,12 +12,14 @@ Three promises:
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import aiokafka
 import faust
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
@@ -95,8 +97,14 @@ class BatchConsumer(driver.Consumer):
         """Seek every assigned partition: to its own position where it has one, else to the committed offset."""
         committed = dict(await super().seek_to_committed())
         generation = self.app.consumer_generation_id
+        # aiokafka seeks to offsets above zero only: what it has fetched of the other partitions, and a rebalance has dropped since,
+        # would never be read.
+        unsought = [tp for tp, offset in committed.items() if not offset or offset < 0]
+        begins = dict(await self.earliest_offsets(*unsought)) if unsought else {}
         for tp, offset in committed.items():
-            committed[tp] = await self._place(tp, generation, offset)
+            if tp in begins:
+                await self.seek(tp, begins[tp])
+            committed[tp] = await self._place(tp, generation, begins.get(tp, offset))
         return committed
 
     async def perform_seek(self) -> None:
@@ -125,7 +133,9 @@ class BatchConsumer(driver.Consumer):
         if fetched is None or self.should_stop:
             return
         if not self.flow_active:
-            await self.perform_seek()
+            # Dropped. Where partitions were taken away meanwhile, the next assignment seeks, before flow is on again.
+            with contextlib.suppress(IllegalStateError):
+                await self.perform_seek()
             return
         generation = self.app.consumer_generation_id
         waiting = {

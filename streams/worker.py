@@ -433,12 +433,18 @@ def run(settings: Settings) -> int:
     try:
         service.execute_from_commandline()
     except SystemExit as end:
-        return int(end.code or 0) if isinstance(end.code, int | None) else EXIT_FAULT
+        if end.code:
+            # Partitions may have been opened while Faust fell: a process that left in order would wait for their files for ever.
+            reason = service.crash_reason
+            where = "" if reason is None else f" ({type(reason).__name__} at {_last_frames(reason)})"
+            end_process(
+                f"Faust's part of the worker has crashed{where}: nothing was acknowledged; start it again.", EXIT_FAULT
+            )
     except Exception as problem:
-        raise Stop(
+        end_process(
             f"The worker's connection to Kafka ended ({type(problem).__name__}): check the broker, then start it again.",
             EXIT_BROKER,
-        ) from None
+        )
     return 0
 
 
