@@ -114,11 +114,13 @@ class BatchConsumer(driver.Consumer):
             self._committed_offset[tp] = None
 
     async def _place(self, tp: TP, generation: int, committed: int | None) -> int:
+        # What a former owner has left to be sent must be out before its position is committed: whoever opened the file settles it.
+        self._settled.pop(tp, None)
         own = await self.own_position(tp)
         self._placed[tp] = generation
         if own is not None:
             await self.seek(tp, own)
-            self._next_read[tp] = self._settled[tp] = own
+            self._next_read[tp] = own
             return own
         if committed is None or committed < 0:
             self._next_read.pop(tp, None)

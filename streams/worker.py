@@ -234,7 +234,11 @@ class Worker:
                         return None
                     self._held[tp] = held
                     logger.info("%s[%d] is open at %d", tp.topic, tp.partition, held.state.watermark)
-                return self._held[tp].state.watermark
+                held = self._held[tp]
+                watermark = held.state.watermark
+                # Acknowledged only when the outputs that wait in the file are out.
+                held.relay.committed(Batch(tp, self.app.consumer_generation_id, watermark, watermark, ()))
+                return watermark
         return None
 
     async def _open(self, tp: TP) -> Held:
