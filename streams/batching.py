@@ -12,12 +12,14 @@ Three promises:
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import aiokafka
 import faust
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
@@ -97,8 +99,14 @@ class BatchConsumer(driver.Consumer):
         """Seek every assigned partition: to its own position where it has one, else to the committed offset."""
         committed = dict(await super().seek_to_committed())
         generation = self.app.consumer_generation_id
+        # aiokafka seeks to offsets above zero only: what it has fetched of the other partitions, and a rebalance has dropped since,
+        # would never be read.
+        unsought = [tp for tp, offset in committed.items() if not offset or offset < 0]
+        begins = dict(await self.earliest_offsets(*unsought)) if unsought else {}
         for tp, offset in committed.items():
-            committed[tp] = await self._place(tp, generation, offset)
+            if tp in begins:
+                await self.seek(tp, begins[tp])
+            committed[tp] = await self._place(tp, generation, begins.get(tp, offset))
         return committed
 
     async def perform_seek(self) -> None:
@@ -108,15 +116,15 @@ class BatchConsumer(driver.Consumer):
             self._committed_offset[tp] = None
 
     async def _place(self, tp: TP, generation: int, committed: int | None) -> int:
+        # What a former owner has left to be sent must be out before its position is committed: whoever opened the file settles it.
         self._unsent.add(tp)
         own = await self.own_position(tp)
         self._placed[tp] = generation
-        if own is None:
-            self._unsent.discard(tp)
-        else:
+        if own is not None:
             await self.seek(tp, own)
             self._next_read[tp] = self._settled[tp] = own
             return own
+        self._unsent.discard(tp)
         if committed is None or committed < 0:
             self._next_read.pop(tp, None)
             self._settled.pop(tp, None)
@@ -130,7 +138,9 @@ class BatchConsumer(driver.Consumer):
         if fetched is None or self.should_stop:
             return
         if not self.flow_active:
-            await self.perform_seek()
+            # Dropped. Where partitions were taken away meanwhile, the next assignment seeks, before flow is on again.
+            with contextlib.suppress(IllegalStateError):
+                await self.perform_seek()
             return
         generation = self.app.consumer_generation_id
         waiting = {
@@ -200,10 +210,6 @@ class BatchConsumer(driver.Consumer):
             )
         self._settled[batch.tp] = max(settled, batch.end)
         self._unsent.discard(batch.tp)
-
-    def sent(self, tp: TP) -> None:
-        """Everything that came of what lies below a partition's own position is out: the position may be committed."""
-        self._unsent.discard(tp)
 
     def settled(self, tp: TP) -> int | None:
         """The offset up to which everything of a partition is done; None before the first batch."""

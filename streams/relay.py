@@ -35,11 +35,10 @@ class Relay:
         partitions: int,
         last_said: Callable[[], Version | None] | None = None,
         answers: tuple[str, Sender] | None = None,
-        emptied: Callable[[], None] = lambda: None,
     ) -> None:
         """`last_said` tells, once the sender has its identity, up to which version the outputs are out; None: they have none.
 
-        `answers`: a topic that is written plainly, and by whom. `emptied` is called when nothing is left to send.
+        `answers`: a topic that is written plainly, and by whom.
         """
         self._state = state
         self._sender = sender
@@ -51,7 +50,6 @@ class Relay:
         self._closing = False
         self._last_said = last_said
         self._answers = answers
-        self._emptied = emptied
         self._said: tuple[int, int] | None = None
         self._work.set()
 
@@ -84,7 +82,6 @@ class Relay:
                     self._settle(self._unsettled.popleft())
                 if not self._unsettled:
                     self._idle.set()
-                    self._emptied()
                     return
                 continue
             failpoint("before_relay")
@@ -107,10 +104,6 @@ class Relay:
 
     def _is_answer(self, row: OutboxRow) -> bool:
         return self._answers is not None and row.topic == self._answers[0]
-
-    def look(self) -> None:
-        """Look whether anything is left to send, and say so when nothing is."""
-        self._work.set()
 
     async def drained(self) -> None:
         """Wait until every output committed so far is out."""

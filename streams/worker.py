@@ -234,13 +234,16 @@ class Worker:
                         return None
                     self._held[tp] = held
                     logger.info("%s[%d] is open at %d", tp.topic, tp.partition, held.state.watermark)
-                self._held[tp].relay.look()
-                return self._held[tp].state.watermark
+                held = self._held[tp]
+                watermark = held.state.watermark
+                # Acknowledged only when the outputs that wait in the file are out.
+                held.relay.committed(Batch(tp, self.app.consumer_generation_id, watermark, watermark, ()))
+                return watermark
         return None
 
     async def _open(self, tp: TP) -> Held:
         settings = self.settings
-        settle, emptied = self._settle, functools.partial(self._sent, tp)
+        settle = self._settle
         if tp.topic == self._control:
             program = await ProgramState.open(
                 settings.state / "control.sqlite", topic=tp.topic, partition=0, partitions=1
@@ -248,7 +251,7 @@ class Worker:
             return self._hold(
                 Conductor(program, self.codec, prefix=settings.prefix, partitions=settings.partitions),
                 program,
-                Relay(program, Sender(settings.bootstrap), settle, settings.partitions, emptied=emptied),
+                Relay(program, Sender(settings.bootstrap), settle, settings.partitions),
             )
         members = await MemberState.open(
             member_file(settings.state, tp.partition),
@@ -267,10 +270,7 @@ class Worker:
         sender = FencedSender(settings.bootstrap, f"{settings.group}-members-{tp.partition}")
         said = functools.partial(last_said, settings, self.codec, tp.partition)
         answers = (self._control, self._plain_sender())
-        return self._hold(agent, members, Relay(members, sender, settle, settings.partitions, said, answers, emptied))
-
-    def _sent(self, tp: TP) -> None:
-        consumer_of(self.app).sent(tp)
+        return self._hold(agent, members, Relay(members, sender, settle, settings.partitions, said, answers))
 
     def _settle(self, batch: Batch) -> None:
         """Everything that came of a batch can be read: it may be acknowledged."""
@@ -437,12 +437,18 @@ def run(settings: Settings) -> int:
     try:
         service.execute_from_commandline()
     except SystemExit as end:
-        return int(end.code or 0) if isinstance(end.code, int | None) else EXIT_FAULT
+        if end.code:
+            # Partitions may have been opened while Faust fell: a process that left in order would wait for their files for ever.
+            reason = service.crash_reason
+            where = "" if reason is None else f" ({type(reason).__name__} at {_last_frames(reason)})"
+            end_process(
+                f"Faust's part of the worker has crashed{where}: nothing was acknowledged; start it again.", EXIT_FAULT
+            )
     except Exception as problem:
-        raise Stop(
+        end_process(
             f"The worker's connection to Kafka ended ({type(problem).__name__}): check the broker, then start it again.",
             EXIT_BROKER,
-        ) from None
+        )
     return 0
 
 

@@ -55,6 +55,8 @@ def days(member: Member, knowledge: Knowledge) -> Iterator[Day]:
         yield selection.start
         yield selection.end
         yield from knowledge.roster.provider_days(selection.npi)
+        if not knowledge.roster.rows_of(selection.npi):
+            yield from knowledge.tables.directory.days(selection.npi)
         if selection.practice_id is not None:
             yield from knowledge.roster.practice_days(selection.practice_id)
 

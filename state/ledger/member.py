@@ -274,8 +274,8 @@ def _care_in(member: Member, setting: Setting) -> Care:
 def terms(member: Member) -> frozenset[str]:
     """What a change of reference finds the member by.
 
-    Its providers and billers; practices selected, listed by the plan, or asked to be flagged; and the program's periods, where a
-    decision lasts until the end of one.
+    Its providers and billers; practices selected, listed by the plan, or asked to be flagged; PCPs selected without a practice; and
+    the program's periods, where a decision lasts until the end of one.
     """
     found: set[str] = set()
     for care in member.care:
@@ -285,8 +285,9 @@ def terms(member: Member) -> frozenset[str]:
             found.update(f"flagged:{key}" for key in (setting.billing_tin, setting.billing_npi) if key)
     for selection in member.selections:
         found.add(f"npi:{selection.npi}")
-        if selection.practice_id is not None:
-            found.add(f"practice:{selection.practice_id}")
+        # Which practice a selection of a PCP alone leads to is the roster's to say: the roster names those it concerns.
+        named = f"practice:{selection.practice_id}" if selection.practice_id is not None else f"chosen:{selection.npi}"
+        found.add(named)
     found.update(f"practice:{entry.practice_id}" for entry in member.plan_entries)
     if any(one.takes_effect and one.end is None for one in member.requests):
         found.add(PROGRAM_PERIOD)

@@ -34,7 +34,7 @@ from state.calendar import FOREVER, Day, add_months, from_date, month_of
 from state.ledger.member import PROGRAM_PERIOD
 from state.reference import services as service_lists
 from state.reference import taxonomies as taxonomy_lists
-from state.reference.roster import Roster
+from state.reference.roster import Changed, Roster
 from state.reference.services import Services
 from state.reference.tables import MissingTable, TableFile, TableStore
 from state.reference.taxonomies import Directory, Taxonomies
@@ -232,9 +232,9 @@ class Knowledge:
         """Take up one record. An older or equal one changes nothing. Raises `TableError` for a table that cannot be used."""
         match record:
             case Provider():
-                return self._with_roster(self.roster.with_provider(record, position), record.effective_from)
+                return self._with_roster(self.roster.with_provider(record, position))
             case Practice():
-                return self._with_roster(self.roster.with_practice(record, position), record.effective_from)
+                return self._with_roster(self.roster.with_practice(record, position))
             case Period():
                 return self._with_period(record, position)
             case Close():
@@ -258,14 +258,13 @@ class Knowledge:
         applied = self._in_force(self.table_records, day)
         return Applied(replace(applied.knowledge, frozen=kept), applied.touch)
 
-    def _with_roster(self, changed: tuple[Roster, frozenset[str]] | None, since: dt.date) -> Applied:
+    def _with_roster(self, changed: Changed | None) -> Applied:
         if changed is None:
             return Applied(self, Touch())
-        roster, terms = changed
-        timelines = {} if terms else self.timelines
+        timelines = {} if changed.terms else self.timelines
         return Applied(
-            replace(self, roster=roster, version=self.version + 1, timelines=timelines),
-            Touch(terms=terms, since=from_date(since)),
+            replace(self, roster=changed.roster, version=self.version + 1, timelines=timelines),
+            Touch(terms=changed.terms, since=changed.since),
         )
 
     def _with_period(self, record: Period, position: Position) -> Applied:

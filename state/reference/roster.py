@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -59,6 +60,14 @@ class PracticeSpell(msgspec.Struct, frozen=True):
         return (self.organisation_npis, self.end) == (other.organisation_npis, other.end)
 
 
+class Changed(NamedTuple):
+    """A roster with a record taken up, the terms of the members whom the record concerns, and the first day on which it can matter."""
+
+    roster: Roster
+    terms: frozenset[str]
+    since: Day
+
+
 class Roster(msgspec.Struct, frozen=True):
     """Everything known of providers and practices, found by NPI, practice, TIN and organisation NPI."""
 
@@ -106,8 +115,11 @@ class Roster(msgspec.Struct, frozen=True):
             yield row.start
             yield row.end
 
-    def with_provider(self, record: Provider, position: Position) -> tuple[Roster, frozenset[str]] | None:
-        """The roster with a row taken up and the terms of the members it concerns; None when it is old or known."""
+    def with_provider(self, record: Provider, position: Position) -> Changed | None:
+        """The roster with a row taken up; None when it is old or known.
+
+        The first row of an NPI matters on any day: whom no roster knows is taken at the word of claims and directory.
+        """
         row = RosterRow(
             npi=record.npi,
             practice_id=record.practice_id,
@@ -128,18 +140,25 @@ class Roster(msgspec.Struct, frozen=True):
             spells=self.spells,
             by_organisation=self.by_organisation,
         )
+        since = row.start if self.rows_of(row.npi) else 0
         if known is not None and known.says_the_same(row):
-            return roster, frozenset()
+            return Changed(roster, frozenset(), since)
         terms = {f"npi:{row.npi}", f"practice:{row.practice_id}"}
+        if not self.spells.get(row.practice_id):
+            # The practice has no record of its own: its rows say whether it exists.
+            terms |= roster._chosen_at(row.practice_id)
         if row.is_pcp or (known is not None and known.is_pcp):
             terms.add(f"flagged:{row.tin}")
             terms.update(
                 f"flagged:{npi}" for spell in self.spells.get(row.practice_id) or () for npi in spell.organisation_npis
             )
-        return roster, frozenset(terms)
+        return Changed(roster, frozenset(terms), since)
 
-    def with_practice(self, record: Practice, position: Position) -> tuple[Roster, frozenset[str]] | None:
-        """The roster with a practice taken up and the terms of the members it concerns; None when it is old or known."""
+    def with_practice(self, record: Practice, position: Position) -> Changed | None:
+        """The roster with a practice taken up; None when it is old or known.
+
+        The first record of a practice matters on any day: until then its roster rows say whether it exists.
+        """
         spell = PracticeSpell(
             practice_id=record.practice_id,
             organisation_npis=tuple(sorted(set(record.organisation_npis))),
@@ -160,9 +179,15 @@ class Roster(msgspec.Struct, frozen=True):
         roster = msgspec.structs.replace(
             self, spells=self.spells.put(spell.practice_id, kept), by_organisation=by_organisation
         )
+        since = spell.start if spells else 0
         if known is not None and known.says_the_same(spell):
-            return roster, frozenset()
-        return roster, frozenset({f"practice:{spell.practice_id}", *(f"npi:{npi}" for npi in touched)})
+            return Changed(roster, frozenset(), since)
+        terms = {f"practice:{spell.practice_id}", *(f"npi:{npi}" for npi in touched)}
+        return Changed(roster, frozenset(terms | self._chosen_at(spell.practice_id)), since)
+
+    def _chosen_at(self, practice_id: str) -> set[str]:
+        """The terms of members whose selection of a PCP alone may lead to a practice: why that ends depends on the practice."""
+        return {f"chosen:{row.npi}" for row in self.by_practice.get(practice_id) or () if row.is_pcp}
 
 
 def _with_row(

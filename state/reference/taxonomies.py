@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Literal, cast
 
@@ -48,6 +48,10 @@ class Directory(msgspec.Struct, frozen=True):
             if start <= day:
                 found = code
         return found
+
+    def days(self, npi: str) -> Iterator[Day]:
+        """The days on which the primary taxonomy of an NPI changes."""
+        return (start for start, _ in self.by_npi.get(npi, ()))
 
 
 def is_organisation(taxonomy_code: str) -> bool:

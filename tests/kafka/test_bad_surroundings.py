@@ -26,7 +26,7 @@ from streams import topic_admin
 from tests.fixtures.facts import TICKS, Facts, check, facts
 from tests.fixtures.workers import PARTITIONS, Service, WorkerProcess
 
-HOLE, BROKER, STATE, CONFIG = 71, 73, 74, 78
+FAULT, HOLE, BROKER, STATE, CONFIG = 70, 71, 73, 74, 78
 
 
 def sentence(worker: WorkerProcess, code: int) -> str:
@@ -193,3 +193,20 @@ def test_an_input_topic_of_the_plans_own_partition_count_is_welcome(service: Ser
     service.wait_until(lambda: service.owners() == 1, "at work")
     worker.send(signal.SIGTERM)
     assert worker.ended() == 0
+
+
+def test_a_crash_of_faust_itself_ends_the_process_with_a_sentence_and_loses_nothing(service: Service) -> None:
+    sent = facts(60, 5)
+    service.publish(sent.reference)
+    service.publish(sent.members)
+    for date in TICKS:
+        service.tick(date)
+    assert "Faust's part of the worker has crashed (RuntimeError" in sentence(
+        service.start(alter={"ALTERED_CRASH": "5"}), FAULT
+    )
+    again = service.start()
+    service.wait_until(lambda: service.owners() == 1, "owned")
+    service.settle()
+    again.send(signal.SIGTERM)
+    assert again.ended() == 0
+    check(service, sent, TICKS[-1])

@@ -116,6 +116,16 @@ def test_killed_four_times_while_it_works_a_worker_with_a_lasting_name_is_back_i
     check(service, sent, TICKS[-1])
 
 
+def test_what_was_fetched_before_the_first_commit_and_dropped_by_a_rebalance_is_fetched_again(service: Service) -> None:
+    sent = facts(60, 5)
+    feed(service, sent)
+    service.start(alter={"ALTERED_DROP": "6"})
+    service.at_work()
+    service.settle()
+    end(service)
+    check(service, sent, TICKS[-1])
+
+
 def test_told_to_stop_in_the_middle_it_ends_with_zero_and_goes_on_later(service: Service) -> None:
     sent = facts()
     feed(service, sent)
@@ -367,5 +377,68 @@ def test_a_larger_population_lives_through_kills_at_random(service: Service, see
         worker.send(signal.SIGTERM)
         worker.ended()
     check(service, sent, TICKS[3])
+    assert stands(service, "july").state == "complete"
+    check_adjusted(service, sent, "july", JULY)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(4))
+def test_hosts_die_freeze_and_return_while_reference_comes_late(service: Service, seed: int) -> None:
+    """Two workers in one folder and a third with its own; killed together and alone, frozen past the session, started again."""
+    rng = random.Random(seed)
+    sent = facts(1500, 200 + seed)
+    folders = {"a": "state", "b": "state", "c": "host-c"}
+    workers: dict[str, WorkerProcess] = {}
+    frozen_since: float | None = None
+
+    def start_those_that_ended() -> None:
+        for name, folder in folders.items():
+            if name not in workers or workers[name].process.poll() is not None:
+                workers[name] = service.start(name, state=folder, PANELSTREAM_WORKER=f"steady-{name}")
+
+    parts, late = 14, len(sent.reference) // 2
+    portion = len(sent.members) // parts + 1
+    service.publish(sent.reference[:late])
+    service.tick(TICKS[0])
+    for part in range(parts):
+        start_those_that_ended()
+        service.publish(sent.members[part * portion : (part + 1) * portion])
+        if part == 2:
+            service.publish(sent.reference[late:])
+        if part in (3, 7):
+            service.tick(TICKS[1 + part // 7])
+        if part == 6:
+            ask(service, panel("july", "2025-07"))
+        time.sleep(rng.uniform(1, 8))
+        if frozen_since is not None and time.monotonic() - frozen_since > 11:
+            workers["c"].send(signal.SIGCONT)
+            frozen_since = None
+        how = rng.choice(["freeze", "kill", "kill", "kill two", "stop", "let"])
+        running = [
+            name
+            for name, one in workers.items()
+            if one.process.poll() is None and (frozen_since is None or name != "c")
+        ]
+        if how == "freeze" and "c" in running:
+            workers["c"].send(signal.SIGSTOP)
+            frozen_since = time.monotonic()
+        elif how in ("kill", "kill two", "stop"):
+            for name in rng.sample(running, min(len(running), 2 if how == "kill two" else 1)):
+                workers[name].send(signal.SIGTERM if how == "stop" else signal.SIGKILL)
+                workers[name].ended()
+    if frozen_since is not None:
+        workers["c"].send(signal.SIGCONT)
+    service.tick(TICKS[3])
+
+    def done_under_supervision() -> bool:
+        start_those_that_ended()
+        return service.lag() <= 0
+
+    service.wait_until(done_under_supervision, "done", 180)
+    service.settle(60)
+    for worker in workers.values():
+        worker.send(signal.SIGTERM)
+        worker.ended()
+    check(service, sent, TICKS[3], folders=("state", "host-c"))
     assert stands(service, "july").state == "complete"
     check_adjusted(service, sent, "july", JULY)

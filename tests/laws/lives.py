@@ -59,13 +59,19 @@ class Life:
         self.control = 0
         self.lists: dict[str, tuple[FrozenList, engine.Frozen]] = {}
         self.adjusted: dict[str, Counter[str]] = {}
+        self.said: dict[tuple[str, str], Any] = {}
+        """What stands last under each key of each topic."""
+        self.due: dt.date | None = None
+        self.alert_open = False
         self.advance("tick", FOREVER)
 
     def advance(self, cause: str, since: int) -> None:
         rows = self.rows if self.known.frozen and self.known.needs_history() else None
         made = engine.advance(self.member, self.today, self.known, cause=cause, position="", since=since, rows=rows)
         self.terms |= engine.terms(self.member) | made.terms
+        self.due, self.alert_open = made.due, made.alert_open
         for output in made.outputs:
+            self.said[output.topic, output.key] = output.record
             if isinstance(output.record, Adjustment):
                 one = output.record
                 self.adjusted[one.close_id][one.practice_id] += 1 if one.after == "attributed" else -1
@@ -86,14 +92,17 @@ class Life:
     def touched(self, touch: Touch, cause: str, since: int) -> None:
         if touch.everyone:
             engine.rederive(self.member, self.rows, self.known)
-        if touch.everyone or touch.payer == PAYER or touch.terms & self.terms:
+        alerted = self.alert_open and touch.open_alerts_of == PAYER
+        if touch.everyone or touch.payer == PAYER or alerted or touch.terms & self.terms:
             self.advance(cause, since)
 
     def tick(self, date: dt.date) -> None:
         reached = self.known.reach(date)
         self.known, self.today = reached.knowledge, date
-        self.touched(reached.touch, "tick", FOREVER)
-        self.advance("tick", FOREVER)
+        if reached.touch.everyone:
+            self.touched(reached.touch, "tick", FOREVER)
+        elif self.due is not None and self.due <= date:
+            self.advance("tick", FOREVER)
 
     def close(self, reading: Any, as_of: dt.date) -> None:
         self.control += 1

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -15,9 +16,11 @@ from schemas.records import Close, Position
 from state import engine, results
 from state.calendar import from_date
 from state.reference.knowledge import FrozenList, Knowledge
+from tests.builders import FAMILY_MEDICINE
+from tests.cases import practice, provider, selection, span
 from tests.fixtures.lengths import LONG
 from tests.laws.histories import MEMBER, PAYER, Reference, folded, history, readable
-from tests.laws.lives import INITIAL, OTHER_TABLES, Life
+from tests.laws.lives import INITIAL, OTHER_TABLES, Life, laid
 from tests.laws.naive import Said
 
 DAY = dt.timedelta(days=1)
@@ -157,3 +160,37 @@ def test_a_member_is_new_stays_or_is_gone_on_each_panel_as_against_the_one_befor
             assert entries[now].change in (("nochange", "changed") if now == before else ("new",))
             assert entries[now].span_start == since
         before = now
+
+
+def _directory_of(npi: str) -> Any:
+    row = f"npi,taxonomy_code,primary,effective_from\n{npi},{FAMILY_MEDICINE},yes,\n"
+    return msgspec.structs.replace(laid("npi_taxonomy", row.encode()), activated_from=dt.date(2020, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("known", "chosen", "late", "practice_id"),
+    [
+        (
+            [provider("1", "A", end="2025-01-01"), provider("2", "A")],
+            selection("1", practice_id="A"),
+            practice("A", "2026-01-01"),
+            "A",
+        ),
+        ([_directory_of("7")], selection("7"), provider("7", "A", "2026-01-01"), "NPI:7"),
+    ],
+    ids=["the first record of a practice", "the first row of a PCP whom only the directory knew"],
+)
+def test_what_is_told_first_of_whom_the_list_took_at_another_word_adjusts_a_list_of_an_earlier_day(
+    known: list[Any], chosen: Any, late: Any, practice_id: str
+) -> None:
+    life = Life(dt.date(2025, 7, 1))
+    for record in known:
+        life.reference(record)
+    for number, body in enumerate((span(), chosen)):
+        life.fact(Said(f"e{number}", Position("facts", 0, number), body, given_id=False))
+    life.close("final", dt.date(2025, 7, 1))
+    ((name, (_, frozen)),) = life.lists.items()
+    assert frozen.attribution.practice_id == practice_id
+    life.reference(late)
+    assert engine.attribution(life.member, dt.date(2025, 7, 1), life.known).practice_id is None
+    assert life.adjusted[name] == {practice_id: -1}

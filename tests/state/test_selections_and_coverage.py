@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from schemas.records import Position, Table
+from state.reference.knowledge import Knowledge
+from state.reference.tables import TableStore
+from tests.builders import FAMILY_MEDICINE
 from tests.cases import PRACTICE_OF, ROSTER, Case, knowing, payer, practice, provider, selection, span
 
 D = "2025-06-30"
@@ -89,3 +96,17 @@ def test_the_provider_who_left_gives_way_to_the_next() -> None:
     known = knowing(provider("1", "A", end="2025-06-01"), provider("2", "A"))
     case = Case("2025-01-10 A 1", "2025-02-10 A 1", "2025-03-10 A 2", known=known)
     assert (case.on("2025-05-31").provider_npi, case.on("2025-06-01").provider_npi) == ("1", "2")
+
+
+def test_a_pcp_whom_only_the_directory_knows_counts_from_the_day_of_the_specialty_there(tmp_path: Path) -> None:
+    rows = f"npi,taxonomy_code,primary,effective_from\n7,207RC0000X,yes,\n7,{FAMILY_MEDICINE},yes,2025-08-01\n".encode()
+    digest = hashlib.sha256(rows).hexdigest()
+    (tmp_path / digest).write_bytes(rows)
+    table = Table(kind="npi_taxonomy", name="d", version="1", digest=digest, activated_from=dt.date(2020, 1, 1))
+    known = Knowledge.initial(TableStore([tmp_path])).apply(
+        table, Position("control", 0, 0), as_of=dt.date(2025, 6, 30)
+    )
+    case = Case(selection("7"), known=known.knowledge)
+    assert case.on(D).practice_id is None
+    assert case.on("2025-08-01").practice_id == "NPI:7"
+    assert case.advance(D).due == dt.date(2025, 8, 1)

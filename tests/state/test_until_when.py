@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from schemas.records import Position
 from state import engine
 from tests.cases import MEMBER, PAYER, ROSTER, Case, knowing, payer, practice, provider, selection, span
 from tests.laws.histories import fold_one, history
@@ -111,3 +112,15 @@ def test_the_next_panel_is_the_first_that_lacks_the_member() -> None:
     gap = (span(end="2025-08-10", span_version=2), span("2025-08-20", "2025-10-15", span_id="S2"))
     (raised,) = Case("2025-01-10 A", *gap).alerts(D)
     assert (raised.secure_until, raised.next_panel_date) == (dt.date(2025, 8, 11), dt.date(2025, 11, 1))
+
+
+@pytest.mark.parametrize(
+    "late", [provider("2", "A"), practice("A")], ids=["another PCP's row", "the practice's own record"]
+)
+def test_who_chose_a_pcp_alone_is_found_by_what_is_learned_of_the_practice_that_the_pcp_leaves(late: Any) -> None:
+    case = Case(selection("1"), known=knowing(provider("1", "A", end="2025-09-01")))
+    assert end(case) == ("2025-09-01", "practice_leaving", None, 1)
+    learned = case.known.apply(late, Position("control", 0, 99), as_of=None)
+    assert learned.touch.terms & engine.terms(case.member)
+    case.known = learned.knowledge
+    assert end(case) == ("2025-09-01", "provider_leaving", None, 1)

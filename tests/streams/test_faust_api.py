@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import aiokafka
 import faust
 import pytest
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from streams import batching
@@ -35,6 +37,7 @@ def test_the_versions_are_those_the_adaptation_was_proved_on(package: str, pinne
         ("_add_gap", ["self", "tp", "offset_from", "offset_to"]),
         ("on_partitions_revoked", ["self", "revoked"]),
         ("seek", ["self", "partition", "offset"]),
+        ("earliest_offsets", ["self", "partitions"]),
         ("highwater", ["self", "tp"]),
     ],
 )
@@ -87,3 +90,37 @@ async def test_installing_gives_an_app_our_consumer() -> None:
 
     batching.install(app, nowhere)
     assert issubclass(app.transport.Consumer, batching.BatchConsumer)
+
+
+async def test_what_was_fetched_and_dropped_before_anything_was_committed_is_read_again() -> None:
+    """aiokafka seeks to offsets above zero only: a first record that a rebalance dropped was never read."""
+    assert "if offset and offset > 0" in inspect.getsource(aiokafka.AIOKafkaConsumer.seek_to_committed)
+    new, at_zero, old, own = (TP("claims", number) for number in range(4))
+    sought: dict[TP, int] = {}
+
+    class Thread:
+        async def seek_to_committed(self) -> dict[TP, int | None]:
+            return {new: None, at_zero: 0, old: 40, own: None}
+
+        async def earliest_offsets(self, *partitions: TP) -> dict[TP, int]:
+            return dict.fromkeys(partitions, 3)
+
+    class Bare(batching.BatchConsumer):
+        def __init__(self) -> None:
+            self.app = SimpleNamespace(consumer_generation_id=1)  # type: ignore[assignment]
+            self._thread = Thread()  # type: ignore[assignment]
+            self._read_offset = {}  # type: ignore[assignment]
+            self._placed, self._next_read, self._settled, self._unsent = {}, {}, {}, set()
+
+        async def seek(self, partition: TP, offset: int) -> None:
+            sought[partition] = offset
+
+        async def own_position(self, tp: TP) -> int | None:  # type: ignore[override]
+            return 12 if tp == own else None
+
+    consumer = Bare()
+    assert await consumer.seek_to_committed() == {new: 3, at_zero: 3, old: 40, own: 12}
+    assert sought == {new: 3, at_zero: 3, own: 12}
+    assert {tp: consumer.settled(tp) for tp in (new, at_zero, old, own)} == {new: 3, at_zero: 3, old: 40, own: 12}
+    # What came of the own file's position may still wait to be sent.
+    assert set(consumer._filter_tps_with_pending_acks()) == {new, at_zero, old}
