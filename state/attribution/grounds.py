@@ -55,8 +55,12 @@ class Contender(msgspec.Struct, frozen=True):
 
 
 class Ranked(msgspec.Struct, frozen=True):
-    """The winner beside the runner-up. `decided_by`: the criterion of the ruleset that parted them, or "id"; None without a runner-up."""
+    """The winner beside the runner-up, by the visits of a window.
 
+    `decided_by`: the first criterion of the ruleset by which they differ, or "id"; None without a runner-up.
+    """
+
+    window_months: int
     winner: Contender
     runner_up: Contender | None
     decided_by: str | None
@@ -107,10 +111,10 @@ def _ranked(view: View, decision: Decision, day: Day) -> Ranked | None:
     first, second = tallies[decision.practice_id], runner_up(view, decision, day)
     winner = _contender(first, decision.months, day)
     if second is None:
-        return Ranked(winner, None, None)
+        return Ranked(decision.months, winner, None, None)
     order = view.knowledge.ruleset.practice_order
     decided_by = ranking.deciding(first, tallies[second], day, decision.months, order)
-    return Ranked(winner, _contender(tallies[second], decision.months, day), decided_by)
+    return Ranked(decision.months, winner, _contender(tallies[second], decision.months, day), decided_by)
 
 
 def _contender(tally: Tally, months: int, day: Day) -> Contender:

@@ -52,7 +52,7 @@ REASONS = {
     "not_on_plan_list": "the plan's own list no longer names the practice",
 }
 DECIDED_BY = {
-    "visits": "more visits in the window that counts",
+    "visits": "more visits in {months} months: {ours} against {theirs}",
     "latest_visit": "a later visit: {first.last_visit_date} against {second.last_visit_date}",
     "visits_18m": "more visits in 18 months: {first.visits_18m} against {second.visits_18m}",
     "preventive_visits": "more preventive visits: {first.preventive_visits} against {second.preventive_visits}",
@@ -239,10 +239,14 @@ def _before_the_next(ranked: Ranked | None) -> Iterator[str]:
     if ranked is None or ranked.runner_up is None:
         yield "  runner-up      none"
         return
-    first, second = ranked.winner, ranked.runner_up
+    first, second, months = ranked.winner, ranked.runner_up, ranked.window_months
+    ours, theirs = ((one.visits_12m if months == 12 else one.visits_18m) for one in (first, second))
     counts = f"{second.visits_12m} in 12 months, {second.visits_18m} in 18, the last on {second.last_visit_date}"
     yield f"  runner-up      {second.practice_id}: {counts}"
-    yield f"  decided by     {DECIDED_BY[ranked.decided_by or ''].format(first=first, second=second)} ({ranked.decided_by})"
+    why = DECIDED_BY[ranked.decided_by or ""].format(
+        first=first, second=second, months=months, ours=ours, theirs=theirs
+    )
+    yield f"  decided by     {why} ({ranked.decided_by})"
 
 
 def _changed(explanation: Explanation) -> Iterator[str]:
