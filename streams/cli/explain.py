@@ -198,7 +198,8 @@ def _told(explanation: Explanation) -> Iterator[str]:
     if answer.practice_id:
         yield from _before_the_next(explanation.grounds.ranked)
     for visit in explanation.grounds.evidence:
-        yield f"  evidence       {visit.visit_date}, {visit.provider_npi or 'nobody named'}: {', '.join(visit.claim_ids)}"
+        who = f"provider {visit.provider_npi}" if visit.provider_npi else "nobody named"
+        yield f"  evidence       {visit.visit_date}, {who}: {', '.join(visit.claim_ids)}"
     if not explanation.grounds.evidence:
         yield "  evidence       none"
     if answer.practice_id:
@@ -207,7 +208,7 @@ def _told(explanation: Explanation) -> Iterator[str]:
     following = explanation.grounds.next_change_on
     yield f"  next change    {f'not before {following}' if following else 'none'}, if nothing new is known"
     for out in explanation.grounds.not_counted:
-        seen = f", {out.provider_npi}" if out.provider_npi else ""
+        seen = f", provider {out.provider_npi}" if out.provider_npi else ""
         yield f"  not counted    {out.service_date}{seen}: {out.claim_id}, {NOT_COUNTED[out.why]} ({out.why})"
     for flag in answer.flags:
         name, _, winner = flag.partition(":")

@@ -194,7 +194,7 @@ def test_the_ranking_and_what_did_not_count_are_put_into_words(tmp_path: Path) -
     said = [" ".join(one.split()) for one in CliRunner().invoke(app(), arguments).stdout.splitlines()]
     assert "runner-up A: 1 in 12 months, 1 in 18, the last on 2024-09-03" in said
     assert "decided by a later visit: 2025-05-02 against 2024-09-03 (latest_visit)" in said
-    assert "evidence 2025-05-02, 9: C1" in said
-    assert "not counted 2025-05-02, 1: X, not a primary care service (service)" in said
+    assert "evidence 2025-05-02, provider 9: C1" in said
+    assert "not counted 2025-05-02, provider 1: X, not a primary care service (service)" in said
     as_json = json.loads(CliRunner().invoke(app(), [*arguments, "--json"]).stdout)
     assert as_json["ranked"]["decided_by"] == "latest_visit"
