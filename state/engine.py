@@ -13,10 +13,11 @@ import msgspec
 
 from schemas.keys import member_key
 from schemas.records import Adjustment, Alert, Attribution, AttributionChange
-from state.attribution import alerts, frozen, plan_list, requests
+from state.attribution import alerts, frozen, grounds, plan_list, requests
 from state.attribution.answer import ENGINE_VERSION, Answer, answer
 from state.attribution.decision import View
 from state.attribution.frozen import Frozen
+from state.attribution.grounds import Grounds
 from state.attribution.projection import next_change
 from state.attribution.requests import Asked
 from state.calendar import FOREVER, Day, add_months, from_date, to_date
@@ -34,6 +35,7 @@ __all__ = [
     "FactKind",
     "Folded",
     "Frozen",
+    "Grounds",
     "Member",
     "OnList",
     "Output",
@@ -50,6 +52,7 @@ __all__ = [
     "encode_row",
     "fold",
     "freeze",
+    "grounds_of",
     "keeps_lines_of",
     "lists_of",
     "new_member",
@@ -166,6 +169,11 @@ def open_alert(member: Member, as_of: dt.date, knowledge: Knowledge) -> Alert | 
     """The alert that is open on a day, whatever was said before. Changes nothing."""
     view, day = View.of(member, knowledge), from_date(as_of)
     return alerts.open_alert(view, answer(view, day), day)
+
+
+def grounds_of(member: Member, as_of: dt.date, knowledge: Knowledge, rows: Mapping[str, Row | None]) -> Grounds:
+    """What the answer of a day rests on. `rows` are all cold rows of the member. Changes nothing."""
+    return grounds.grounds(View.of(member, knowledge), rows, from_date(as_of))
 
 
 def requests_of(member: Member, as_of: dt.date, knowledge: Knowledge) -> tuple[Asked, ...]:

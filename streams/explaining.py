@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,8 @@ class Explanation:
     attribution: Attribution
     alert: Alert | None
     """The alert open on that day."""
+    grounds: engine.Grounds
+    """The visits behind it, what put it before the runner-up, and the claims that did not count."""
     requests: tuple[engine.Asked, ...]
     """Attribution requests and decisions, by first day."""
     lists: tuple[engine.OnList, ...]
@@ -90,12 +92,13 @@ def from_state(settings: Settings, payer: str, member_id: str, as_of: dt.date | 
             knowledge = knowledge.apply(record, Position("control", 0, offset), as_of=None).knowledge
     knowledge = knowledge.reach(day).knowledge
     member = engine.decode_member(stored[0])
+    rows = {name: engine.decode_row(data) for name, data in cold.items()}
     if str(day) != today:
         # The hot state holds what matters from its own date on, by the code lists of that date: for another day, everything again.
-        engine.rederive(member, {name: engine.decode_row(data) for name, data in cold.items()}, knowledge)
+        engine.rederive(member, rows, knowledge)
     oldest = engine.changes_kept_from(day).isoformat()
     changes = tuple(engine.decode_change(record) for when, record in changed if oldest <= when <= day.isoformat())
-    return _explained(member, day, knowledge, source, stored[1], changes)
+    return _explained(member, rows, day, knowledge, source, stored[1], changes)
 
 
 def from_files(
@@ -110,14 +113,15 @@ def from_files(
     name = (payer, member_id)
     history = History.of(paths, question, TableStore([settings.tables]), only=name, report=report)
     source = ", ".join(history.files.names)
-    member = history.fold(name) if name in history.places else None
+    member, rows = history.fold_with_rows(name) if name in history.places else (None, {})
     if member is None:
         raise _unknown(payer, member_id, source)
-    return _explained(member, question.as_of, history.knowledge, source, None, None)
+    return _explained(member, rows, question.as_of, history.knowledge, source, None, None)
 
 
 def _explained(
     member: engine.Member,
+    rows: Mapping[str, engine.Row | None],
     as_of: dt.date,
     knowledge: Knowledge,
     source: str,
@@ -127,6 +131,7 @@ def _explained(
     return Explanation(
         engine.attribution(member, as_of, knowledge),
         engine.open_alert(member, as_of, knowledge),
+        engine.grounds_of(member, as_of, knowledge, rows),
         engine.requests_of(member, as_of, knowledge),
         engine.lists_of(member, knowledge),
         changes,

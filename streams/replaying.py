@@ -198,6 +198,10 @@ class History:
 
     def fold(self, name: MemberName) -> engine.Member | None:
         """A member with all its facts folded; None when none of them was kept. Their refusals join `refused`."""
+        return self.fold_with_rows(name)[0]
+
+    def fold_with_rows(self, name: MemberName) -> tuple[engine.Member | None, dict[str, engine.Row | None]]:
+        """The same with all cold rows of the member."""
         member = engine.new_member(*name)
         rows: dict[str, engine.Row | None] = {}
         kept = False
@@ -212,7 +216,7 @@ class History:
             if folded.refusal is not None:
                 self._refuse(number, row, folded.refusal)
             kept = kept or folded.changed or bool(folded.stored)
-        return member if kept else None
+        return (member if kept else None), rows
 
     def facts(self, name: MemberName) -> Iterator[engine.Fact]:
         """The facts of a member, in the order of the files."""

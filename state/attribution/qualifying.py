@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from schemas.records import Claim
+from schemas.records import Claim, ClaimLine
 from state.attribution.rulesets import Switches
 from state.calendar import Day
 from state.ledger.member import Setting, Verdict
@@ -23,6 +23,10 @@ HEALTH_CENTERS = frozenset({"261QF0400X", "261QR1300X"})
 _HEALTH_CENTER_BILLS = frozenset({"71x", "77x"})
 _INPATIENT_BILLS = frozenset({"11x", "12x", "21x", "22x"})
 _HOSPICE_BILLS = frozenset({"81x", "82x"})
+
+
+NoVisit = Literal["service", "place_of_service", "bill_type", "contradicting_conditions", "nobody_named"]
+"""Why a line is no visit whatever a roster says: the code, the place or type of bill, both asking for other taxonomies, no clinician."""
 
 
 class Opening(NamedTuple):
@@ -41,28 +45,50 @@ def candidates(claim: Claim, knowledge: Knowledge, *, denied: bool) -> list[tupl
     The claim's own status is not asked: that is the family's matter (state.ledger.claims).
     """
     tables = knowledge.tables
-    bill, health_center = bill_type(claim), is_health_center_claim(claim)
-    billing_npi, billing_tin = claim.billing_npi or "", claim.billing_tin or ""
+    form = _form_of(claim)
     found: list[tuple[Setting, Day]] = []
     for line in claim.lines:
         if (line.line_status == "denied") is not denied:
             continue
         day = line.claim_line_start_date.toordinal()
-        shape = Shape(bill, health_center, line.hcpcs_code, line.revenue_center_code, line.place_of_service_code)
-        opening = _opening(shape, tables.services.unchanged_since(day), tables)
-        if opening is None:
-            continue
-        npi = line.rendering_npi
-        taxonomy = None if npi is None else tables.directory.taxonomy(npi, day) or line.rendering_taxonomy
-        clinician = _clinician(taxonomy, opening, tables, named=npi is not None, health_center=health_center)
-        if clinician is None:
-            continue
-        verdict, practice_level = clinician
-        setting = Setting(
-            npi or "", billing_npi, billing_tin, verdict, practice_level, opening.preventive, opening.needs
-        )
-        found.append((setting, day))
+        setting = _setting(claim, form, line, day, tables)
+        if isinstance(setting, Setting):
+            found.append((setting, day))
     return sorted(set(found)) if len(found) > 1 else found
+
+
+def setting_of(claim: Claim, line: ClaimLine, tables: Tables) -> Setting | NoVisit:
+    """The setting of a line that could be a visit, else why it is none whatever a roster says. Its status is not asked."""
+    return _setting(claim, _form_of(claim), line, line.claim_line_start_date.toordinal(), tables)
+
+
+def _form_of(claim: Claim) -> tuple[str | None, bool]:
+    """(type of bill, whether a health center bills)."""
+    return bill_type(claim), is_health_center_claim(claim)
+
+
+def _setting(
+    claim: Claim, form: tuple[str | None, bool], line: ClaimLine, day: Day, tables: Tables
+) -> Setting | NoVisit:
+    shape = Shape(*form, line.hcpcs_code, line.revenue_center_code, line.place_of_service_code)
+    opening = _opening(shape, tables.services.unchanged_since(day), tables)
+    if not isinstance(opening, Opening):
+        return opening
+    npi = line.rendering_npi
+    taxonomy = None if npi is None else tables.directory.taxonomy(npi, day) or line.rendering_taxonomy
+    clinician = _clinician(taxonomy, opening, tables, named=npi is not None, health_center=form[1])
+    if clinician is None:
+        return "nobody_named"
+    verdict, practice_level = clinician
+    return Setting(
+        npi or "",
+        claim.billing_npi or "",
+        claim.billing_tin or "",
+        verdict,
+        practice_level,
+        opening.preventive,
+        opening.needs,
+    )
 
 
 def hospice_days(claim: Claim) -> tuple[Day, Day] | None:
@@ -139,8 +165,8 @@ def _holds(service: Service | None, case: _Case) -> bool:
 
 
 @lru_cache(maxsize=1 << 16)
-def _opening(shape: Shape, day: Day, tables: Tables) -> Opening | None:
-    """Rules 2 to 4 of 2.2: form, code, place. None when the line is no visit whoever rendered it."""
+def _opening(shape: Shape, day: Day, tables: Tables) -> Opening | NoVisit:
+    """Rules 2 to 4 of 2.2: form, code, place. Else why the line is no visit whoever rendered it."""
     find, ruleset = tables.services.find, tables.ruleset
     revenue_code = shape.revenue_code and shape.revenue_code.zfill(4)
     by_code, by_revenue = find("HCPCS", shape.hcpcs_code, day), find("REV", revenue_code, day)
@@ -151,15 +177,15 @@ def _opening(shape: Shape, day: Day, tables: Tables) -> Opening | None:
             service = listed
             break
     if service is None and ruleset.services == "listed":
-        return None
+        return "service"
     case = _Case(shape, service.category if service else "", revenue_category, ruleset.switches)
     form = find("POS", shape.place, day) if shape.bill is None else find("TOB", shape.bill, day)
     if form is None or not _holds(form, case):
-        return None
+        return "place_of_service" if shape.bill is None else "bill_type"
     asked = {*form.conditions, *(service.conditions if service else ())}
     needs = [taxonomies for condition, taxonomies in _NEEDS.items() if condition in asked]
     if len(needs) > 1:
-        return None
+        return "contradicting_conditions"
     uses = service.uses if service else frozenset()
     return Opening(
         preventive=case.category == "preventive",

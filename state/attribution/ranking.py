@@ -48,6 +48,13 @@ def best(some: Sequence[Tally], day: Day, months: int, order: Iterable[str]) -> 
     return min([tally.id for tally in left], default=None)
 
 
+def deciding(first: Tally, second: Tally, day: Day, months: int, order: Iterable[str]) -> str:
+    """The first criterion by which two practices or providers differ; "id" where they differ by none."""
+    return next(
+        (name for name in order if CRITERIA[name](first, day, months) != CRITERIA[name](second, day, months)), "id"
+    )
+
+
 def provider(visits: Visits, practice_id: str, day: Day, months: int, knowledge: Knowledge) -> str | None:
     """The provider seen most at a practice in the same window, among those active there on the day; None when none is left."""
     days: dict[str, list[Day]] = {}

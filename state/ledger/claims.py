@@ -15,7 +15,8 @@ from state.reference.knowledge import Knowledge
 
 _EARLIEST = dt.datetime.min.replace(tzinfo=dt.UTC)
 _FREQUENCY_RANK = {"1": 0, "7": 1, "8": 2}
-_CONTRIBUTES = frozenset({"paid", "encounter_accepted"})
+CONTRIBUTES = frozenset({"paid", "encounter_accepted"})
+"""The claim statuses whose lines can be evidence."""
 
 Order = tuple[int, int, dt.datetime, int, Position]
 
@@ -48,7 +49,7 @@ def resolve(history: History, *, allow_reopen: bool) -> Resolution:
     ):
         if claim.claim_status == "pending" or (closed and (claim.claim_frequency_code == "8" or not allow_reopen)):
             continue
-        if current is not None and current.claim_status in _CONTRIBUTES:
+        if current is not None and current.claim_status in CONTRIBUTES:
             before.insert(0, current)
         closed = claim.claim_frequency_code == "8"
         current = None if closed else claim
@@ -63,7 +64,7 @@ def derive(history: History, knowledge: Knowledge) -> Derived:
     lines: list[tuple[Setting, int]] = []
     refused: Sequence[tuple[Setting, int]] | None = None
     hospice: tuple[Hospice, ...] = ()
-    if current is not None and current.claim_status in _CONTRIBUTES:
+    if current is not None and current.claim_status in CONTRIBUTES:
         lines = candidates(current, knowledge, denied=False)
         refused = candidates(current, knowledge, denied=True) if resolution.before else ()
         stay = hospice_days(current)

@@ -16,6 +16,7 @@ from streams.stopping import EXIT_CONFIG, Stop
 
 if TYPE_CHECKING:
     from schemas.records import Alert, Attribution
+    from state.attribution.grounds import Ranked
     from streams.explaining import Explanation
 
 STEPS = {
@@ -49,6 +50,33 @@ REASONS = {
     "deceased": "the member's death is dated then",
     "dispute_decided": "a decision on an attribution request takes effect, or ends",
     "not_on_plan_list": "the plan's own list no longer names the practice",
+}
+DECIDED_BY = {
+    "visits": "more visits in {months} months: {ours} against {theirs}",
+    "latest_visit": "a later visit: {first.last_visit_date} against {second.last_visit_date}",
+    "visits_18m": "more visits in 18 months: {first.visits_18m} against {second.visits_18m}",
+    "preventive_visits": "more preventive visits: {first.preventive_visits} against {second.preventive_visits}",
+    "weighted_visits": "more visits by weight, those of the last 12 months weighing most",
+    "id": "nothing but the order of their ids: all that is compared is equal",
+}
+NOT_COUNTED = {
+    "service": "not a primary care service",
+    "place_of_service": "the place of service does not count",
+    "bill_type": "the type of bill does not count",
+    "contradicting_conditions": "code and place ask for different taxonomies",
+    "nobody_named": "nobody in person is named, and no health center bills",
+    "voided": "the claim was voided",
+    "pending": "the claim is pending",
+    "denied": "the claim was denied",
+    "reversed": "the claim was reversed",
+    "line_denied": "the line was denied",
+    "taxonomy": "the provider's taxonomy does not count for this service",
+    "taxonomy_unknown": "nothing says what the provider is",
+    "roster": "by the roster the provider is no PCP for this service on that day",
+    "practice_not_primary_care": "counts at a practice flagged primary care only, and this one is not",
+    "practice_unknown": "no practice can be told",
+    "hospice": "a hospice billed on that day",
+    "palliative": "palliative care, which counts only without plain primary care",
 }
 REQUESTS = {
     "open": "waits for its decision, due {due}",
@@ -141,6 +169,10 @@ def _json(explanation: Explanation) -> str:
             {
                 "attribution": explanation.attribution,
                 "alert": explanation.alert,
+                "ranked": explanation.grounds.ranked,
+                "evidence": explanation.grounds.evidence,
+                "not_counted": explanation.grounds.not_counted,
+                "next_change_on": explanation.grounds.next_change_on,
                 "requests": explanation.requests,
                 "lists": explanation.lists,
                 "changes": explanation.changes,
@@ -164,11 +196,20 @@ def _told(explanation: Explanation) -> Iterator[str]:
     last = f", the last on {answer.last_visit_date}" if answer.last_visit_date else ""
     yield f"  visits         {answer.visits_12m} in 12 months, {answer.visits_18m} in 18{last}"
     if answer.practice_id:
-        yield f"  runner-up      {answer.runner_up_practice_id or 'none'}"
-    yield f"  evidence       {', '.join(answer.evidence) or 'none'}"
+        yield from _before_the_next(explanation.grounds.ranked)
+    for visit in explanation.grounds.evidence:
+        who = f"provider {visit.provider_npi}" if visit.provider_npi else "nobody named"
+        yield f"  evidence       {visit.visit_date}, {who}: {', '.join(visit.claim_ids)}"
+    if not explanation.grounds.evidence:
+        yield "  evidence       none"
     if answer.practice_id:
         yield from _future(answer)
         yield from _alerted(alert)
+    following = explanation.grounds.next_change_on
+    yield f"  next change    {f'not before {following}' if following else 'none'}, if nothing new is known"
+    for out in explanation.grounds.not_counted:
+        seen = f", provider {out.provider_npi}" if out.provider_npi else ""
+        yield f"  not counted    {out.service_date}{seen}: {out.claim_id}, {NOT_COUNTED[out.why]} ({out.why})"
     for flag in answer.flags:
         name, _, winner = flag.partition(":")
         if name == "conflict":
@@ -192,6 +233,21 @@ def _told(explanation: Explanation) -> Iterator[str]:
     yield f"  rules          {answer.ruleset}, engine {answer.engine_version}; facts of {explanation.source}"
     if explanation.failed:
         yield f"  SET ASIDE      a fault ({explanation.failed}) keeps later facts out of this answer: please report it"
+
+
+def _before_the_next(ranked: Ranked | None) -> Iterator[str]:
+    """The runner-up with its counts, and the criterion by which the practice came before it."""
+    if ranked is None or ranked.runner_up is None:
+        yield "  runner-up      none"
+        return
+    first, second, months = ranked.winner, ranked.runner_up, ranked.window_months
+    ours, theirs = ((one.visits_12m if months == 12 else one.visits_18m) for one in (first, second))
+    counts = f"{second.visits_12m} in 12 months, {second.visits_18m} in 18, the last on {second.last_visit_date}"
+    yield f"  runner-up      {second.practice_id}: {counts}"
+    why = DECIDED_BY[ranked.decided_by or ""].format(
+        first=first, second=second, months=months, ours=ours, theirs=theirs
+    )
+    yield f"  decided by     {why} ({ranked.decided_by})"
 
 
 def _changed(explanation: Explanation) -> Iterator[str]:

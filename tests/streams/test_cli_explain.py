@@ -50,8 +50,10 @@ def test_an_answer_comes_with_step_counts_runner_up_and_evidence(tmp_path: Path)
     assert line(said, "attributed to") == "attributed to A, provider 1"
     assert line(said, "because of") == "because of primary care visits of the last 12 months (step claims_12)"
     assert line(said, "visits") == "visits 2 in 12 months, 2 in 18, the last on 2024-12-05"
-    assert line(said, "runner-up") == "runner-up B"
-    assert line(said, "evidence") == "evidence C0, C1"
+    assert line(said, "runner-up") == "runner-up B: 1 in 12 months, 1 in 18, the last on 2025-04-04"
+    assert line(said, "decided by") == "decided by more visits in 12 months: 2 against 1 (visits)"
+    told = [" ".join(one.split()) for one in said.splitlines() if one.startswith("  evidence")]
+    assert told == ["evidence 2024-08-20, provider 1: C0", "evidence 2024-12-05, provider 1: C1"]
 
 
 def test_it_says_until_when_why_and_what_would_keep_the_member(tmp_path: Path) -> None:

@@ -96,6 +96,28 @@ async def test_json_holds_the_same(tmp_path: Path) -> None:
     ]
 
 
+async def test_a_change_by_the_roster_a_void_and_time_names_each(tmp_path: Path) -> None:
+    seen, lasts = dt.date(2025, 5, 1), dt.date(2024, 8, 1)
+    log = Log().control(row(STAYS, "A"), row(MOVES, "B", tin="950000002"), Tick(date=JUNE))
+    log.add(span("1"), claim("1", "C1", seen, npi=STAYS), claim("1", "C2", lasts, npi=MOVES, tin="950000002"))
+    # Of two practices under one TIN the lower id has the visits.
+    log.control(row(STAYS, "0", roster_version=2))
+    log.add(claim("1", "C1", seen, npi=STAYS, claim_frequency_code="8", claim_version=2))
+    await kept(tmp_path, log.control(Tick(date=dt.date(2025, 8, 1)), Tick(date=dt.date(2026, 2, 1))))
+    found = json.loads(explained(tmp_path, "--json"))
+    told = [(one["cause"], one["before_practice_id"], one["after_practice_id"]) for one in found["changes"]]
+    assert told == [
+        ("tick", "B", None),
+        ("tick", "B", "B"),
+        ("claim", "0", "B"),
+        ("roster", "A", "0"),
+        ("claim", None, "A"),
+    ]
+    positions = [one["cause_position"] for one in found["changes"]]
+    assert len(set(positions)) == len(positions)
+    assert [(one["claim_id"], one["why"]) for one in found["not_counted"]] == [("C1", "voided")]
+
+
 async def test_changes_older_than_eighteen_months_are_forgotten_with_the_next_one(tmp_path: Path) -> None:
     log = life().control(Tick(date=dt.date(2027, 2, 3)))
     log.add(span("1", span_version=3, enrollment_end_date=None), claim("1", "C9", dt.date(2027, 2, 1), npi=STAYS))
