@@ -12,7 +12,7 @@ import hashlib
 import mmap
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -205,16 +205,11 @@ class History:
         member = engine.new_member(*name)
         rows: dict[str, engine.Row | None] = {}
         kept = False
-        for place in self.places[name]:
-            number, row = place >> _ROW_BITS, place & _ROW_MASK
-            fact = self._fact(number, row)
-            missing: Iterable[str] = [name for name in engine.row_names(fact) if name not in rows]
-            while missing:
-                rows.update(dict.fromkeys(missing))
-                missing = engine.rows_missing(fact, rows)
+        # All rows of the member are here: one that is not was never made.
+        for place, fact in zip(self.places[name], self.facts(name), strict=True):
             folded = engine.fold(member, rows, fact, self.knowledge)
             if folded.refusal is not None:
-                self._refuse(number, row, folded.refusal)
+                self._refuse(place >> _ROW_BITS, place & _ROW_MASK, folded.refusal)
             kept = kept or folded.changed or bool(folded.stored)
         return (member if kept else None), rows
 
@@ -224,7 +219,7 @@ class History:
 
     def _fact(self, number: int, row: int) -> engine.Fact:
         line = self.files.line(number, row)
-        body = cast("MemberFact", self.codec.from_json(line))
+        body = cast("MemberFact", self.codec.from_json(line, checked=True))
         kind: Any = type(body).__struct_config__.tag
         says = logged(line)
         place = None if says is None else says.log
