@@ -14,7 +14,7 @@ import msgspec
 from schemas.keys import member_key
 from schemas.records import Adjustment, Alert, Attribution, AttributionChange
 from state.attribution import alerts, frozen, grounds, plan_list, requests
-from state.attribution.answer import ENGINE_VERSION, Answer, answer
+from state.attribution.answer import Answer, answer
 from state.attribution.decision import View
 from state.attribution.frozen import Frozen
 from state.attribution.grounds import Grounds
@@ -28,7 +28,6 @@ from state.reference.knowledge import FrozenList, Knowledge
 
 __all__ = [
     "CAUSE_OF_FACT",
-    "ENGINE_VERSION",
     "Advanced",
     "Asked",
     "Fact",
@@ -206,8 +205,8 @@ def advance(
     """Evaluate a member on a day, say what has changed since last time, and remember it. `as_of` never goes back.
 
     `cause` is what was applied (claim, enrollment, selection, plan_list, request, decision, tick, roster, practice, payer, table,
-    feed_manifest, period), `position` the input position it came from. `since` is the first day on which what was applied can matter,
-    for what is frozen already; `rows` are all cold rows of the member where the knowledge `needs_history`.
+    engine, feed_manifest, period), `position` the input position it came from. `since` is the first day on which what was applied can
+    matter, for what is frozen already; `rows` are all cold rows of the member where the knowledge `needs_history`.
     """
     day = from_date(as_of)
     prune(member, day, knowledge.earliest_frozen, knowledge.ruleset.longest_window)

@@ -115,7 +115,7 @@ class Freezing:
             accepted_at=accepted_at,
             ruleset=then.ruleset_name,
             tables=self._knowledge.tables_in_force(self.one.as_of),
-            engine_version=engine.ENGINE_VERSION,
+            engine_version=then.engine_version,
             digest=results.content_digest(self._total),
             counts=tuple(
                 PracticeCount(payer=payer, practice_id=practice, members=members)

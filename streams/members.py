@@ -18,7 +18,18 @@ from typing import cast
 from schemas.codec import Codec
 from schemas.codec import Output as OutputRecord
 from schemas.keys import partition_of
-from schemas.records import AttributionChange, Close, Envelope, Position, Refused, Tick, Version
+from schemas.records import (
+    AttributionChange,
+    Close,
+    CloseAnnul,
+    Envelope,
+    Position,
+    ReferenceRecord,
+    Refused,
+    Table,
+    Tick,
+    Version,
+)
 from schemas.topics import TOPICS
 from schemas.topics import name as topic_name
 from state import engine
@@ -344,7 +355,7 @@ class MemberPartition:
         if isinstance(record, Close):
             await self._close(one, record)
             return
-        cause = CAUSE_OF_CONTROL[str(type(record).__struct_config__.tag)]
+        cause = _cause_of(record)
         position = str(one.envelope.position)
         if isinstance(record, Tick):
             if self.state.as_of is None or record.date > self.state.as_of:
@@ -602,6 +613,13 @@ def _selections(touch: Touch | None, as_of: dt.date | None) -> list[Selection]:
     if touch.terms:
         return [Selection(terms=touch.terms)]
     return []
+
+
+def _cause_of(record: ReferenceRecord | Tick | CloseAnnul) -> str:
+    """What changes are said to come of: the kind of record, or `engine` where it put other rules in force."""
+    if isinstance(record, Table) and record.kind == "engine":
+        return record.kind
+    return CAUSE_OF_CONTROL[str(type(record).__struct_config__.tag)]
 
 
 def _fault_refusal(fault: Exception) -> engine.Refusal:

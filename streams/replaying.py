@@ -386,7 +386,7 @@ def _manifest(history: History, replayed: Replayed, digests: dict[str, str]) -> 
     manifest: dict[str, Any] = {
         "as_of": question.as_of,
         "known_at": question.known_at,
-        "engine_version": engine.ENGINE_VERSION,
+        "engine_version": knowledge.engine_version,
         "ruleset": {"name": knowledge.ruleset_name, "digest": in_force.pop("ruleset")},
         "tables": in_force,
         "content_digest": replayed.content_digest,

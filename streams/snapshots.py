@@ -13,7 +13,6 @@ import msgspec
 
 from schemas.keys import member_key
 from schemas.records import PartitionPosition, Passed, Position, Table
-from state import engine
 from state.calendar import from_date
 from state.reference.knowledge import Knowledge
 from state.validation import EARLIEST
@@ -111,8 +110,9 @@ class Manifest(msgspec.Struct, frozen=True):
             for what, then, here in compared
             if then != here
         ]
-        if different and self.engine_version != engine.ENGINE_VERSION:
-            different.append(f"engine version {engine.ENGINE_VERSION} (at the close {self.engine_version})")
+        here = knowledge.at(from_date(self.as_of)).engine_version
+        if different and self.engine_version != here:
+            different.append(f"engine version {here} (at the close {self.engine_version})")
         return different
 
 

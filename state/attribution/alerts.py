@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.records import Alert, MemberId, Payer, PracticeId
-from state.attribution.answer import ENGINE_VERSION, Answer
+from state.attribution.answer import Answer
 from state.attribution.decision import Decision, View, decide
 from state.attribution.projection import Projection, next_panel, project
 from state.calendar import Day, to_date
@@ -129,6 +129,6 @@ def _alert(
         visits_needed=projection.visits_needed if is_open else None,
         data_through=view.knowledge.data_through(view.member.payer),
         ruleset=view.knowledge.ruleset_name,
-        engine_version=ENGINE_VERSION,
+        engine_version=view.knowledge.engine_version,
         shadow=shadow,
     )

@@ -13,9 +13,6 @@ from state.attribution.projection import Projection, project
 from state.attribution.visits import Visits, live
 from state.calendar import Day, first_live, to_date
 
-ENGINE_VERSION = "1"
-"""Raised whenever old facts get a new answer; stored with every result."""
-
 
 class Answer(msgspec.Struct, frozen=True):
     """An attribution and what stands behind it."""
@@ -74,7 +71,7 @@ def _attribution(view: View, day: Day, decision: Decision, projection: Projectio
         evidence=_evidence(visits, decision, day),
         flags=_flags(view, decision, day),
         ruleset=view.knowledge.ruleset_name,
-        engine_version=ENGINE_VERSION,
+        engine_version=view.knowledge.engine_version,
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from schemas.records import Adjustment, Attribution, Change, MemberId, PanelEntry, Payer, PracticeId
-from state.attribution.answer import ENGINE_VERSION, answer
+from state.attribution.answer import answer
 from state.attribution.decision import View, decide
 from state.calendar import Day, add_months, first_live, to_date
 from state.ledger.folding import rederive
@@ -134,7 +134,7 @@ def adjustments(
                 cause_position=position,
                 decided_on=to_date(day),  # type: ignore[arg-type]
                 ruleset=then.ruleset_name,
-                engine_version=ENGINE_VERSION,
+                engine_version=then.engine_version,
             )
             for practice, was, becomes in ((before, on, off), (now, off, on))
             if practice

@@ -28,7 +28,8 @@ from schemas.records import (
     Table,
     TableInForce,
 )
-from state.attribution import rulesets
+from state.attribution import engines, rulesets
+from state.attribution.engines import Engine
 from state.attribution.rulesets import Ruleset
 from state.calendar import FOREVER, Day, add_months, from_date, month_of
 from state.ledger.member import PROGRAM_PERIOD
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from state.ledger.member import Setting
 
 _PARSERS = {
+    "engine": engines.parse,
     "npi_taxonomy": taxonomy_lists.parse_directory,
     "primary_care_services": service_lists.parse,
     "primary_care_taxonomies": taxonomy_lists.parse,
@@ -115,6 +117,7 @@ class Tables:
     taxonomies: Taxonomies
     directory: Directory
     ruleset: Ruleset
+    engine: Engine
 
     def same_as(self, other: Tables) -> bool:
         """Whether they are the very same tables."""
@@ -152,6 +155,7 @@ class Knowledge:
             taxonomies=taxonomy_lists.parse(tables.built_in("primary_care_taxonomies")),
             directory=Directory({}),
             ruleset=rulesets.parse(rules),
+            engine=engines.first(),
         )
         digest = hashlib.sha256(rules.data).hexdigest()
         return cls(store=tables, built_in=built_in, built_in_ruleset=digest, tables=built_in)
@@ -165,6 +169,11 @@ class Knowledge:
     def ruleset_name(self) -> str:
         """The name under which results cite the parameters."""
         return self.tables.ruleset.name
+
+    @property
+    def engine_version(self) -> str:
+        """The version of the rules as code, under which results cite them."""
+        return self.tables.engine.version
 
     def payer(self, payer: str, day: Day) -> PayerRecord | None:
         """The payer's terms in force on a day."""
@@ -366,12 +375,13 @@ class Knowledge:
             return self.store.load(kind, latest[kind]) if kind in latest else None
 
         services, taxonomies = load("primary_care_services"), load("primary_care_taxonomies")
-        directory, ruleset = load("npi_taxonomy"), load("ruleset")
+        directory, ruleset, engine = load("npi_taxonomy"), load("ruleset"), load("engine")
         tables = Tables(
             services=service_lists.parse(services) if services else self.built_in.services,
             taxonomies=taxonomy_lists.parse(taxonomies) if taxonomies else self.built_in.taxonomies,
             directory=taxonomy_lists.parse_directory(directory) if directory else self.built_in.directory,
             ruleset=rulesets.parse(ruleset) if ruleset else self.built_in.ruleset,
+            engine=engines.parse(engine) if engine else self.built_in.engine,
         )
         return self.tables if tables.same_as(self.tables) else tables
 

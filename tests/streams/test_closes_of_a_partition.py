@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from schemas.records import Close, CloseAnnul, Partial, Practice, Provider, Tick
+from schemas.records import Close, CloseAnnul, Partial, Practice, Provider, Table, Tick
 from state import engine
+from state.attribution import eligibility, engines
+from state.reference.knowledge import Knowledge
+from state.reference.tables import MissingTable, TableStore
 from streams.members import MemberPartition
 from streams.stopping import Stop
 from tests.streams.test_member_partition import CODEC, Log, claim, opened, span
@@ -122,6 +126,53 @@ async def test_an_annulled_list_is_adjusted_no_more(tmp_path: Path) -> None:
     agent = await opened(tmp_path)
     await agent.apply(log.batches()[0])
     assert await outputs(agent, "adjustments") == []
+    await agent.state.close()
+
+
+def second_engine(folder: Path, patch: pytest.MonkeyPatch) -> Table:
+    """The record of an engine, known to this release, whose rules differ in one thing: member 1 is not eligible."""
+    not_eligible = eligibility.not_eligible
+
+    def mended(member: Any, day: int, knowledge: Knowledge) -> Any:
+        barred = knowledge.engine_version == "2" and member.member_id == "1"
+        return "not_yet_effective" if barred else not_eligible(member, day, knowledge)
+
+    patch.setattr(engines, "KNOWN", ("1", "2"))
+    patch.setattr(eligibility, "not_eligible", mended)
+    (folder / "2.toml").write_bytes(b'version = "2"')
+    digest = hashlib.sha256(b'version = "2"').hexdigest()
+    return Table(kind="engine", name="2", version="2", digest=digest, activated_from=dt.date(2025, 1, 1))
+
+
+async def test_another_engine_works_every_member_again_and_adjusts_what_is_frozen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = second_engine(tmp_path, monkeypatch)
+    agent = await opened(tmp_path, Knowledge.initial(TableStore([tmp_path])))
+    log = six_members().control(panel(), second, panel("again"))
+    await agent.apply(log.batches()[0])
+    (change,) = [one for one in await outputs(agent, "attribution-changes") if one.cause == "engine"]
+    assert (change.member_id, change.after_status, change.engine_version) == ("1", "not_attributed", "2")
+    (made,) = await outputs(agent, "adjustments")
+    assert (made.member_id, made.practice_id, made.after, made.cause) == ("1", "B", "not_attributed", "engine")
+    assert {one.member_id: one.engine_version for one in await outputs(agent, "attribution")} == dict.fromkeys(
+        "012345", "2"
+    )
+    before, after = await outputs(agent, "control")
+    assert (before.engine_version, after.engine_version) == ("1", "2")
+    assert {one.kind: one.digest for one in after.tables}["engine"] == second.digest
+    await agent.state.close()
+
+
+async def test_an_engine_that_this_release_lacks_stops_the_worker_and_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = second_engine(tmp_path, monkeypatch)
+    monkeypatch.setattr(engines, "KNOWN", ("1",))
+    engines.parse.cache_clear()
+    agent = await opened(tmp_path, Knowledge.initial(TableStore([tmp_path])))
+    with pytest.raises(MissingTable, match=r"engine version '2' .* works by 1: install the release that has it"):
+        await agent.apply(six_members().control(second).batches()[0])
     await agent.state.close()
 
 

@@ -152,11 +152,11 @@ class Log:
         ]
 
 
-async def opened(folder: Path) -> MemberPartition:
+async def opened(folder: Path, knowledge: Knowledge = KNOWLEDGE) -> MemberPartition:
     state = await MemberState.open(
         folder / "members.sqlite", topic=TOPIC, partition=0, partitions=PARTITIONS, patience=1
     )
-    return await MemberPartition.resume(state, KNOWLEDGE, CODEC, prefix="", partition=0, partitions=PARTITIONS)
+    return await MemberPartition.resume(state, knowledge, CODEC, prefix="", partition=0, partitions=PARTITIONS)
 
 
 async def worked(folder: Path, batches: Sequence[Batch]) -> tuple[str, list[Any]]:
