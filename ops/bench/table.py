@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table as Grid
 
-from ops.bench import core, files, restart, stored
+from ops.bench import closing, core, files, restart, stored
 from ops.bench.measured import Better, Found, Result, Sizes, result
 
 
@@ -47,7 +47,6 @@ def _with_two_processes(*lines: Line) -> tuple[Line, ...]:
     )
 
 
-# `close_s` (a close of all members, with the alert latency during it) belongs here as one more module and line.
 BENCHMARKS: tuple[Benchmark, ...] = (
     Benchmark(
         core.core_vs_faust,
@@ -72,6 +71,18 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     Benchmark(
         restart.restart_s,
         (Line("restart_s", "a killed worker started again: seconds to its first output", "s", "lower", 2),),
+    ),
+    Benchmark(
+        closing.close_s,
+        (
+            Line("close_s", "a panel of all members: seconds from asking for it to its manifest", "s", "lower"),
+            Line(
+                "close_waiting_s",
+                "claim to answer, 99 in 100 at most: during a close, beside without one",
+                "s",
+                "lower",
+            ),
+        ),
     ),
     Benchmark(
         stored.tick_share,
