@@ -28,6 +28,7 @@ from schemas.records import (
     AttributionDecision,
     AttributionRequest,
     Claim,
+    Clinical,
     Close,
     CloseAnnul,
     ControlRecord,
@@ -40,6 +41,7 @@ from schemas.records import (
     PayerRecord,
     PcpSelection,
     Period,
+    PharmacyClaim,
     PlanAttribution,
     Position,
     Practice,
@@ -62,6 +64,8 @@ _EMPTY: tuple[object, ...] = (None, (), [], "")
 
 TOPIC_OF: Mapping[type, str] = {
     Claim: "claims",
+    PharmacyClaim: "pharmacy-claims",
+    Clinical: "clinical",
     Enrollment: "enrollments",
     PcpSelection: "pcp-selections",
     PlanAttribution: "plan-attributions",
@@ -81,6 +85,8 @@ BY_KIND: Mapping[str, type] = {
 }
 INPUT_OF_TOPIC: Mapping[str, type] = {
     "claims": Claim,
+    "pharmacy-claims": PharmacyClaim,
+    "clinical": Clinical,
     "enrollments": Enrollment,
     "pcp-selections": PcpSelection,
     "plan-attributions": PlanAttribution,
@@ -485,7 +491,7 @@ def event_id_of(record: Record) -> str:
         return record.event_id
     parts: tuple[Any, ...] | None = None
     match record:
-        case Claim(claim_version=int()):
+        case Claim(claim_version=int()) | PharmacyClaim(claim_version=int()):
             parts = (
                 record.payer,
                 record.member_id,
@@ -495,6 +501,8 @@ def event_id_of(record: Record) -> str:
             )
         case Enrollment():
             parts = (record.payer, record.member_id, record.span_id, record.span_version)
+        case Clinical():
+            parts = (record.payer, record.member_id, record.record_id, record.record_version)
         case PcpSelection():
             parts = (record.payer, record.member_id, record.selection_id, record.selection_version)
     if parts is None:

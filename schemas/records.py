@@ -108,6 +108,66 @@ class Claim(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="ev
     procedure_codes: tuple[str, ...] = ()
 
 
+class PharmacyClaim(
+    Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="pharmacy_claim"
+):
+    """One version of a dispensing. Versions and voids as a claim's; an NCPDP B2 reversal is a void. Source: events.md 5.3."""
+
+    payer: Payer
+    member_id: MemberId
+    payer_claim_control_number: str
+    claim_frequency_code: ClaimFrequency
+    claim_status: ClaimStatus
+    ndc_code: str
+    dispensing_date: dt.date
+    days_supply: Whole
+    quantity: Decimal
+    prescriber_npi: Npi | None = None
+    allowed_amount: Decimal | None = None
+    paid_amount: Decimal | None = None
+    rxnorm_code: str | None = None
+    original_claim_id: str | None = None
+    claim_version: Whole | None = None
+    adjudicated_at: Moment | None = None
+
+
+ClinicalKind = Literal[
+    "observation", "immunization", "procedure", "condition", "medication", "encounter", "device", "allergy"
+]
+
+
+class Clinical(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="clinical"):
+    """One version of what a chart, laboratory or registry says of a member. Identity: record_id; the highest record_version stands.
+
+    `start`, `end` and `authored` are a day as YYYY-MM-DD or a moment with its zone, as the source wrote it: the day is the one
+    written. `value` is a number in `unit`; a coded result is `value_code`. `part_of` is the record_id of what it belongs to, such as
+    the blood pressure of which it is the systolic part.
+    """
+
+    payer: Payer
+    member_id: MemberId
+    record_id: str
+    record_version: Whole
+    kind: ClinicalKind
+    code_system: str
+    code: str
+    start: str
+    end: str | None = None
+    value: Decimal | None = None
+    value_code: str | None = None
+    unit: str | None = None
+    status: str | None = None
+    source: str | None = None
+    category: str | None = None
+    verification_status: str | None = None
+    intent: str | None = None
+    not_done: bool = False
+    reason_code: str | None = None
+    disposition_code: str | None = None
+    authored: str | None = None
+    part_of: str | None = None
+
+
 class Coverage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which benefits a span covers."""
 
@@ -405,7 +465,16 @@ class Partial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     skips: tuple[Passed, ...] = ()
 
 
-MemberFact = Claim | Enrollment | PcpSelection | PlanAttribution | AttributionRequest | AttributionDecision
+MemberFact = (
+    Claim
+    | PharmacyClaim
+    | Clinical
+    | Enrollment
+    | PcpSelection
+    | PlanAttribution
+    | AttributionRequest
+    | AttributionDecision
+)
 ReferenceRecord = Provider | Practice | PayerRecord | Table | FeedManifest | Period
 ControlRecord = Provider | Practice | PayerRecord | Table | FeedManifest | Period | Tick | Close | CloseAnnul | Partial
 Record = MemberFact | Provider | Practice | PayerRecord | Table | FeedManifest | Period

@@ -29,6 +29,8 @@ class Topic:
 
 TOPICS: tuple[Topic, ...] = (
     Topic("claims", partitioned=True, cleanup="delete", retention_ms=30 * DAY_MS, owned=False, is_input=True),
+    Topic("pharmacy-claims", partitioned=True, cleanup="delete", retention_ms=30 * DAY_MS, owned=False, is_input=True),
+    Topic("clinical", partitioned=True, cleanup="delete", retention_ms=30 * DAY_MS, owned=False, is_input=True),
     Topic("enrollments", partitioned=True, cleanup="delete", retention_ms=30 * DAY_MS, owned=False, is_input=True),
     Topic("pcp-selections", partitioned=True, cleanup="delete", retention_ms=30 * DAY_MS, owned=False, is_input=True),
     Topic(

@@ -8,6 +8,8 @@ import re
 from functools import lru_cache
 
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}(-[0-9]{2})?")
+_WHEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2}))?")
+_DAY_LENGTH = 10
 Day = int
 FOREVER: Day = dt.date.max.toordinal() + 1
 """The day after all days: the end of what has no end."""
@@ -54,6 +56,13 @@ def month_named(text: str) -> Day:
     if not _MONTH.fullmatch(text):
         raise ValueError("not a month")
     return month_of(dt.date.fromisoformat(text if len(text) > 7 else f"{text}-01").toordinal())
+
+
+def day_written(text: str) -> dt.date:
+    """The day of YYYY-MM-DD, or of a moment with its zone (RFC 3339): the one that is written. Raises `ValueError`."""
+    if not _WHEN.fullmatch(text):
+        raise ValueError("neither a day nor a moment with its zone")
+    return dt.date.fromisoformat(text) if len(text) == _DAY_LENGTH else dt.datetime.fromisoformat(text).date()
 
 
 @lru_cache(maxsize=1 << 12)

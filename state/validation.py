@@ -15,19 +15,21 @@ from schemas.records import (
     AttributionDecision,
     AttributionRequest,
     Claim,
+    Clinical,
     Enrollment,
     FeedManifest,
     MemberFact,
     PayerRecord,
     PcpSelection,
     Period,
+    PharmacyClaim,
     PlanAttribution,
     Practice,
     Provider,
     Record,
     Table,
 )
-from state.calendar import month_named, to_date
+from state.calendar import day_written, month_named, to_date
 from state.engine import Refusal
 
 EARLIEST = dt.date(1900, 1, 1)
@@ -37,6 +39,9 @@ GRACE = dt.timedelta(days=1)
 """A service may be dated a day after the day of acceptance, for time zones (attribution.md 2.2 rule 6)."""
 MOST_MONTHS = 60
 _MONTH = re.compile(r"\d{4}-\d{2}")
+_NDC = re.compile(r"\d{10,11}|\d{4,5}-\d{3,4}-\d{1,2}")
+_HAPPENED = frozenset({"observation", "immunization", "procedure"})
+"""What cannot lie ahead; an encounter, a device or a medication may be ordered for a day to come."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -45,6 +50,10 @@ def refusal(record: Record, accepted_on: dt.date) -> Refusal | None:
     match record:
         case Claim():
             return _claim(record, accepted_on)
+        case PharmacyClaim():
+            return _pharmacy_claim(record, accepted_on)
+        case Clinical():
+            return _clinical(record, accepted_on)
         case Enrollment():
             return _enrollment(record, accepted_on)
         case PcpSelection():
@@ -106,6 +115,9 @@ def _npis(record: Record) -> Iterator[tuple[str, str]]:
             for line in record.lines:
                 if line.rendering_npi:
                     yield "lines.rendering_npi", line.rendering_npi
+        case PharmacyClaim():
+            if record.prescriber_npi:
+                yield "prescriber_npi", record.prescriber_npi
         case PcpSelection():
             yield "pcp_npi", record.pcp_npi
         case PlanAttribution():
@@ -133,12 +145,7 @@ def _claim(claim: Claim, accepted_on: dt.date) -> Refusal | None:
     for line in claim.lines:
         start, end = line.claim_line_start_date, line.claim_line_end_date
         if start > latest:
-            return Refusal(
-                "service_date_in_future",
-                "lines.claim_line_start_date",
-                f"line {line.claim_line_number} is dated after the day it was accepted ({accepted_on}): "
-                "correct the date and send it again.",
-            )
+            return _in_future("lines.claim_line_start_date", accepted_on)
         if not start >= EARLIEST:
             return _impossible("lines.claim_line_start_date")
         if end is not None and end < start:
@@ -153,6 +160,58 @@ def _claim(claim: Claim, accepted_on: dt.date) -> Refusal | None:
     if claim.admission_date and claim.discharge_date and claim.discharge_date < claim.admission_date:
         return _backwards("discharge_date")
     return None
+
+
+def _pharmacy_claim(claim: PharmacyClaim, accepted_on: dt.date) -> Refusal | None:
+    found = _identity(claim)
+    if found:
+        return found
+    if not claim.payer_claim_control_number:
+        return _empty("payer_claim_control_number")
+    if not _NDC.fullmatch(claim.ndc_code):
+        return Refusal(
+            "bad_code", "ndc_code", "ndc_code is not ten or eleven digits, with or without hyphens: correct the code."
+        )
+    if claim.dispensing_date > accepted_on + GRACE:
+        return _in_future("dispensing_date", accepted_on)
+    if claim.claim_frequency_code != "8":
+        # A void only takes back; what it repeats of the dispensing may be negative, or zero.
+        for field, number in (("days_supply", claim.days_supply), ("quantity", claim.quantity)):
+            if number <= 0:
+                return Refusal(
+                    "impossible_value",
+                    field,
+                    f"{field} is not above zero: correct it, or send a void to take the claim back.",
+                )
+    return _start(claim.dispensing_date, "dispensing_date")
+
+
+def _clinical(record: Clinical, accepted_on: dt.date) -> Refusal | None:
+    found = _identity(record)
+    if found:
+        return found
+    for field in ("record_id", "code_system", "code"):
+        if not getattr(record, field).strip():
+            return _empty(field)
+    days: dict[str, dt.date] = {}
+    for field in ("start", "end", "authored"):
+        text = getattr(record, field)
+        if text is None:
+            continue
+        try:
+            days[field] = day_written(text)
+        except ValueError:
+            return Refusal(
+                "impossible_date",
+                field,
+                f"{field} is not a day as YYYY-MM-DD that exists, nor a moment with its zone as 2025-07-01T08:30:00-07:00: correct it "
+                "and send it again.",
+            )
+        if not EARLIEST <= days[field] <= LATEST:
+            return _impossible(field)
+    if record.kind in _HAPPENED and days["start"] > accepted_on + GRACE:
+        return _in_future("start", accepted_on)
+    return _backwards("end") if "end" in days and days["end"] < days["start"] else None
 
 
 def _enrollment(span: Enrollment, accepted_on: dt.date) -> Refusal | None:
@@ -242,6 +301,14 @@ def _impossible(field: str) -> Refusal:
         "impossible_date",
         field,
         f"{field} lies outside {EARLIEST.year} to {LATEST.year} or after today: correct the date and send it again.",
+    )
+
+
+def _in_future(field: str, accepted_on: dt.date) -> Refusal:
+    return Refusal(
+        "service_date_in_future",
+        field,
+        f"{field} lies after the day it was accepted ({accepted_on}): correct the date and send it again.",
     )
 
 

@@ -145,7 +145,7 @@ def _evidence(view: View, decision: Decision, day: Day) -> Iterator[EvidenceVisi
 def _not_counted(view: View, rows: Iterable[Row | None], months: int, day: Day) -> Iterator[NotCounted]:
     first = first_live(day, MONTHS)
     for row in rows:
-        if not isinstance(row, History) or not row.numbers:
+        if not isinstance(row, History) or not row.is_claim:
             continue
         claim, refused = _standing_claim(row, view.knowledge)
         lines = [line for line in claim.lines if first <= line.claim_line_start_date.toordinal() <= day]

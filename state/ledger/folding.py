@@ -12,9 +12,11 @@ from schemas.records import (
     AttributionDecision,
     AttributionRequest,
     Claim,
+    Clinical,
     Enrollment,
     MemberFact,
     PcpSelection,
+    PharmacyClaim,
     PlanAttribution,
     Position,
 )
@@ -38,16 +40,29 @@ from state.reference.knowledge import Knowledge
 
 Rows = MutableMapping[str, Row | None]
 FactKind = Literal[
-    "claim", "enrollment", "pcp_selection", "plan_attribution", "attribution_request", "attribution_decision"
+    "claim",
+    "pharmacy_claim",
+    "clinical",
+    "enrollment",
+    "pcp_selection",
+    "plan_attribution",
+    "attribution_request",
+    "attribution_decision",
 ]
 CAUSE_OF_FACT: Mapping[FactKind, str] = {
     "claim": "claim",
+    "pharmacy_claim": "pharmacy_claim",
+    "clinical": "clinical",
     "enrollment": "enrollment",
     "pcp_selection": "selection",
     "plan_attribution": "plan_list",
     "attribution_request": "request",
     "attribution_decision": "decision",
 }
+
+
+_FAMILY: Mapping[type, str] = {Claim: "claim", PharmacyClaim: "pharmacy"}
+"""The facts that come in families of control numbers, and under which name the rows of each stand."""
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -115,11 +130,13 @@ def row_names(fact: Fact) -> tuple[str, ...]:
     body = fact.body
     names: tuple[str, ...]
     match body:
-        case Claim():
+        case Claim() | PharmacyClaim():
             numbers = dict.fromkeys(
                 (body.payer_claim_control_number, body.original_claim_id or body.payer_claim_control_number)
             )
-            names = tuple(f"claim:{number}" for number in numbers)
+            names = tuple(f"{_FAMILY[type(body)]}:{number}" for number in numbers)
+        case Clinical():
+            names = (f"clinical:{body.record_id}",)
         case Enrollment():
             names = (f"span:{body.span_id}",)
         case PcpSelection():
@@ -138,7 +155,7 @@ def rows_missing(fact: Fact, rows: Mapping[str, Row | None]) -> tuple[str, ...]:
     for name in wanted:
         row = rows.get(name)
         if isinstance(row, Forward):
-            place = f"claim:{row.number}"
+            place = f"{name.partition(':')[0]}:{row.number}"
             if place not in rows:
                 missing.append(place)
             elif place not in wanted:
@@ -166,6 +183,8 @@ def fold(member: Member, rows: Rows, fact: Fact, knowledge: Knowledge) -> Folded
             stored.add(f"id:{fact.event_id}")
     if isinstance(said, Claim):
         return _fold_claim(member, rows, said, sighting, knowledge, stored)
+    if isinstance(said, PharmacyClaim | Clinical):
+        return _fold_unread(member, rows, said, sighting, stored)
     kept, put, doubt = _KEPT[type(said)]
     place, history = _history(rows, home)
     before = getattr(member, kept)
@@ -182,7 +201,7 @@ def rederive(member: Member, rows: Mapping[str, Row | None], knowledge: Knowledg
     """What was pruned or depends on code lists again from the cold rows: the member's lines, and the entries of plans' lists."""
     member.care, member.hospice = [], []
     for row in rows.values():
-        if isinstance(row, History) and row.numbers:
+        if isinstance(row, History) and row.is_claim:
             contribute(member, claims.derive(row, knowledge))
         elif isinstance(row, History) and isinstance(row.statements[0].body, PlanAttribution):
             _put_plan_entry(member, row)
@@ -191,15 +210,12 @@ def rederive(member: Member, rows: Mapping[str, Row | None], knowledge: Knowledg
 def _fold_claim(
     member: Member, rows: Rows, said: Claim, sighting: Sighting, knowledge: Knowledge, stored: set[str]
 ) -> Folded:
-    numbers = {said.payer_claim_control_number, said.original_claim_id or said.payer_claim_control_number}
-    homes = {_home(rows, number) for number in numbers}
-    histories = [row for home in homes if isinstance(row := rows.get(f"claim:{home}"), History)]
-    merged = _together(histories, numbers)
+    homes, histories, merged = _family(rows, said)
     refused, took = _take(merged, said, sighting)
     refusal = CONFLICT if refused else None
     if not took and len(histories) == 1 and histories[0].numbers == merged.numbers:
         return Folded(changed=False, cause="claim", refusal=refusal, stored=frozenset(stored))
-    stored |= _put_family(rows, merged)
+    stored |= _put_family(rows, merged, "claim")
     derived = claims.derive(merged, knowledge)
     before = contributed(member, homes) if histories else NOTHING
     if derived != before:
@@ -214,6 +230,36 @@ def _fold_claim(
     changed = first or (derived != before and (member.said is None or _is_evidence(derived, before, knowledge)))
     since = _first_day(derived, before) if changed and knowledge.frozen else 0
     return Folded(changed=changed, cause="claim", refusal=refusal, stored=frozenset(stored), since=since)
+
+
+def _fold_unread(
+    member: Member, rows: Rows, said: PharmacyClaim | Clinical, sighting: Sighting, stored: set[str]
+) -> Folded:
+    """Keep a fact that attribution does not read. Whoever is known by nothing else is answered all the same."""
+    cause = CAUSE_OF_FACT["pharmacy_claim" if isinstance(said, PharmacyClaim) else "clinical"]
+    first = member.said is None
+    if isinstance(said, Clinical):
+        place, history = _history(rows, f"clinical:{said.record_id}")
+        refused, took = _take(history, said, sighting)
+        if took:
+            stored.add(place)
+        repeated = took and len(_said_under(history, said, "record_version")) > 1
+        refusal = CONFLICT if refused else REPEATED_VERSION if repeated else None
+        return Folded(changed=first, cause=cause, refusal=refusal, stored=frozenset(stored))
+    _, histories, merged = _family(rows, said)
+    refused, took = _take(merged, said, sighting)
+    if took or len(histories) != 1 or histories[0].numbers != merged.numbers:
+        stored |= _put_family(rows, merged, "pharmacy")
+    return Folded(changed=first, cause=cause, refusal=CONFLICT if refused else None, stored=frozenset(stored))
+
+
+def _family(rows: Rows, said: Claim | PharmacyClaim) -> tuple[set[str], list[History], History]:
+    """The numbers at which the families of a claim or dispensing stand, these families, and the one they are with it."""
+    prefix = _FAMILY[type(said)]
+    numbers = {said.payer_claim_control_number, said.original_claim_id or said.payer_claim_control_number}
+    homes = {_home(rows, number, prefix) for number in numbers}
+    histories = [row for home in homes if isinstance(row := rows.get(f"{prefix}:{home}"), History)]
+    return homes, histories, _together(histories, numbers)
 
 
 def _first_day(derived: Derived, before: Derived) -> Day:
@@ -239,23 +285,23 @@ def _together(histories: Sequence[History], numbers: set[str]) -> History:
     return together
 
 
-def _put_family(rows: Rows, family: History) -> set[str]:
+def _put_family(rows: Rows, family: History, prefix: str) -> set[str]:
     """Put a family at its lowest number, and pointers to it at the others; the names of the rows that are new."""
     root = family.numbers[0]
-    rows[f"claim:{root}"] = family
-    put = {f"claim:{root}"}
+    rows[f"{prefix}:{root}"] = family
+    put = {f"{prefix}:{root}"}
     for number in family.numbers[1:]:
-        if rows.get(f"claim:{number}") != Forward(root):
-            rows[f"claim:{number}"] = Forward(root)
-            put.add(f"claim:{number}")
+        if rows.get(f"{prefix}:{number}") != Forward(root):
+            rows[f"{prefix}:{number}"] = Forward(root)
+            put.add(f"{prefix}:{number}")
     return put
 
 
-def _home(rows: Mapping[str, Row | None], number: str) -> str:
-    row = rows.get(f"claim:{number}")
+def _home(rows: Mapping[str, Row | None], number: str, prefix: str) -> str:
+    row = rows.get(f"{prefix}:{number}")
     while isinstance(row, Forward):
         number = row.number
-        row = rows.get(f"claim:{number}")
+        row = rows.get(f"{prefix}:{number}")
     return number
 
 

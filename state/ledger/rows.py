@@ -1,7 +1,7 @@
 """Cold rows: every version of a fact, whole, read only when a fact of the same thing arrives.
 
-Names: `claim:<control number>`, `span:<span id>`, `selection:<selection id>`, `plan:<month>`, `request:<kind>:<first day>:<practice>`,
-`id:<event id>` for ids that the source gave.
+Names: `claim:<control number>`, `pharmacy:<control number>`, `clinical:<record id>`, `span:<span id>`, `selection:<selection id>`,
+`plan:<month>`, `request:<kind>:<first day>:<practice>`, `id:<event id>` for ids that the source gave.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from schemas.records import Enrollment, MemberFact, Position
+from schemas.records import Claim, Enrollment, MemberFact, Position
 
 Body = MemberFact
 
@@ -38,13 +38,18 @@ class Statement(msgspec.Struct, array_like=True):
 
 
 class History(msgspec.Struct, array_like=True, tag="history"):
-    """Everything said of one claim family, span, selection, request, or month of a plan's list.
+    """Everything said of one claim family, dispensing, clinical record, span, selection, request, or month of a plan's list.
 
-    `numbers`: the control numbers of a claim family, the lowest first.
+    `numbers`: the control numbers of a claim family or a dispensing, the lowest first.
     """
 
     statements: list[Statement]
     numbers: list[str] = []
+
+    @property
+    def is_claim(self) -> bool:
+        """Whether it is a claim family."""
+        return isinstance(self.statements[0].body, Claim)
 
 
 class Forward(msgspec.Struct, array_like=True, frozen=True, tag="forward"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 from collections.abc import Iterable, MutableMapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from schemas.records import (
@@ -12,12 +13,14 @@ from schemas.records import (
     AttributionRequest,
     Claim,
     ClaimLine,
+    Clinical,
     Enrollment,
     FeedManifest,
     MemberFact,
     PayerRecord,
     PcpSelection,
     Period,
+    PharmacyClaim,
     PlanAttribution,
     Position,
     Practice,
@@ -303,6 +306,40 @@ class _Maker:
                 )
             )
 
+    def unread(self) -> None:
+        """Facts that attribution does not read, of few names, so that versions, voids and repeated contents meet."""
+        for _ in range(self.rng.randrange(5)):
+            if self.maybe(0.5):
+                self.say(
+                    Clinical(
+                        payer=PAYER,  # type: ignore[arg-type]
+                        member_id=MEMBER,  # type: ignore[arg-type]
+                        record_id=self.rng.choice(["R1", "R2"]),
+                        record_version=self.rng.choice([1, 2]),
+                        kind="observation",
+                        code_system="LOINC",
+                        code="4548-4",
+                        start=f"{self.day()}",
+                        value=Decimal(self.rng.choice(["7.9", "9.1"])),
+                    )
+                )
+                continue
+            void = self.maybe(0.3)
+            self.say(
+                PharmacyClaim(
+                    payer=PAYER,  # type: ignore[arg-type]
+                    member_id=MEMBER,  # type: ignore[arg-type]
+                    payer_claim_control_number=self.rng.choice(["C1", "P1", "P2"]),
+                    claim_frequency_code="8" if void else "1",
+                    claim_status="reversed" if void else "paid",
+                    ndc_code="00093721410",
+                    dispensing_date=self.day(),
+                    days_supply=30,
+                    quantity=Decimal(30),
+                    original_claim_id=self.rng.choice([None, "P1", "P2"]),
+                )
+            )
+
     def plan_lists(self) -> None:
         """The payer goes by its plan's own list, now, once, or from some day on."""
         terms = PayerRecord(payer=PAYER, name="P", attribution_mode="plan")
@@ -362,6 +399,8 @@ def history(rng: random.Random) -> History:
         maker.requests()
     if maker.maybe(0.2):
         maker.plan_lists()
+    if maker.maybe(0.2):
+        maker.unread()
     positions = [one.position for one in maker.said]
     if rng.random() < 0.7:  # the order of arrival says nothing of the order of making
         rng.shuffle(positions)

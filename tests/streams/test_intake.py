@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from schemas.records import (
     AttributionRequest,
     Claim,
     ClaimLine,
+    Clinical,
     Contact,
     Enrollment,
     FeedManifest,
     PcpSelection,
+    PharmacyClaim,
     PlanAttribution,
     Position,
     Provider,
@@ -79,6 +82,35 @@ def span(**changes: Any) -> Enrollment:
         "gender": "F",
     }
     return Enrollment(**{**given, **changes})
+
+
+def dispensed(**changes: Any) -> PharmacyClaim:
+    given: dict[str, Any] = {
+        "payer": "aetna",
+        "member_id": "M1",
+        "payer_claim_control_number": "P1",
+        "claim_frequency_code": "1",
+        "claim_status": "paid",
+        "ndc_code": "00093721410",
+        "dispensing_date": DAY,
+        "days_supply": 30,
+        "quantity": Decimal(30),
+    }
+    return PharmacyClaim(**{**given, **changes})
+
+
+def charted(**changes: Any) -> Clinical:
+    given: dict[str, Any] = {
+        "payer": "aetna",
+        "member_id": "M1",
+        "record_id": "R1",
+        "record_version": 1,
+        "kind": "observation",
+        "code_system": "LOINC",
+        "code": "4548-4",
+        "start": f"{DAY}",
+    }
+    return Clinical(**{**given, **changes})
 
 
 def selection(**changes: Any) -> PcpSelection:
@@ -188,6 +220,22 @@ async def test_reference_records_go_to_control(tmp_path: Path) -> None:
         ("claims", claim(payer="a|b"), "bad_payer", "payer"),
         ("claims", claim(payer_claim_control_number=""), "missing_value", "payer_claim_control_number"),
         ("claims", claim(admission_date=DAY, discharge_date=dt.date(2025, 6, 1)), "end_before_start", "discharge_date"),
+        ("pharmacy-claims", dispensed(payer_claim_control_number=""), "missing_value", "payer_claim_control_number"),
+        ("pharmacy-claims", dispensed(ndc_code="9372141"), "bad_code", "ndc_code"),
+        ("pharmacy-claims", dispensed(dispensing_date=dt.date(2025, 7, 3)), "service_date_in_future", "dispensing_date"),
+        ("pharmacy-claims", dispensed(dispensing_date=dt.date(1805, 7, 3)), "impossible_date", "dispensing_date"),
+        ("pharmacy-claims", dispensed(days_supply=0), "impossible_value", "days_supply"),
+        ("pharmacy-claims", dispensed(quantity=Decimal(-1)), "impossible_value", "quantity"),
+        ("clinical", charted(record_id=""), "missing_value", "record_id"),
+        ("clinical", charted(code=" "), "missing_value", "code"),
+        ("clinical", charted(code_system=""), "missing_value", "code_system"),
+        ("clinical", charted(start="2025-02-29"), "impossible_date", "start"),
+        ("clinical", charted(start="2025-06"), "impossible_date", "start"),
+        ("clinical", charted(start="2025-06-01Z"), "impossible_date", "start"),
+        ("clinical", charted(start="2025-06-01T08:30:00"), "impossible_date", "start"),
+        ("clinical", charted(end="1025-06-01"), "impossible_date", "end"),
+        ("clinical", charted(end="2025-06-01", start="2025-06-02"), "end_before_start", "end"),
+        ("clinical", charted(start="2025-07-03"), "service_date_in_future", "start"),
         ("enrollments", span(enrollment_end_date=dt.date(2023, 1, 1)), "end_before_start", "enrollment_end_date"),
         ("enrollments", span(birth_date=dt.date(2031, 1, 1)), "impossible_date", "birth_date"),
         ("enrollments", span(death_date=dt.date(1970, 1, 1)), "end_before_start", "death_date"),
@@ -233,6 +281,13 @@ async def test_what_makes_no_sense_goes_to_quarantine_with_its_reason_field_and_
     [
         claim(lines=(), claim_frequency_code="8", claim_status="reversed"),
         claim(line(day=dt.date(2025, 7, 2))),
+        dispensed(),
+        dispensed(ndc_code="0093-7214-10", prescriber_npi="1234567890"),
+        dispensed(claim_frequency_code="8", claim_status="reversed", days_supply=0, quantity=Decimal(-30)),
+        charted(value=Decimal("7.9"), unit="%", source="lab"),
+        charted(start="2025-07-01T08:30:00-07:00", end="2025-07-01T16:30:00.123456789Z"),
+        charted(kind="medication", intent="order", start="2025-08-01"),
+        charted(not_done=True, reason_code="183932001"),
         span(maintenance_type_code="024", enrollment_end_date=dt.date(2023, 12, 31)),
         span(enrollment_end_date=dt.date(9999, 12, 31)),
         selection(),
