@@ -77,6 +77,12 @@ class Service:
             worker.wait(60)
         self.workers.clear()
 
+    def require_running(self) -> None:
+        """Raises when a worker has ended by itself."""
+        for name, worker in self.workers.items():
+            if worker.poll() is not None:
+                raise RuntimeError(f"the worker has ended: see {self.folder}/worker-{name}.log")
+
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Workers stand still meanwhile; for less than a session's timeout."""
@@ -116,6 +122,7 @@ class Service:
         while now() < deadline:
             group = admin.describe_consumer_groups([self.settings.group])[self.settings.group].result(10)
             owning = sum(bool(member.assignment.topic_partitions) for member in group.members)
+            self.require_running()
             if group.state == confluent_kafka.ConsumerGroupState.STABLE and owning == workers:
                 return
             time.sleep(0.1)
