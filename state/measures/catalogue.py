@@ -1,0 +1,11 @@
+"""Every measure of the set, by its id (program.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from state.measures.outcome import Measure
+
+_ALL: tuple[Measure, ...] = ()
+
+MEASURES: Mapping[str, Measure] = {one.id: one for one in _ALL}

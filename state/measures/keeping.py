@@ -1,0 +1,219 @@
+"""From everything that was said of a claim, dispensing, record or span to what of it stands and a value set can touch.
+
+Source: measures.md 1.5 (the final version of each line; what is reversed leaves), design.md, where the time goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from schemas.records import Claim, Clinical, Coverage, Enrollment, PharmacyClaim
+from state.calendar import FOREVER, Day, day_written, from_date
+from state.ledger.claims import CONTRIBUTES, resolve
+from state.ledger.rows import History, Row, Statement, standing
+from state.measures.facts import (
+    CoverSpan,
+    Kept,
+    KeptClaim,
+    KeptDispensing,
+    KeptLine,
+    KeptRecord,
+    Profile,
+)
+from state.reference.codes import Code, System, UnknownSystem, normal_code, system_of
+
+Wanted = Callable[[Code], bool]
+"""Whether any value set or rule in use can touch a code."""
+_ALL_BENEFITS = Coverage(medical=True, pharmacy=True, mental_health=True)
+
+
+def kept_of(name: str, row: Row | None, wanted: Wanted, *, allow_reopen: bool) -> Kept | None:
+    """What of a cold row stands and can touch a measure; None for nothing, and for rows of other facts.
+
+    A pending or reversed version, and a family that a void has closed, leave nothing; a denied one is kept as denied, for the editions
+    in which it counts (attribution.md 2.9).
+    """
+    if not isinstance(row, History):
+        return None
+    first = row.statements[0].body
+    if isinstance(first, Claim):
+        claim = resolve(row, Claim, allow_reopen=allow_reopen).current
+        return None if claim is None or claim.claim_status == "reversed" else _claim(name, claim, wanted)
+    if isinstance(first, PharmacyClaim):
+        fill = resolve(row, PharmacyClaim, allow_reopen=allow_reopen).current
+        return None if fill is None or fill.claim_status == "reversed" else _dispensing(name, fill, wanted)
+    if isinstance(first, Clinical):
+        record = newest(row, "record_version").body
+        assert isinstance(record, Clinical)  # noqa: S101 - a record's history holds its versions
+        return _record(name, record, wanted)
+    return None
+
+
+def profile_of(rows: Iterable[Row | None]) -> Profile:
+    """Who the member is, by the newest version of every enrollment span."""
+    spans: list[CoverSpan] = []
+    said: list[tuple[Day, str, Enrollment]] = []
+    for row in rows:
+        if not isinstance(row, History) or not isinstance(row.statements[0].body, Enrollment):
+            continue
+        body = newest(row, "span_version").body
+        assert isinstance(body, Enrollment)  # noqa: S101 - a span's history holds enrollments
+        start = from_date(body.enrollment_start_date)
+        end = from_date(body.enrollment_end_date)
+        said.append((start, body.span_id, body))
+        if start <= end:
+            # A plan that does not say which benefits a span has is taken to cover them all.
+            cover = body.coverage or _ALL_BENEFITS
+            spans.append(CoverSpan(start, end, body.product, cover.medical, cover.pharmacy, cover.mental_health))
+    if not said:
+        return Profile()
+    said.sort(key=lambda one: one[:2], reverse=True)
+    latest = said[0][2]
+    deaths = [from_date(body.death_date) for _, _, body in said if body.death_date is not None]
+    return Profile(
+        birth=from_date(latest.birth_date),
+        gender=latest.gender,
+        death=deaths[0] if deaths else None,
+        spans=tuple(sorted(spans)),
+        race=next((body.race for _, _, body in said if body.race), ""),
+        ethnicity=next((body.ethnicity for _, _, body in said if body.ethnicity), ""),
+        language=next((body.language for _, _, body in said if body.language), ""),
+    )
+
+
+def newest(history: History, version: str) -> Statement:
+    """The statement of the highest version; of several contents under one version the one that came first in the input."""
+    statements = standing(history.statements)
+    highest = max(getattr(one.body, version) for one in statements)
+    return min((one for one in statements if getattr(one.body, version) == highest), key=lambda one: one.first.position)
+
+
+def _claim(name: str, claim: Claim, wanted: Wanted) -> KeptClaim | None:
+    system: System = "ICD9CM" if "9" in (claim.diagnosis_code_type or "").replace("icd-10", "") else "ICD10CM"
+    diagnoses = [normal_code(system, code) for code in claim.diagnosis_codes]
+    procedures = [normal_code("ICD10PCS", code) for code in claim.procedure_codes]
+    bill_type = _one("UBTOB", claim.bill_type_code)
+    drg = _one("MSDRG", claim.drg_code)
+    lines: list[KeptLine] = []
+    touched = any(wanted(code) for code in (*diagnoses, *procedures, *bill_type, *drg))
+    for line in claim.lines:
+        hcpcs, revenue = _one("HCPCS", line.hcpcs_code), _one("UBREV", line.revenue_center_code)
+        if not any(wanted(code) for code in (*hcpcs, *revenue)):
+            continue
+        touched = True
+        start = from_date(line.claim_line_start_date)
+        lines.append(
+            KeptLine(
+                start=start,
+                end=start if line.claim_line_end_date is None else from_date(line.claim_line_end_date),
+                hcpcs=_text(hcpcs),
+                hcpcs_system=hcpcs[0][0] if hcpcs else "",  # type: ignore[arg-type]  # normal_code names CPT or HCPCS
+                revenue=_text(revenue),
+                place=_text(_one("POS", line.place_of_service_code)),
+                modifiers=tuple(modifier.strip().upper() for modifier in line.modifiers),
+                denied=line.line_status == "denied",
+                units=line.units,
+                allowed=line.allowed_amount,
+                npi=line.rendering_npi or "",
+            )
+        )
+    if not touched:
+        return None
+    days = [from_date(line.claim_line_start_date) for line in claim.lines]
+    ends = [from_date(line.claim_line_end_date or line.claim_line_start_date) for line in claim.lines]
+    start = from_date(claim.admission_date) if claim.admission_date else min(days)
+    end = from_date(claim.discharge_date) if claim.discharge_date else max(*ends, start)
+    return KeptClaim(
+        row=name,
+        evidence=claim.claim_id or claim.payer_claim_control_number,
+        institutional=claim.claim_type == "institutional",
+        start=start,
+        end=end,
+        denied=claim.claim_status not in CONTRIBUTES,
+        lines=tuple(sorted(lines)),
+        diagnosis_system=system,  # type: ignore[arg-type]  # one of the two
+        principal=diagnoses[0][1] if diagnoses else "",
+        diagnoses=tuple(code[1] for code in diagnoses if wanted(code)),
+        procedures=tuple(code[1] for code in procedures if wanted(code)),
+        bill_type=_text(bill_type),
+        drg=_text(drg),
+        discharged=claim.discharge_date is not None,
+        disposition=claim.discharge_disposition_code or "",
+    )
+
+
+def _dispensing(name: str, fill: PharmacyClaim, wanted: Wanted) -> KeptDispensing | None:
+    ndc, rxnorm = _one("NDC", fill.ndc_code), _one("RXNORM", fill.rxnorm_code)
+    if not any(wanted(code) for code in (*ndc, *rxnorm)):
+        return None
+    return KeptDispensing(
+        row=name,
+        evidence=fill.payer_claim_control_number,
+        day=from_date(fill.dispensing_date),
+        days_supply=fill.days_supply,
+        quantity=fill.quantity,
+        ndc=_text(ndc),
+        rxnorm=_text(rxnorm),
+        denied=fill.claim_status not in CONTRIBUTES,
+        allowed=fill.allowed_amount,
+    )
+
+
+def _record(name: str, record: Clinical, wanted: Wanted) -> KeptRecord | None:
+    try:
+        code = normal_code(system_of(record.code_system), record.code)
+    except UnknownSystem:
+        return None
+    if not wanted(code):
+        return None
+    value_system, value_code = _value_code(record.value_code)
+    start = from_date(day_written(record.start))
+    return KeptRecord(
+        row=name,
+        kind=record.kind,
+        system=code[0],
+        code=code[1],
+        start=start,
+        end=FOREVER if record.end is None else from_date(day_written(record.end)),
+        start_at=record.start if len(record.start) > 10 else "",
+        end_at=record.end if record.end is not None and len(record.end) > 10 else "",
+        value=record.value,
+        value_code=value_code,
+        value_system=value_system,
+        unit=record.unit or "",
+        status=record.status or "",
+        source=record.source or "",
+        category=record.category or "",
+        verification=record.verification_status or "",
+        intent=record.intent or "",
+        not_done=record.not_done,
+        reason_code=record.reason_code or "",
+        disposition=record.disposition_code or "",
+        authored=None if record.authored is None else from_date(day_written(record.authored)),
+        part_of=record.part_of or "",
+    )
+
+
+def _value_code(text: str | None) -> tuple[str, str]:
+    system, bar, code = (text or "").rpartition("|")
+    if not bar:
+        return "", code.strip()
+    try:
+        found = normal_code(system_of(system), code)
+    except UnknownSystem:
+        return system, code
+    return found[0], found[1]
+
+
+def _one(system: System, text: str | None) -> tuple[Code, ...]:
+    return (normal_code(system, text),) if text and text.strip() else ()
+
+
+def _text(codes: tuple[Code, ...]) -> str:
+    return codes[0][1] if codes else ""
+
+
+def wanted_by(roles: Iterable[Mapping[Code, tuple[str, ...]]]) -> Wanted:
+    """What any of several editions can use a code for."""
+    every = tuple(roles)
+    return lambda code: any(one[code] for one in every)

@@ -1,0 +1,71 @@
+"""What a measure says of one member: populations, evidence, what would close the gap and until when (law 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from state.calendar import Day
+from state.measures.facts import Person
+from state.measures.period import Period
+
+
+class Step(msgspec.Struct, frozen=True, array_like=True):
+    """One step of a rule as it went for a member: what was asked, whether it holds, and the facts that decided."""
+
+    asks: str
+    holds: bool
+    evidence: tuple[str, ...] = ()
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A rate of a measure for one member. Counts are 0 or 1; for a rate that counts more than once a member, the number.
+
+    The populations are nested as CQL-based measures nest them: exclusions are taken out of `denominator` by whoever makes a rate, never
+    here, so that 1 in `denominator` and 1 in `denominator_exclusion` stand side by side (measures.md 16.21). `numerator` is only
+    counted for members in the denominator who are not excluded. `sums` are what a rate that is no proportion adds up (observed events,
+    expected events, prices, months). `closes_with` and `due_by` say what would close an open gap, and the last day for it; `opens_on`
+    the first day on which it can be closed, where that lies ahead. `lower_is_better`: the numerator is the gap.
+    """
+
+    rate: str
+    initial_population: int = 0
+    denominator: int = 0
+    denominator_exclusion: int = 0
+    numerator: int = 0
+    numerator_exclusion: int = 0
+    denominator_exception: int = 0
+    evidence: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+    band: str = ""
+    anchor: Day | None = None
+    closes_with: str = ""
+    due_by: Day | None = None
+    opens_on: Day | None = None
+    lower_is_better: bool = False
+    sums: Mapping[str, Decimal] = {}
+    note: str = ""
+
+
+class Measure(msgspec.Struct, frozen=True):
+    """A measure as the engine knows it.
+
+    `parameters` is the type of what an edition says of it; `roles` names the roles of codes that it reads under given parameters, so
+    that a missing value set is found at the start; `evaluate` answers for one member; its outcomes carry every rate of the measure, in
+    one order, also for a member outside the initial population (all counts 0), unless nothing of the measure concerns the member at
+    all, when it is empty.
+    """
+
+    id: str
+    title: str
+    parameters: type[Any]
+    roles: Callable[[Any], frozenset[str]]
+    evaluate: Callable[[Person, Period, Any], tuple[Outcome, ...]]
+
+
+def none_of(rate: str) -> Outcome:
+    """A member who is not in the initial population of a rate."""
+    return Outcome(rate=rate)
