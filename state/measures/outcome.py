@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import msgspec
@@ -50,13 +50,49 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     note: str = ""
 
 
+HUNDREDTH = Decimal("0.01")
+
+
+class Sums(msgspec.Struct, frozen=True, array_like=True):
+    """What outcomes of many members add up to: denominator and numerator after exclusions and exceptions, and named sums of other rates."""
+
+    denominator: int = 0
+    numerator: int = 0
+    more: Mapping[str, Decimal] = {}
+
+    def __add__(self, other: Sums) -> Sums:
+        more = dict(self.more)
+        for name, value in other.more.items():
+            more[name] = more.get(name, Decimal()) + value
+        return Sums(
+            self.denominator + other.denominator,
+            self.numerator + other.numerator,
+            {name: value for name, value in sorted(more.items()) if value},
+        )
+
+    def __neg__(self) -> Sums:
+        return Sums(-self.denominator, -self.numerator, {name: -value for name, value in self.more.items()})
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether nothing is counted."""
+        return self.denominator == 0 and self.numerator == 0 and not self.more
+
+
+def percent(sums: Sums, rate: str, parameters: Any) -> tuple[Decimal | None, str]:  # noqa: ARG001 - asked alike of all measures
+    """A proportion in percent, to two decimals, half up (payment.md 4.3), and nothing to note; None of nobody."""
+    if sums.denominator <= 0:
+        return None, ""
+    return (Decimal(100 * sums.numerator) / sums.denominator).quantize(HUNDREDTH, ROUND_HALF_UP), ""
+
+
 class Measure(msgspec.Struct, frozen=True):
     """A measure as the engine knows it.
 
     `parameters` is the type of what an edition says of it; `roles` names the roles of codes that it reads under given parameters, so
     that a missing value set is found at the start; `evaluate` answers for one member; its outcomes carry every rate of the measure, in
     one order, also for a member outside the initial population (all counts 0), unless nothing of the measure concerns the member at
-    all, when it is empty.
+    all, when it is empty. `value` makes a rate's value of its sums, with a note where it has none or another than its name says.
     """
 
     id: str
@@ -64,6 +100,7 @@ class Measure(msgspec.Struct, frozen=True):
     parameters: type[Any]
     roles: Callable[[Any], frozenset[str]]
     evaluate: Callable[[Person, Period, Any], tuple[Outcome, ...]]
+    value: Callable[[Sums, str, Any], tuple[Decimal | None, str]] = percent
 
 
 def none_of(rate: str) -> Outcome:
