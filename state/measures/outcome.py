@@ -27,8 +27,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     The populations are nested as CQL-based measures nest them: exclusions are taken out of `denominator` by whoever makes a rate, never
     here, so that 1 in `denominator` and 1 in `denominator_exclusion` stand side by side (measures.md 16.21). `numerator` is only
     counted for members in the denominator who are not excluded. `sums` are what a rate that is no proportion adds up (observed events,
-    expected events, prices, months). `closes_with` and `due_by` say what would close an open gap, and the last day for it; `opens_on`
-    the first day on which it can be closed, where that lies ahead. `lower_is_better`: the numerator is the gap.
+    expected events, prices, months).
+
+    `closes_with` and `due_by` say what would close an open gap, and the last day for it; `opens_on` the first day on which it can be
+    closed, where that lies ahead. `lower_is_better`: the numerator is the gap. `anchor`: the day that decides whose credit it is, None
+    for the period's last; `most_months`: the practice of most attributed months has it (state.measures.credit).
     """
 
     rate: str
@@ -42,6 +45,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     steps: tuple[Step, ...] = ()
     band: str = ""
     anchor: Day | None = None
+    most_months: bool = False
     closes_with: str = ""
     due_by: Day | None = None
     opens_on: Day | None = None
