@@ -15,11 +15,12 @@ from pathlib import Path
 
 from state import engine, results
 from state.calendar import from_date
+from state.ledger.rows import History
 from state.measures import results as rows_of
-from state.measures.credit import credited
+from state.measures.credit import credit_of
 from state.measures.editions import Bound
 from state.measures.evaluation import evaluate
-from state.measures.keeping import kept_of, profile_of, wanted_by
+from state.measures.keeping import kept_of, profile_of, span_of, wanted_by
 from state.measures.outcome import Sums
 from state.measures.period import Period
 from state.measures.rates import Cell, counted
@@ -86,7 +87,9 @@ class Measuring:
             for name, row in sorted(rows.items())
             if (one := kept_of(name, row, wanted, allow_reopen=reopen)) is not None
         ]
-        profile = profile_of(rows[name] for name in sorted(rows) if name.startswith("span:"))
+        profile = profile_of(
+            span_of(name, row) for name, row in rows.items() if name.startswith("span:") and isinstance(row, History)
+        )
         day = from_date(self.as_of)
 
         @cache
@@ -95,7 +98,7 @@ class Measuring:
             return engine.attribution(member, on, knowledge).practice_id or ""
 
         found = [
-            (bound.edition.name, period, measure, outcomes, credited(outcomes, period, day, practice_on))
+            (bound.edition.name, period, measure, outcomes, credit_of(outcomes).practice(period, day, practice_on))
             for bound in self.bounds
             for period in self.periods
             for measure, outcomes in evaluate(profile, kept, bound, period, day).outcomes.items()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from state.calendar import Day, add_months, month_of
 from state.measures.outcome import Outcome
 from state.measures.period import Period
@@ -13,17 +15,28 @@ PracticeOn = Callable[[Day], str]
 """Whose patient the member is on a day; "" for nobody's."""
 
 
-def credited(outcomes: Iterable[Outcome], period: Period, as_of: Day, practice_on: PracticeOn) -> str:
-    """The practice that gets the credit: on the anchor, or today where that is earlier; "" for nobody.
+class Credit(msgspec.Struct, frozen=True, array_like=True):
+    """How the credit for a measure is found. `anchor`: the day that decides, None for the period's last.
 
-    The anchor is the one that the measure's outcomes name, else the period's last day. A measure whose outcomes say `most_months` goes to
-    the practice of most attributed months of the period, the latest on a tie; a month is attributed as on its first day.
+    `most_months`: the practice of most attributed months of the period has it, the latest on a tie; a month is attributed as on its
+    first day.
     """
+
+    anchor: Day | None = None
+    most_months: bool = False
+
+    def practice(self, period: Period, as_of: Day, practice_on: PracticeOn) -> str:
+        """The practice that gets the credit: on the anchor, or today where that is earlier; "" for nobody."""
+        if self.most_months:
+            return most_months(period, as_of, practice_on)
+        return practice_on(min(period.end if self.anchor is None else self.anchor, as_of))
+
+
+def credit_of(outcomes: Iterable[Outcome]) -> Credit:
+    """How the credit is found for a measure, as its outcomes name it; of several anchors the first."""
     some = list(outcomes)
-    if any(outcome.most_months for outcome in some):
-        return most_months(period, as_of, practice_on)
     anchors = [outcome.anchor for outcome in some if outcome.anchor is not None]
-    return practice_on(min(min(anchors, default=period.end), as_of))
+    return Credit(min(anchors, default=None), any(outcome.most_months for outcome in some))
 
 
 def most_months(period: Period, as_of: Day, practice_on: PracticeOn) -> str:

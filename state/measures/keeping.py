@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+import msgspec
+
 from schemas.records import Claim, Clinical, Coverage, Enrollment, PharmacyClaim
 from state.calendar import FOREVER, Day, day_written, from_date
 from state.ledger.claims import CONTRIBUTES, resolve
@@ -49,35 +51,59 @@ def kept_of(name: str, row: Row | None, wanted: Wanted, *, allow_reopen: bool) -
     return None
 
 
-def profile_of(rows: Iterable[Row | None]) -> Profile:
-    """Who the member is, by the newest version of every enrollment span."""
-    spans: list[CoverSpan] = []
-    said: list[tuple[Day, str, Enrollment]] = []
-    for row in rows:
-        if not isinstance(row, History) or not isinstance(row.statements[0].body, Enrollment):
-            continue
-        body = newest(row, "span_version").body
-        assert isinstance(body, Enrollment)  # noqa: S101 - a span's history holds enrollments
-        start = from_date(body.enrollment_start_date)
-        end = from_date(body.enrollment_end_date)
-        said.append((start, body.span_id, body))
-        if start <= end:
-            # A plan that does not say which benefits a span has is taken to cover them all.
-            cover = body.coverage or _ALL_BENEFITS
-            spans.append(CoverSpan(start, end, body.product, cover.medical, cover.pharmacy, cover.mental_health))
+class Said(msgspec.Struct, frozen=True, array_like=True):
+    """What the newest version of an enrollment span says, as far as measures look at it. `start` after `end`: it never took effect."""
+
+    span_id: str
+    start: Day
+    end: Day
+    product: str
+    benefits: tuple[bool, bool, bool]
+    birth: Day
+    gender: str
+    death: Day | None = None
+    race: str = ""
+    ethnicity: str = ""
+    language: str = ""
+
+
+def span_of(name: str, row: History) -> Said:
+    """What of a span's row stands. Raises `TypeError` for a row of anything else."""
+    body = newest(row, "span_version").body
+    if not isinstance(body, Enrollment):
+        raise TypeError(f"{name} is no enrollment span")
+    # A plan that does not say which benefits a span has is taken to cover them all.
+    cover = body.coverage or _ALL_BENEFITS
+    return Said(
+        body.span_id,
+        from_date(body.enrollment_start_date),
+        from_date(body.enrollment_end_date),
+        body.product,
+        (cover.medical, cover.pharmacy, cover.mental_health),
+        from_date(body.birth_date),
+        body.gender,
+        None if body.death_date is None else from_date(body.death_date),
+        body.race or "",
+        body.ethnicity or "",
+        body.language or "",
+    )
+
+
+def profile_of(spans: Iterable[Said]) -> Profile:
+    """Who the member is, by the newest version of every enrollment span; of what several say, the span that starts last has it."""
+    said = sorted(spans, key=lambda one: (one.start, one.span_id), reverse=True)
     if not said:
         return Profile()
-    said.sort(key=lambda one: one[:2], reverse=True)
-    latest = said[0][2]
-    deaths = [from_date(body.death_date) for _, _, body in said if body.death_date is not None]
     return Profile(
-        birth=from_date(latest.birth_date),
-        gender=latest.gender,
-        death=deaths[0] if deaths else None,
-        spans=tuple(sorted(spans)),
-        race=next((body.race for _, _, body in said if body.race), ""),
-        ethnicity=next((body.ethnicity for _, _, body in said if body.ethnicity), ""),
-        language=next((body.language for _, _, body in said if body.language), ""),
+        birth=said[0].birth,
+        gender=said[0].gender,
+        death=next((one.death for one in said if one.death is not None), None),
+        spans=tuple(
+            sorted(CoverSpan(one.start, one.end, one.product, *one.benefits) for one in said if one.start <= one.end)
+        ),
+        race=next((one.race for one in said if one.race), ""),
+        ethnicity=next((one.ethnicity for one in said if one.ethnicity), ""),
+        language=next((one.language for one in said if one.language), ""),
     )
 
 

@@ -35,10 +35,10 @@ def sums_of(outcome: Outcome) -> Sums:
     return Sums(counted, outcome.numerator - outcome.numerator_exclusion, outcome.sums)
 
 
-def strata_of(profile: Profile, outcome: Outcome) -> Iterator[str]:
+def strata_of(profile: Profile, band: str) -> Iterator[str]:
     """The strata in which a member counts besides all: age band, race, ethnicity, language; `unknown` where the plan does not say."""
-    if outcome.band:
-        yield f"band:{outcome.band}"
+    if band:
+        yield f"band:{band}"
     for kind, value in (("race", profile.race), ("ethnicity", profile.ethnicity), ("language", profile.language)):
         yield f"{kind}:{value or 'unknown'}"
 
@@ -54,5 +54,5 @@ def counted(
         if sums.is_nothing:
             continue
         yield Cell(measure, outcome.rate, payer, practice_id, ""), sums
-        for stratum in strata_of(profile, outcome):
+        for stratum in strata_of(profile, outcome.band):
             yield Cell(measure, outcome.rate, payer, practice_id, stratum), sums
