@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from schemas.records import Claim, Clinical, Coverage, Enrollment, PharmacyClaim
+from schemas.records import Claim, Clinical, Coverage, Enrollment, PharmacyClaim, PracticeResult
 from state.calendar import FOREVER, Day, day_written, from_date
 from state.ledger.claims import CONTRIBUTES, resolve
 from state.ledger.rows import History, Row, Statement, standing
@@ -20,6 +20,7 @@ from state.measures.facts import (
     KeptDispensing,
     KeptLine,
     KeptRecord,
+    KeptResult,
     Profile,
 )
 from state.reference.codes import Code, System, UnknownSystem, normal_code, system_of
@@ -48,6 +49,10 @@ def kept_of(name: str, row: Row | None, wanted: Wanted, *, allow_reopen: bool) -
         record = newest(row, "record_version").body
         assert isinstance(record, Clinical)  # noqa: S101 - a record's history holds its versions
         return _record(name, record, wanted)
+    if isinstance(first, PracticeResult):
+        result = newest(row, "result_version").body
+        assert isinstance(result, PracticeResult)  # noqa: S101 - a result's history holds its versions
+        return _result(name, result, wanted)
     return None
 
 
@@ -217,6 +222,26 @@ def _record(name: str, record: Clinical, wanted: Wanted) -> KeptRecord | None:
         disposition=record.disposition_code or "",
         authored=None if record.authored is None else from_date(day_written(record.authored)),
         part_of=record.part_of or "",
+    )
+
+
+def _result(name: str, result: PracticeResult, wanted: Wanted) -> KeptResult | None:
+    try:
+        code = normal_code(system_of(result.code_system), result.code)
+    except UnknownSystem:
+        return None
+    if not wanted(code):
+        return None
+    return KeptResult(
+        row=name,
+        practice_id=result.practice_id,
+        system=code[0],
+        code=code[1],
+        day=from_date(result.date),
+        value=result.value,
+        unit=result.unit or "",
+        state=result.state,
+        document_ref=result.document_ref,
     )
 
 
