@@ -18,9 +18,9 @@ from state.calendar import from_date
 from state.ledger.rows import History
 from state.measures import results as rows_of
 from state.measures.credit import credit_of
-from state.measures.editions import Bound
+from state.measures.editions import Bound, wanted_by
 from state.measures.evaluation import evaluate
-from state.measures.keeping import kept_of, profile_of, span_of, wanted_by
+from state.measures.keeping import kept_of, profile_of, span_of
 from state.measures.outcome import Sums
 from state.measures.period import Period
 from state.measures.rates import Cell, counted
@@ -80,7 +80,7 @@ class Measuring:
         knowledge: Knowledge,
     ) -> None:
         """Ask every measure of a member, folded and not yet advanced."""
-        wanted = wanted_by(bound.roles_of for bound in self.bounds)
+        wanted = wanted_by(self.bounds)
         reopen = knowledge.ruleset.allow_reopen
         kept = [
             one

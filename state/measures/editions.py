@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from state.measures.catalogue import MEASURES
+from state.measures.facts import Wanted
 from state.measures.outcome import Measure
 from state.reference.codes import Code, UnknownSystem, UnusableCode, code_of
 from state.reference.tables import BUILT_IN, InvalidTable, TableError, TableFile
@@ -140,6 +141,12 @@ class Bound:
         return frozenset(
             measure for code in codes for role in self.roles_of[code] for measure in self.readers.get(role, ())
         )
+
+
+def wanted_by(bounds: Iterable[Bound]) -> Wanted:
+    """What any of several editions can use a code for."""
+    every = tuple(bound.roles_of for bound in bounds)
+    return lambda code: any(one[code] for one in every)
 
 
 class _RolesOf(dict[Code, tuple[str, ...]]):

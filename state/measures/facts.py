@@ -7,7 +7,7 @@ day, included; FOREVER while something has no end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
@@ -32,6 +32,10 @@ Kind = Literal[
 ]
 """A claim gives services (lines, ICD-10-PCS procedures, bill types, MS-DRGs) and diagnoses, a pharmacy claim dispensings; the others are
 the kinds of clinical records."""
+
+
+Wanted = Callable[[Code], bool]
+"""Whether any value set or rule in use can touch a code."""
 
 
 class KeptLine(msgspec.Struct, frozen=True, order=True, array_like=True):

@@ -22,11 +22,10 @@ from state.measures.facts import (
     KeptRecord,
     KeptResult,
     Profile,
+    Wanted,
 )
 from state.reference.codes import Code, System, UnknownSystem, UnusableCode, code_of
 
-Wanted = Callable[[Code], bool]
-"""Whether any value set or rule in use can touch a code."""
 _ALL_BENEFITS = Coverage(medical=True, pharmacy=True, mental_health=True)
 
 
@@ -259,9 +258,3 @@ def _one(system: str, text: str | None) -> tuple[Code, ...]:
 
 def _text(codes: tuple[Code, ...]) -> str:
     return codes[0][1] if codes else ""
-
-
-def wanted_by(roles: Iterable[Mapping[Code, tuple[str, ...]]]) -> Wanted:
-    """What any of several editions can use a code for."""
-    every = tuple(roles)
-    return lambda code: any(one[code] for one in every)

@@ -9,8 +9,7 @@ import msgspec
 
 from schemas.records import Period as ProgramPeriod
 from state.calendar import Day, add_months, from_date, month_of
-from state.measures.editions import Bound
-from state.measures.keeping import wanted_by
+from state.measures.editions import Bound, wanted_by
 from state.measures.period import Period
 from state.reference.codes import Code
 
@@ -45,13 +44,21 @@ class Measuring:
     bounds: tuple[Bound, ...] = ()
     program: tuple[Window, ...] = ()
     wanted: Callable[[Code], bool] = field(default=lambda _code: False)
+    digests: tuple[tuple[str, str], ...] = ()
+    """(kind, sha256) of the tables that say it: editions and value sets."""
 
     @classmethod
-    def of(cls, bounds: Iterable[Bound], periods: Iterable[ProgramPeriod], closed: frozenset[str]) -> Measuring:
+    def of(
+        cls,
+        bounds: Iterable[Bound],
+        periods: Iterable[ProgramPeriod],
+        closed: frozenset[str],
+        digests: tuple[tuple[str, str], ...] = (),
+    ) -> Measuring:
         """What is measured by these editions; `closed` are the periods whose final reading is frozen."""
         some = tuple(bounds)
         program = tuple(sorted(Window(one.period, of_program(one)) for one in periods if one.period not in closed))
-        return cls(some, program, wanted_by(bound.roles_of for bound in some))
+        return cls(some, program, wanted_by(some), digests)
 
     @property
     def is_nothing(self) -> bool:
