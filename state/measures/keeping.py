@@ -5,7 +5,7 @@ Source: measures.md 1.5 (the final version of each line; what is reversed leaves
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 

@@ -41,6 +41,7 @@ from state.reference.roster import Changed, Roster
 from state.reference.services import Services
 from state.reference.tables import MissingTable, TableFile, TableStore
 from state.reference.taxonomies import Directory, Taxonomies
+from state.reference.value_set_files.reading import read_files
 
 if TYPE_CHECKING:
     from state.attribution.standing import Timeline
@@ -322,9 +323,12 @@ class Knowledge:
         if self.measuring.is_nothing:
             return self
         periods = [period for period, _ in self.periods.values()]
-        return replace(self, measuring=Measuring.of(
-            self.measuring.bounds, periods, frozenset(self.closed_for_good), self.measuring.digests
-        ))
+        return replace(
+            self,
+            measuring=Measuring.of(
+                self.measuring.bounds, periods, frozenset(self.closed_for_good), self.measuring.digests
+            ),
+        )
 
     def _with_payer(self, record: PayerRecord, position: Position) -> Applied:
         known = self.payers.get(record.payer, ())
@@ -422,7 +426,6 @@ class Knowledge:
         )
         return self.tables if tables.same_as(self.tables) else tables
 
-
     def _measuring_on(self, records: tuple[tuple[Table, Position], ...], day: Day) -> Measuring:
         """What is measured on a day: of each name the edition and the value sets latest activated."""
         latest = {
@@ -433,9 +436,7 @@ class Knowledge:
         digests = tuple(sorted((kind, digest) for (kind, _), digest in latest.items()))
         if digests == self.measuring.digests:
             return self.measuring
-        sets = value_sets_in_force(
-            read_value_sets([self.store.load(kind, digest) for kind, digest in digests if kind == "value_sets"])
-        )
+        sets = read_files(self.store.load(kind, digest) for kind, digest in digests if kind == "value_sets").in_force()
         bounds = [
             editions.Bound(editions.parse(self.store.load(kind, digest)), sets)
             for kind, digest in digests
