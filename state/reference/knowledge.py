@@ -147,7 +147,7 @@ class Knowledge:
     frozen: tuple[FrozenList, ...] = ()
     """The frozen lists that may still be adjusted, in the order in which they were asked for."""
     plan_lists: Mapping[str, tuple[PlanList, ...]] = field(default_factory=dict)
-    measuring: Measuring = Measuring()
+    measuring: Measuring = field(default_factory=Measuring)
     """What is measured: nothing until a record has put an edition in force."""
     closed_for_good: Mapping[str, str] = field(default_factory=dict)
     """The periods whose final reading is frozen, with the close that did it."""
@@ -296,7 +296,7 @@ class Knowledge:
             return Applied(self, Touch())
         knowledge = replace(self, periods={**self.periods, record.period: (record, position)}, version=self.version + 1)
         if not self.measuring.is_nothing:
-            return Applied(knowledge._measured_again(), Touch(everyone=True))
+            return Applied(_measured_again(knowledge), Touch(everyone=True))
         ends = {record.performance_end, *(() if known is None else (known[0].performance_end,))}
         if known is not None and len(ends) == 1:
             return Applied(knowledge, Touch())
@@ -309,26 +309,14 @@ class Knowledge:
         if record.reading == "panel":
             return Applied(frozen, Touch())
         closed = {**self.closed_for_good, record.period: record.close_id}
-        return Applied(replace(frozen, closed_for_good=closed)._measured_again(), Touch())
+        return Applied(_measured_again(replace(frozen, closed_for_good=closed)), Touch())
 
     def _with_annulment(self, record: CloseAnnul) -> Applied:
         kept = tuple(one for one in self.frozen if one.close.close_id != record.close_id)
         closed = {period: close_id for period, close_id in self.closed_for_good.items() if close_id != record.close_id}
         reopened = len(closed) < len(self.closed_for_good) and not self.measuring.is_nothing
         knowledge = replace(self, frozen=kept, closed_for_good=closed)
-        return Applied(knowledge._measured_again() if reopened else knowledge, Touch(everyone=reopened))
-
-    def _measured_again(self) -> Knowledge:
-        """The same editions over the periods that are open now."""
-        if self.measuring.is_nothing:
-            return self
-        periods = [period for period, _ in self.periods.values()]
-        return replace(
-            self,
-            measuring=Measuring.of(
-                self.measuring.bounds, periods, frozenset(self.closed_for_good), self.measuring.digests
-            ),
-        )
+        return Applied(_measured_again(knowledge) if reopened else knowledge, Touch(everyone=reopened))
 
     def _with_payer(self, record: PayerRecord, position: Position) -> Applied:
         known = self.payers.get(record.payer, ())
@@ -371,8 +359,8 @@ class Knowledge:
 
     def _with_table(self, record: Table, position: Position, as_of: dt.date | None) -> Applied:
         if record.kind not in _PARSERS and record.kind not in MEASURED:
-            known = ", ".join(sorted((*_PARSERS, *MEASURED)))
-            raise MissingTable(f"tables of kind {record.kind!r} are unknown to this release: it knows {known}.")
+            kinds = ", ".join(sorted((*_PARSERS, *MEASURED)))
+            raise MissingTable(f"tables of kind {record.kind!r} are unknown to this release: it knows {kinds}.")
         if record.kind in _PARSERS:
             _PARSERS[record.kind](self.store.load(record.kind, record.digest))
         place = (record.activated_from, position)
@@ -444,6 +432,16 @@ class Knowledge:
         ]
         periods = [period for period, _ in self.periods.values()]
         return Measuring.of(bounds, periods, frozenset(self.closed_for_good), digests)
+
+
+def _measured_again(knowledge: Knowledge) -> Knowledge:
+    """The same editions over the periods that are open now."""
+    measuring = knowledge.measuring
+    if measuring.is_nothing:
+        return knowledge
+    periods = [period for period, _ in knowledge.periods.values()]
+    closed = frozenset(knowledge.closed_for_good)
+    return replace(knowledge, measuring=Measuring.of(measuring.bounds, periods, closed, measuring.digests))
 
 
 def _terms_of(record: PayerRecord) -> tuple[object, ...]:
