@@ -159,12 +159,15 @@ def advance(
     found: dict[Key, SaidMeasure] = {}
     results: list[Result] = []
     sums: list[tuple[Asked, Cell, Sums]] = []
-    next_days: list[Day] = []
+    next_days = [] if standing.next_day is None or standing.next_day <= as_of else [standing.next_day]
     for bound in measuring.bounds:
         edition = bound.edition.name
         for window in windows:
             here = {key: one for key, one in known.items() if key[:2] == (edition, window.id)}
             asked = _asked(touched, edition, window, here, as_of, practice_on)
+            if asked is not None and not asked:
+                found.update(here)
+                continue
             evaluated = evaluate(profile, standing.kept, bound, window.period, as_of, only=asked)
             if evaluated.next_day is not None:
                 next_days.append(evaluated.next_day)
