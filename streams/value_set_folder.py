@@ -1,10 +1,13 @@
-"""Value sets from folders: every .json, .csv and .xlsx below them, read by what it is."""
+"""Value sets and directories of drug products from folders: every .json, .csv and .xlsx below them, read by what it is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
+
+from state.reference.drug_products import DrugProduct, read_products
 from state.reference.tables import TableFile
 from state.reference.value_set_files import fhir, mld, neutral_csv, vsd
 from state.reference.value_set_files.workbooks import Workbook
@@ -13,20 +16,36 @@ from state.reference.value_sets import ImportedSets, InvalidValueSets, ValueSets
 _READ = (".json", ".csv", ".xlsx")
 
 
-def load_value_sets(folders: Iterable[Path | str]) -> ValueSets:
-    """The sets of all files in folders and their subfolders; the order of files and folders makes no difference.
+class ValueSetFiles(msgspec.Struct, frozen=True):
+    """What the folders hold. `state.reference.starter_sets.in_force` puts it before the sets that come with the project."""
+
+    sets: ValueSets
+    products: tuple[DrugProduct, ...]
+
+
+def load_value_sets(folders: Iterable[Path | str]) -> ValueSetFiles:
+    """All files in folders and their subfolders; the order of files and folders makes no difference.
 
     Raises `InvalidValueSets` or `TableError`, naming file and place, for a folder that is not there or without a file to read, a file
     that is not in its format, and two files that differ about one set. A set that a file does not say enough of is among `unusable`.
     Hidden files and the `~$` files of an open workbook are left alone.
     """
-    imported = [part for folder in folders for part in _read_folder(Path(folder))]
-    return ValueSets(
-        [one for part in imported for one in part.sets], [one for part in imported for one in part.unusable]
+    files = [file for folder in folders for file in _files(Path(folder))]
+    resources = [file for file in files if file.kind == ".json"]
+    tables = [file for file in files if file.kind == ".csv"]
+    directories = [file for file in tables if b"ingredients" in file.data.split(b"\n", 1)[0]]
+    imported = [
+        *([fhir.read(resources)] if resources else []),
+        *(neutral_csv.read(file) for file in tables if file not in directories),
+        *(part for file in files if file.kind == ".xlsx" for part in _read_workbook(file)),
+    ]
+    return ValueSetFiles(
+        ValueSets([one for part in imported for one in part.sets], [one for part in imported for one in part.unusable]),
+        tuple(product for file in directories for product in read_products(file)),
     )
 
 
-def _read_folder(folder: Path) -> list[ImportedSets]:
+def _files(folder: Path) -> list[TableFile]:
     if not folder.is_dir():
         raise InvalidValueSets(f"{folder} is no folder: give the folder that holds the files of value sets.")
     paths = sorted(
@@ -36,13 +55,7 @@ def _read_folder(folder: Path) -> list[ImportedSets]:
     )
     if not paths:
         raise InvalidValueSets(f"{folder} holds no .json, .csv or .xlsx file: lay the files of value sets there.")
-    files = [TableFile("value_sets", str(path), path.read_bytes()) for path in paths]
-    resources = [file for file in files if file.name.lower().endswith(".json")]
-    return [
-        *([fhir.read(resources)] if resources else []),
-        *(neutral_csv.read(file) for file in files if file.name.lower().endswith(".csv")),
-        *(part for file in files if file.name.lower().endswith(".xlsx") for part in _read_workbook(file)),
-    ]
+    return [TableFile(path.suffix.lower(), str(path), path.read_bytes()) for path in paths]
 
 
 def _read_workbook(file: TableFile) -> list[ImportedSets]:

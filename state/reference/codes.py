@@ -93,6 +93,8 @@ _SPELLINGS: Mapping[System, tuple[str, ...]] = {
     ),
 }
 SYSTEMS: tuple[System, ...] = tuple(_SPELLINGS)
+PROCEDURE_SYSTEMS = frozenset({"CPT", "HCPCS", "CPT_MODIFIER"})
+"""Given one for another everywhere; the code itself says which it is."""
 
 _OID = re.compile(r"(?:urn:oid:)?([0-2](?:\.\d+){2,})", re.IGNORECASE)
 _BLANK = re.compile(r"[\s\u200b\ufeff]+")
@@ -164,7 +166,7 @@ def code_of(system: str, text: str) -> Code:
     """
     known = system_of(system)
     code = normal_code(known, text)
-    if known in {"CPT", "HCPCS", "CPT_MODIFIER"}:
+    if known in PROCEDURE_SYSTEMS:
         known = _procedure_system(known, code)
     return known, code
 
@@ -180,9 +182,7 @@ def normal_code(system: System, text: str) -> str:
     if not code:
         raise UnusableCode(f"the code is empty: give a code of {system}, or leave the row out.")
     if system == INGREDIENT:
-        return "+".join(
-            sorted(" ".join(part.split()) for part in re.split(r"[+/;]", text.casefold().strip("'\" ")) if part.strip())
-        )
+        return "+".join(sorted(filter(None, map(_ingredient, re.split(r"[+/;]", text.casefold())))))
     if system not in _SPELLINGS:
         return code
     code = code.upper()
@@ -201,6 +201,11 @@ def normal_code(system: System, text: str) -> str:
     if not code:
         raise UnusableCode(f"zeros alone are no code of {system}.")
     return code
+
+
+def _ingredient(text: str) -> str:
+    """One active ingredient: blanks are single; commas and the word human (`insulin, regular, human`) say nothing more."""
+    return " ".join(word for word in text.replace(",", " ").split() if word != "human")
 
 
 def is_partial_bill_type(code: str) -> bool:

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import msgspec
 
-from state.reference.codes import Code, System
+from state.reference.codes import INGREDIENT, Code, System
 
 _REMEMBERED = 1 << 18
 """Codes whose answer is kept. Feeds use some ten thousand; only rubbish reaches the limit, and then the memory starts anew."""
@@ -184,6 +184,12 @@ class ValueSets:
                 f"{len(missing)} value sets are missing: {reasons}. Lay a file that has them into a folder of value sets."
             )
 
+    def without_products(self, ids: Iterable[str]) -> tuple[str, ...]:
+        """Those of the sets, ascending, that name drugs by ingredient alone: no dispensing, which comes as a product, finds them."""
+        return tuple(
+            sorted({name for name in ids if {system for system, _ in self.get(name).codes} == {INGREDIENT}}),
+        )
+
     def restricted_to(self, ids: Iterable[str]) -> ValueSets:
         """Only these sets, so that a code is found only for what is measured. Raises `MissingValueSets`."""
         wanted = tuple(ids)
@@ -277,20 +283,27 @@ def replaced_by(
 ) -> ValueSets:
     """The starter sets, with an imported set in the place of each that it replaces, and all other imported sets.
 
-    An imported set of the same id or name goes before. Else `replacements` says for a starter, best first, the groups of imported
-    sets that together are it: the first group that is there whole takes its place, as a set with the starter's id. A group that is
-    there in part replaces nothing: half a set is worse than ours.
+    An imported set of the same id or name goes before. Else `replacements` says for a starter, best first, the groups of sets that
+    together are it: the first group that is there whole takes its place, as a set with the starter's id. A group may name starters
+    beside imported sets, for codes that licensed rules cite one by one. A group that is there in part replaces nothing: half a set
+    is worse than ours.
     """
     placed: list[ValueSet] = []
     for name in sorted({*(starter.id for starter in starters.all), *replacements}):
         if name in imported:
             continue
-        group = next((group for group in replacements.get(name, ()) if not imported.missing(group)), None)
+        group = next((group for group in replacements.get(name, ()) if _is_whole(group, starters, imported)), None)
         if group is not None:
-            placed.append(_joined(name, [imported.get(part) for part in group]))
+            placed.append(
+                _joined(name, [imported.get(part) if part in imported else starters.get(part) for part in group])
+            )
         elif name in starters:
             placed.append(starters.get(name))
     return ValueSets((*placed, *imported.all), (*starters.unusable, *imported.unusable))
+
+
+def _is_whole(group: tuple[str, ...], starters: ValueSets, imported: ValueSets) -> bool:
+    return any(part in imported for part in group) and all(part in imported or part in starters for part in group)
 
 
 def _joined(set_id: str, parts: list[ValueSet]) -> ValueSet:

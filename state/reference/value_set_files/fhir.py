@@ -13,7 +13,15 @@ from typing import Any
 
 import msgspec
 
-from state.reference.codes import Code, UnknownSystem, UnusableCode, code_of, is_partial_bill_type
+from state.reference.codes import (
+    PROCEDURE_SYSTEMS,
+    Code,
+    UnknownSystem,
+    UnusableCode,
+    code_of,
+    is_partial_bill_type,
+    system_of,
+)
 from state.reference.tables import TableFile
 from state.reference.value_sets import ImportedSets, InvalidValueSets, Unusable, ValueSet
 
@@ -96,7 +104,7 @@ def read(files: Iterable[TableFile]) -> ImportedSets:
         found += [(resource, file.name) for resource in resources]
     by_reference: dict[str, _Resource] = {}
     for resource, _ in found:
-        for reference in (resource.url, set_id_of(resource.url)):
+        for reference in {resource.url, set_id_of(resource.url), _id(resource)}:
             by_reference.setdefault(reference, resource)
             by_reference.setdefault(f"{reference}|{resource.version}", resource)
     sets, unusable = [], []
@@ -172,7 +180,7 @@ def _included(part: _Include, known: dict[str, _Resource], way: tuple[str, ...])
     """The codes of one include or exclude: those listed, and of these only what every set named beside them has too."""
     if part.filter:
         raise _NotEnough(f"a filter over {part.system} chooses its codes")
-    if part.system and not part.concept:
+    if part.system and not (part.concept or part.value_set):
         raise _NotEnough(f"it takes all of {part.system}")
     groups = [_all(part.system, (concept.code for concept in part.concept))] if part.concept else []
     for reference in part.value_set:
@@ -182,7 +190,11 @@ def _included(part: _Include, known: dict[str, _Resource], way: tuple[str, ...])
         groups.append(_codes(member, known, way))
     if not groups:
         raise _NotEnough("an include says nothing")
-    return set.intersection(*groups)
+    codes = set.intersection(*groups)
+    if part.system and not part.concept:
+        system = system_of(part.system)
+        return {code for code in codes if code[0] == system or {code[0], system} <= PROCEDURE_SYSTEMS}
+    return codes
 
 
 def _expanded(resource: _Resource, why: str) -> set[Code]:

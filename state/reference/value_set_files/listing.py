@@ -123,7 +123,7 @@ class Listing:
             draft.prefixes.add(code)
             return
         draft.codes.add(code)
-        if drug is None:
+        if drug is None or not (drug.generic_name or drug.route or drug.package_size):
             return
         row = Medication(code, drug.generic_name, drug.route, drug.package_size, drug.unit)
         if draft.medications.setdefault(code, row) != row:
@@ -145,10 +145,8 @@ def range_of(system: str, text: str) -> CodeRange:
     return CodeRange(first[0], first[1], last[1])
 
 
-def drug_of(*, generic_name: str, route: str, package_size: str, unit: str) -> Medication | None:
-    """What a row says of a drug, None when it says nothing. Raises `UnusableCode` for a package size that is no number above 0."""
-    if not (generic_name or route or package_size):
-        return None
+def drug_of(*, generic_name: str, route: str, package_size: str, unit: str) -> Medication:
+    """What a row says of a drug, still without its code. Raises `UnusableCode` for a package size that is no number above 0."""
     size = None
     if package_size:
         try:
