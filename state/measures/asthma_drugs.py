@@ -130,9 +130,7 @@ def _supply(person: Person, rules: DrugRules, fact: Fact, role: str) -> Supply |
     )
 
 
-def _form(
-    rules: DrugRules, listed: Medication, *, is_antibody: bool, is_leukotriene_modifier: bool
-) -> Form | None:
+def _form(rules: DrugRules, listed: Medication, *, is_antibody: bool, is_leukotriene_modifier: bool) -> Form | None:
     """The form by the list's route; where the list names none, what such drugs are. None for a route that is not of the lists."""
     if listed.route:
         return rules.forms.get(listed.route.casefold())

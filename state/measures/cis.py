@@ -10,4 +10,4 @@ from __future__ import annotations
 from state.measures.immunizations import Immunizations, evaluate, roles
 from state.measures.outcome import Measure
 
-CIS = Measure("CIS", "Childhood Immunization Status, Combination 10", Immunizations, roles, evaluate)
+MEASURE = Measure("CIS", "Childhood Immunization Status, Combination 10", Immunizations, roles, evaluate)

@@ -9,4 +9,4 @@ from __future__ import annotations
 from state.measures.immunizations import Immunizations, evaluate, roles
 from state.measures.outcome import Measure
 
-IMA = Measure("IMA", "Immunizations for Adolescents, Combination 2", Immunizations, roles, evaluate)
+MEASURE = Measure("IMA", "Immunizations for Adolescents, Combination 2", Immunizations, roles, evaluate)

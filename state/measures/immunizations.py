@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from state.calendar import Day, add_months
-from state.measures import death, eligibility, hospice, status
+from state.measures import eligibility, exclusions, status
 from state.measures.age import birthday
 from state.measures.eligibility import Visited, is_aged, is_eligible
 from state.measures.enrollment import Benefit, Rule, enrolled, enrolled_on
@@ -40,17 +40,17 @@ class Immunizations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     eligibility: EnrolledBefore | Visited
     antigens: Mapping[str, Antigen]
     combinations: Mapping[str, tuple[str, ...]]
+    statuses: Statuses
+    death: bool
     exclusions: tuple[str, ...] = ()
-    dead_are_out: bool = False
-    statuses: Statuses = Statuses()
 
 
 def roles(parameters: Immunizations) -> frozenset[str]:
     """The roles that the rule reads."""
     visits = eligibility.roles(parameters.eligibility) if isinstance(parameters.eligibility, Visited) else frozenset()
-    dead = death.ROLES if parameters.dead_are_out else frozenset()
     antigens = (antigen.roles() for antigen in parameters.antigens.values())
-    return visits.union(hospice.ROLES, status.ROLES, dead, parameters.exclusions, *antigens)
+    out = exclusions.roles_of_all(death_excludes=parameters.death)
+    return visits.union(out, status.ROLES, parameters.exclusions, *antigens)
 
 
 def evaluate(person: Person, period: Period, parameters: Immunizations) -> tuple[Outcome, ...]:
@@ -62,7 +62,7 @@ def evaluate(person: Person, period: Period, parameters: Immunizations) -> tuple
     if not all(one.holds for one in population):
         return ()
     last = birthday(birth, parameters.years)
-    exclusions = _exclusions(person, period, parameters, birth, last)
+    out = _exclusions(person, period, parameters, birth, last)
     early = before_birth(person, parameters.antigens.values(), birth)
     known = {
         name: protection(person, name, antigen, birth, parameters.years, parameters.statuses)
@@ -70,7 +70,7 @@ def evaluate(person: Person, period: Period, parameters: Immunizations) -> tuple
     }
     groups = {**parameters.combinations, **{name: (name,) for name in known}}
     return tuple(
-        _outcome(person, rate, {name: known[name] for name in names}, (population, exclusions, early), last)
+        _outcome(person, rate, {name: known[name] for name in names}, (population, out, early), last)
         for rate, names in groups.items()
     )
 
@@ -91,14 +91,10 @@ def _population(person: Person, period: Period, parameters: Immunizations, birth
     )
 
 
-def _exclusions(
-    person: Person, period: Period, parameters: Immunizations, birth: Day, last: Day
-) -> tuple[Step, ...]:
+def _exclusions(person: Person, period: Period, parameters: Immunizations, birth: Day, last: Day) -> tuple[Step, ...]:
     """Hospice care, death, and what began by the birthday. Source: measures.md 1.4, 8; CMS117 CQL, Denominator Exclusions."""
     statuses = parameters.statuses
-    steps = [hospice.in_hospice(person, period, statuses)]
-    if parameters.dead_are_out:
-        steps.append(death.died(person, period, statuses))
+    steps = list(exclusions.of_all(person, period, statuses, death_excludes=parameters.death))
     for role in parameters.exclusions:
         found = (*status.conditions(person, statuses, role), *status.procedures(person, statuses, role))
         steps.append(step(f"{role} by the birthday", [fact for fact in found if birth <= fact.start <= last]))
@@ -113,14 +109,14 @@ def _outcome(
     last: Day,
 ) -> Outcome:
     """The outcome of a combination: met when every antigen of it is. A gap is closed at the earliest when its last antigen can be."""
-    population, exclusions, early = asked
+    population, out, early = asked
     steps = tuple(one.step for one in of.values())
     missing = [one for one in of.values() if not one.step.holds]
     evidence = tuple(dict.fromkeys(name for one in steps for name in one.evidence))
     found = proportion(
         rate,
         population=population,
-        exclusions=exclusions,
+        exclusions=out,
         numerator=(Step(f"{rate}: all of {', '.join(of)}", not missing, evidence),),
         closes_with="; ".join(one.step.asks for one in missing),
         due_by=last,
@@ -130,6 +126,6 @@ def _outcome(
     opens_on = max((one.opens_on for one in missing), default=last)
     return msgspec.structs.replace(
         found,
-        steps=(*population, *exclusions, *early, *steps),
+        steps=(*population, *out, *early, *steps),
         opens_on=opens_on if found.closes_with and opens_on > person.as_of else None,
     )

@@ -20,7 +20,7 @@ from state.measures.facts import (
     KeptRecord,
     Profile,
 )
-from state.reference.codes import Code, System, UnknownSystem, normal_code, system_of
+from state.reference.codes import Code, System, UnknownSystem, code_of, system_of
 
 Wanted = Callable[[Code], bool]
 """Whether any value set or rule in use can touch a code."""
@@ -90,8 +90,8 @@ def newest(history: History, version: str) -> Statement:
 
 def _claim(name: str, claim: Claim, wanted: Wanted) -> KeptClaim | None:
     system: System = "ICD9CM" if "9" in (claim.diagnosis_code_type or "").replace("icd-10", "") else "ICD10CM"
-    diagnoses = [normal_code(system, code) for code in claim.diagnosis_codes]
-    procedures = [normal_code("ICD10PCS", code) for code in claim.procedure_codes]
+    diagnoses = [code_of(system, code) for code in claim.diagnosis_codes]
+    procedures = [code_of("ICD10PCS", code) for code in claim.procedure_codes]
     bill_type = _one("UBTOB", claim.bill_type_code)
     drg = _one("MSDRG", claim.drg_code)
     lines: list[KeptLine] = []
@@ -108,7 +108,7 @@ def _claim(name: str, claim: Claim, wanted: Wanted) -> KeptClaim | None:
                 start=start,
                 end=start if line.claim_line_end_date is None else from_date(line.claim_line_end_date),
                 hcpcs=_text(hcpcs),
-                hcpcs_system=hcpcs[0][0] if hcpcs else "",  # type: ignore[arg-type]  # normal_code names CPT or HCPCS
+                hcpcs_system=hcpcs[0][0] if hcpcs else "",  # type: ignore[arg-type]  # code_of names CPT or HCPCS
                 revenue=_text(revenue),
                 place=_text(_one("POS", line.place_of_service_code)),
                 modifiers=tuple(modifier.strip().upper() for modifier in line.modifiers),
@@ -163,7 +163,7 @@ def _dispensing(name: str, fill: PharmacyClaim, wanted: Wanted) -> KeptDispensin
 
 def _record(name: str, record: Clinical, wanted: Wanted) -> KeptRecord | None:
     try:
-        code = normal_code(system_of(record.code_system), record.code)
+        code = code_of(system_of(record.code_system), record.code)
     except UnknownSystem:
         return None
     if not wanted(code):
@@ -202,14 +202,14 @@ def _value_code(text: str | None) -> tuple[str, str]:
     if not bar:
         return "", code.strip()
     try:
-        found = normal_code(system_of(system), code)
+        found = code_of(system_of(system), code)
     except UnknownSystem:
         return system, code
     return found[0], found[1]
 
 
 def _one(system: System, text: str | None) -> tuple[Code, ...]:
-    return (normal_code(system, text),) if text and text.strip() else ()
+    return (code_of(system, text),) if text and text.strip() else ()
 
 
 def _text(codes: tuple[Code, ...]) -> str:

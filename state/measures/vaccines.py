@@ -103,9 +103,7 @@ def roles_of(vaccine: str) -> tuple[str, str]:
     return vaccine, f"{vaccine}_administered"
 
 
-def protection(
-    person: Person, name: str, antigen: Antigen, birth: Day, years: int, statuses: Statuses
-) -> Protection:
+def protection(person: Person, name: str, antigen: Antigen, birth: Day, years: int, statuses: Statuses) -> Protection:
     """Whether the doses up to the birthday of so many years, that day included, or a condition instead, protect the member.
 
     Source: measures.md 8 (on or before the birthday, different dates of service), 9; CMS117 CQL, Numerator.
@@ -127,7 +125,9 @@ def protection(
     for group in antigen.instead:
         conditions = [_conditions(person, statuses, antigen, role, birth, last) for role in group]
         if all(conditions):
-            found = step(f"{name}: {' and '.join(group)}, in place of doses", (fact for of in conditions for fact in of))
+            found = step(
+                f"{name}: {' and '.join(group)}, in place of doses", (fact for of in conditions for fact in of)
+            )
             return Protection(found, opens_on)
     count = len(frozenset[Day]().union(_days(one), *days.values()))
     return Protection(Step(f"{name}: {_needed(antigen)} (on {count} days so far)", False, doses.evidence), opens_on)
@@ -165,9 +165,7 @@ def _wanted(antigen: Antigen, days: Mapping[str, frozenset[Day]]) -> int:
     return max(used, default=min(antigen.vaccines.values()))
 
 
-def _given(
-    person: Person, statuses: Statuses, vaccine: str, opens_on: tuple[Day, Day], last: Day
-) -> list[Fact]:
+def _given(person: Person, statuses: Statuses, vaccine: str, opens_on: tuple[Day, Day], last: Day) -> list[Fact]:
     """The doses of a vaccine that were given, by the day on which giving began; immunizations and procedures each from a day on."""
     as_immunization, as_procedure = roles_of(vaccine)
     return [
@@ -176,17 +174,11 @@ def _given(
             for fact in status.immunizations(person, statuses, as_immunization)
             if fact.kind == "immunization" and opens_on[0] <= fact.start <= last
         ),
-        *(
-            fact
-            for fact in status.procedures(person, statuses, as_procedure)
-            if opens_on[1] <= fact.start <= last
-        ),
+        *(fact for fact in status.procedures(person, statuses, as_procedure) if opens_on[1] <= fact.start <= last),
     ]
 
 
-def _conditions(
-    person: Person, statuses: Statuses, antigen: Antigen, role: str, birth: Day, last: Day
-) -> list[Fact]:
+def _conditions(person: Person, statuses: Statuses, antigen: Antigen, role: str, birth: Day, last: Day) -> list[Fact]:
     """Conditions of a role whose onset lies between birth and the last birthday. Source: CMS117 CQL, Numerator Inclusion Conditions."""
     return [
         fact
