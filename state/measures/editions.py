@@ -19,7 +19,7 @@ from state.measures.facts import Wanted
 from state.measures.outcome import Measure
 from state.reference.codes import Code, UnknownSystem, UnusableCode, code_of
 from state.reference.tables import BUILT_IN, InvalidTable, TableError, TableFile
-from state.reference.value_sets import ValueSets
+from state.reference.value_sets import Medication, ValueSets
 
 FOLDER = BUILT_IN / "editions"
 
@@ -46,6 +46,7 @@ class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sets: Mapping[str, tuple[str, ...]] = {}
     optional: Mapping[str, tuple[str, ...]] = {}
     codes: Mapping[str, tuple[str, ...]] = {}
+    parameters: Mapping[str, Any] = {}
     measures: Mapping[str, _Section] = {}
 
 
@@ -98,7 +99,8 @@ class Edition(msgspec.Struct, frozen=True):
 class Bound:
     """An edition with the value sets that are loaded: which roles a code has, and which measures read a role.
 
-    `roles_of` remembers: a code that came before costs one look-up. Raises `MissingValueSets` when a set is missing.
+    `roles_of` remembers: a code that came before costs one look-up. `medications` is what the medication lists say of a drug, by its
+    code; where two lists name one, the set of the later id speaks. Raises `MissingValueSets` when a set is missing.
     """
 
     def __init__(self, edition: Edition, loaded: ValueSets) -> None:
@@ -122,6 +124,11 @@ class Bound:
         needed = {name for names in sets.values() for name in names}
         self.value_sets = loaded.restricted_to(needed)
         self.digest = self.value_sets.digest
+        self.medications: Mapping[Code, Medication] = {
+            code: medication
+            for name in sorted(needed)
+            for code, medication in self.value_sets.medications(name).items()
+        }
         by_set: dict[str, list[str]] = {}
         by_code: dict[Code, list[str]] = {}
         for role in sorted(roles):
@@ -176,6 +183,11 @@ def parse(file: TableFile) -> Edition:
         ) from None
     sets, optional, codes = dict(written.sets), dict(written.optional), dict(written.codes)
     parameters: dict[str, Any] = {}
+    for key in written.parameters:
+        if not any(key in MEASURES[name].parameters.__struct_fields__ for name in written.measures if name in MEASURES):
+            raise InvalidTable(
+                f"{file.name}, parameters.{key}: no measure of the edition has this key. Correct it or take it out."
+            )
     for name, section in written.measures.items():
         if name not in MEASURES:
             raise InvalidTable(
@@ -188,7 +200,7 @@ def parse(file: TableFile) -> Edition:
                         f"{file.name} binds the role {role} twice, and differently: name one of them otherwise."
                     )
         try:
-            parameters[name] = msgspec.convert(section.parameters, MEASURES[name].parameters)
+            parameters[name] = _parameters(written, section, MEASURES[name])
         except msgspec.ValidationError as problem:
             raise InvalidTable(f"{file.name}, measures.{name}.parameters: {problem}. Correct the key.") from None
         for role in MEASURES[name].roles(parameters[name]):
@@ -206,6 +218,13 @@ def parse(file: TableFile) -> Edition:
         codes={role: tuple(_code(file, role, text) for text in values) for role, values in codes.items()},
         parameters=parameters,
     )
+
+
+def _parameters(written: _Written, section: _Section, measure: Measure) -> Any:
+    """What the edition says of a measure: its own section, over what the head of the edition says for every measure that has the key."""
+    known = measure.parameters.__struct_fields__
+    shared = {key: value for key, value in written.parameters.items() if key in known}
+    return msgspec.convert({**shared, **section.parameters}, measure.parameters)
 
 
 def built_in(name: str) -> Edition:

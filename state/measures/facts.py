@@ -16,6 +16,9 @@ import msgspec
 
 from state.calendar import FOREVER, Day
 from state.reference.codes import Code
+from state.reference.value_sets import Medication
+
+_NO_MEDICATIONS: Mapping[Code, Medication] = {}
 
 Kind = Literal[
     "service",
@@ -57,7 +60,8 @@ class KeptLine(msgspec.Struct, frozen=True, order=True, array_like=True):
 class KeptClaim(msgspec.Struct, frozen=True, array_like=True, tag="c"):
     """The version of a claim family that stands. `principal` is its first diagnosis, `diagnoses` are all, in their order.
 
-    `start` and `end` are admission and discharge, where given, else the first and last day of its lines.
+    `start` and `end` are admission and discharge, where given, else the first and last day of its lines. `places` are the places of
+    service of all its lines, of those too that no value set can touch.
     """
 
     row: str
@@ -75,6 +79,7 @@ class KeptClaim(msgspec.Struct, frozen=True, array_like=True, tag="c"):
     drg: str = ""
     discharged: bool = False
     disposition: str = ""
+    places: tuple[str, ...] = ()
 
 
 class KeptDispensing(msgspec.Struct, frozen=True, array_like=True, tag="d"):
@@ -95,7 +100,8 @@ class KeptRecord(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     """The version of a clinical record that stands, as events.md has it, with days for dates.
 
     `start_at` and `end_at` are the moments as written where the source gave more than a day, else "". `end` is FOREVER where none is
-    given. `value_code` is a normal code; `value_system` is "" where the source names none.
+    given. `value_code` is a normal code; `value_system` is "" where the source names none. `reason_code`, `disposition` and `body_site`
+    are codes without their system.
     """
 
     row: str
@@ -120,6 +126,7 @@ class KeptRecord(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     disposition: str = ""
     authored: Day | None = None
     part_of: str = ""
+    body_site: str = ""
 
     @property
     def evidence(self) -> str:
@@ -210,6 +217,8 @@ def coded(kept: Kept) -> Iterator[Fact]:
                 yield Fact("service", ("UBTOB", kept.bill_type), kept.start, kept.end, kept)
             if kept.drg:
                 yield Fact("service", ("MSDRG", kept.drg), kept.start, kept.end, kept)
+            if kept.disposition:
+                yield Fact("service", ("DISCHARGE_STATUS", kept.disposition), kept.start, kept.end, kept)
         case KeptDispensing():
             last = kept.day + max(kept.days_supply, 1) - 1
             if kept.ndc:
@@ -253,6 +262,7 @@ class Person:
     """A member as a measure sees them on a day: who they are, and the facts by the role of their code.
 
     Facts that begin after `as_of` are known and not yet live: they are left out, and `next_start` is the day of the first of them.
+    `medications` is what the medication lists in use say of a drug, beside that it is on them.
     """
 
     profile: Profile
@@ -260,6 +270,7 @@ class Person:
     roles: Mapping[str, tuple[Fact, ...]] = field(default_factory=dict)
     next_start: Day | None = None
     roles_of: Mapping[Code, tuple[str, ...]] = field(default_factory=dict)
+    medications: Mapping[Code, Medication] = field(default_factory=dict)
 
     def facts(self, *roles: str) -> Iterator[Fact]:
         """The facts whose code has one of the roles, role by role, in the order of their days."""
@@ -280,8 +291,14 @@ class Person:
         return [fact for fact in self.facts(*roles) if fact.record is not None and fact.record.part_of == name]
 
 
-def person_of(profile: Profile, kept: Iterable[Kept], roles_of: Mapping[Code, tuple[str, ...]], as_of: Day) -> Person:
-    """The member on a day. `roles_of` gives the roles of a code under an edition (state.reference.editions.Bound)."""
+def person_of(
+    profile: Profile,
+    kept: Iterable[Kept],
+    roles_of: Mapping[Code, tuple[str, ...]],
+    as_of: Day,
+    medications: Mapping[Code, Medication] = _NO_MEDICATIONS,
+) -> Person:
+    """The member on a day. `roles_of` and `medications` are those of an edition (state.measures.editions.Bound)."""
     roles: dict[str, list[Fact]] = {}
     next_start: Day | None = None
     for one in kept:
@@ -296,7 +313,8 @@ def person_of(profile: Profile, kept: Iterable[Kept], roles_of: Mapping[Code, tu
                 roles.setdefault(role, []).append(fact)
     for found in roles.values():
         found.sort(key=_by_day)
-    return Person(profile, as_of, {role: tuple(found) for role, found in roles.items()}, next_start, roles_of)
+    by_role = {role: tuple(found) for role, found in roles.items()}
+    return Person(profile, as_of, by_role, next_start, roles_of, medications)
 
 
 def _by_day(fact: Fact) -> tuple[Day, Day, str, Code]:
