@@ -167,6 +167,7 @@ async def worked(folder: Path, batches: Sequence[Batch]) -> tuple[str, list[Any]
     said = [
         (row.topic, row.key, None if row.value is None else CODEC.decode_output(row.topic, row.value))
         for row in await agent.state.waiting(100_000)
+        if row.topic != "control"
     ]
     digest = await agent.state.digest()
     await agent.state.close()
