@@ -299,7 +299,7 @@ def test_a_close_without_workers_says_so_and_is_taken_up_when_they_come(
     assert first.ended() == 0
     with monkeypatch.context() as patch:
         patch.setattr(closing, "PATIENCE", 2.0)
-        with pytest.raises(Stop, match="no worker has moved for 2 seconds: start workers"):
+        with pytest.raises(Stop, match="for 2 seconds no conductor moves: start workers"):
             close(service, "2025-07")
     service.start()
     snapshot = close(service, "2025-07")
