@@ -73,7 +73,7 @@ def freeze(member: Member, one: FrozenList, as_of: Day, knowledge: Knowledge, ro
             ),
         )
     )
-    if known is not None and not stays:
+    if known is not None and known.practice_id and not stays:
         entries.append((PracticeId(known.practice_id), _gone(member, known, day)))
     if rows is not None and close.reading != "initial":
         # What was forgotten matters again, for as long as the list may be adjusted.

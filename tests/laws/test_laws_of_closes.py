@@ -94,6 +94,18 @@ def test_a_list_and_its_adjustments_are_the_list_of_what_is_known_now(seed: int)
 
 @examples
 @given(seeds)
+def test_what_leaves_a_list_leaves_the_list_of_a_practice(seed: int) -> None:
+    """Who was on no list when it was frozen, and got on one by an adjustment, has left nobody's list on the next panel."""
+    life, *_ = lived(random.Random(seed))
+    for _, frozen in life.lists.values():
+        (answer,) = [(practice, entry) for practice, entry in frozen.entries if entry.attribution is not None]
+        assert answer[0] == frozen.attribution.practice_id
+        gone = [(practice, entry.change) for practice, entry in frozen.entries if entry.attribution is None]
+        assert all(practice and change in ("dropped", "cancelled") for practice, change in gone)
+
+
+@examples
+@given(seeds)
 def test_an_initial_reading_is_never_adjusted_and_changes_no_final_one(seed: int) -> None:
     rng = random.Random(seed)
     life, *_ = lived(rng)

@@ -200,6 +200,18 @@ async def test_who_is_gone_because_the_list_before_was_wrong_is_cancelled(tmp_pa
     await agent.state.close()
 
 
+async def test_who_came_on_a_list_by_an_adjustment_has_left_nobodys_list_on_the_next(tmp_path: Path) -> None:
+    log = Log().control(row(STAYS, "B"), Tick(date=JUNE)).add(span("1")).control(panel())
+    log.add(claim("1", "C1", dt.date(2025, 5, 1), npi=STAYS)).control(panel("august", dt.date(2025, 8, 1)))
+    agent = await opened(tmp_path)
+    await agent.apply(log.batches()[0])
+    (adjusted,) = await outputs(agent, "adjustments")
+    assert (adjusted.practice_id, adjusted.after, adjusted.cause) == ("B", "attributed", "claim")
+    lists = [one for one in await outputs(agent, "panels") if one.close_id == "august"]
+    assert [(one.practice_id, [entry.change for entry in one.entries]) for one in lists] == [("B", ["new"])]
+    await agent.state.close()
+
+
 async def test_a_member_that_cannot_be_worked_is_named_and_the_others_are_frozen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
