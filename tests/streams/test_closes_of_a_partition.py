@@ -8,9 +8,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.records import Close, CloseAnnul, Partial, Practice, Provider, Table, Tick
+from schemas.topics import MOST_BYTES
 from state import engine
 from state.attribution import eligibility, engines
 from state.reference.knowledge import Knowledge
@@ -210,6 +212,31 @@ async def test_who_came_on_a_list_by_an_adjustment_has_left_nobodys_list_on_the_
     lists = [one for one in await outputs(agent, "panels") if one.close_id == "august"]
     assert [(one.practice_id, [entry.change for entry in one.entries]) for one in lists] == [("B", ["new"])]
     await agent.state.close()
+
+
+async def test_a_list_of_members_with_much_evidence_is_put_out_in_records_that_the_topic_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is seen each day has hundreds of claims, and plans' claim ids are long: six members here stand for a step of 2,000."""
+    freeze = engine.freeze
+
+    def seen_each_day(member: Any, *given: Any) -> Any:
+        found = freeze(member, *given)
+        ids = tuple(f"{member.member_id}-{number:0200d}" for number in range(10_000))
+        answer = msgspec.structs.replace(found.attribution, evidence=ids)
+        ((practice, entry),) = found.entries
+        return engine.Frozen(answer, ((practice, msgspec.structs.replace(entry, attribution=answer)),), frozenset())
+
+    monkeypatch.setattr(engine, "freeze", seen_each_day)
+    agent = await opened(tmp_path)
+    await agent.apply(six_members().control(panel()).batches()[0])
+    rows = [one for one in await agent.state.waiting(100_000) if one.topic == "panels"]
+    entries = [entry.member_id for one in await outputs(agent, "panels") for entry in one.entries]
+    places = [one.ordinal for one in rows]
+    await agent.state.close()
+    assert max(len(one.value or b"") for one in rows) < MOST_BYTES
+    assert sorted(entries) == list("012345")
+    assert len(set(places)) == len(rows)
 
 
 async def test_a_member_that_cannot_be_worked_is_named_and_the_others_are_frozen(
