@@ -70,6 +70,12 @@ def why_refused(close: Close, period: Period | None, ticked: dt.date | None, oth
         if day - ticked > FARTHEST:
             return f"{name} describes {day}, and the clock stands at {ticked}: close it shortly before its month."
         return None
+    other = next((one for one in others if one.as_of != day), None)
+    if other is not None:
+        return (
+            f"period {close.period} ends on {day} by its last record, and {other.close_id} stands for {other.as_of}: correct the "
+            f"`period` record, or withdraw that reading with `panelstream close annul {other.close_id} --reason TEXT`."
+        )
     if close.reading == "initial" and "final" in standing:
         return f"the final reading of {close.period} stands already, as {standing['final'].close_id}: an initial one would settle nothing."
     first = period.k1 if period is not None and close.reading == "initial" else period.k2 if period is not None else day

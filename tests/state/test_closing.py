@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.records import Close, Partial, Passed, Period, PracticeCount, Snapshot, TableInForce
@@ -19,6 +20,9 @@ P2 = Period(
     pool_from=dt.date(2025, 1, 1),
     pool_months=6,
 )
+P2_LONGER = msgspec.structs.replace(P2, performance_end=dt.date(2025, 7, 31))
+"""The period after a record that moves its end."""
+LATER = dt.date(2026, 1, 2)
 
 
 def close(period: str = "P2", reading: Any = "initial", **given: Any) -> Close:
@@ -42,6 +46,7 @@ def standing(reading: Any) -> Snapshot:
         (close(), P2, TODAY, [standing("initial")], "was closed already, as P2-initial"),
         (close(reading="final"), P2, dt.date(2026, 1, 2), [standing("final")], "was closed already, as P2-final"),
         (close(), P2, TODAY, [standing("final")], "the final reading of P2 stands already, as P2-final"),
+        (close(reading="final"), P2_LONGER, LATER, [standing("initial")], "P2-initial stands for 2025-06-30"),
     ],
 )
 def test_a_close_that_cannot_be_is_refused_with_what_to_do(
