@@ -17,7 +17,7 @@ from state import engine
 from state.attribution import eligibility, engines
 from state.reference.knowledge import Knowledge
 from state.reference.tables import MissingTable, TableStore
-from streams.members import MemberPartition
+from streams.members import CAUSE_OF_CONTROL, MemberPartition
 from streams.stopping import Stop
 from tests.streams.test_member_partition import CODEC, Log, claim, opened, span
 
@@ -278,3 +278,10 @@ async def test_the_digest_of_the_answers_does_not_depend_on_steps_batches_or_ord
         digests.add((partial.digest, partial.counts))
         await agent.state.close()
     assert len(digests) == 1
+
+
+def test_the_page_on_closing_names_every_cause_of_an_adjustment() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "closing.md").read_text()
+    without_effect = {"pharmacy_claim", "clinical", "tick", "close"}
+    causes = {*engine.CAUSE_OF_FACT.values(), *CAUSE_OF_CONTROL.values(), "engine"} - without_effect
+    assert {cause for cause in causes if f"`{cause}`" not in page} == set()
