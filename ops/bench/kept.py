@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from ops.bench.measured import Result
-from ops.bench.table import BENCHMARKS, COLUMNS, TWO_PROCESSES, cells
+from ops.bench.table import BENCHMARKS, COLUMNS, by_processes, cells
 
 DOCS = Path(__file__).parents[2] / "docs"
 BEGIN = "<!-- what was measured: written by `make bench ARGS=--keep`, not by hand -->"
@@ -53,14 +53,12 @@ def section(kept: Sequence[Kept]) -> str:
 
 def _parts(kept: Sequence[Kept]) -> Iterator[str]:
     runs = {run: number for number, run in enumerate(sorted({(one.measured, one.conditions) for one in kept}), 1)}
-    for title, two in (("One worker process", False), ("Two worker processes, no goal", True)):
-        rows = [one for one in kept if one.result.name.endswith(TWO_PROCESSES) is two]
-        if rows:
-            yield f"### {title}\n\n{_table(rows, runs)}"
-    names = {one.result.name for one in kept}
+    by_name = {one.result.name: one for one in kept}
+    for title, results in by_processes(one.result for one in kept):
+        yield f"### {title}\n\n{_table([by_name[one.name] for one in results], runs)}"
     goals = [line.name for benchmark in BENCHMARKS for line in benchmark.lines if line.goal is not None]
     missed = [one.result.name for one in kept if one.result.met is False]
-    missing = [name for name in goals if name not in names]
+    missing = [name for name in goals if name not in by_name]
     if runs:
         yield "\n".join(f"{number}. {measured}: {conditions}" for (measured, conditions), number in runs.items())
     yield f"Goals missed: {', '.join(missed) or 'none'}. Goals not measured yet: {', '.join(missing) or 'none'}."

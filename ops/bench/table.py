@@ -148,8 +148,22 @@ def write(results: Sequence[Result], out: Path) -> None:
 
 
 def print_results(results: Sequence[Result]) -> None:
-    """Print the table."""
-    Console(highlight=False, width=160).print(shown(results))
+    """Print the table, and a second one of what was measured with two processes."""
+    console = Console(highlight=False, width=160)
+    for title, rows in by_processes(results):
+        console.print(f"\n{title}", style="bold")
+        console.print(shown(rows))
+
+
+def by_processes(results: Iterable[Result]) -> Iterator[tuple[str, list[Result]]]:
+    """The results with one worker process, then those with two, under their titles; what there is none of is left out."""
+    one: list[Result] = []
+    two: list[Result] = []
+    for found in results:
+        (two if found.name.endswith(TWO_PROCESSES) else one).append(found)
+    for title, rows in (("One worker process", one), ("Two worker processes, no goal", two)):
+        if rows:
+            yield title, rows
 
 
 COLUMNS = (

@@ -95,6 +95,14 @@ def test_a_run_replaces_what_it_measured_and_leaves_the_rest_with_its_date(tmp_p
     assert page.endswith("what was tried.\n")
 
 
+def test_what_two_processes_gave_stands_in_a_second_table(capsys: pytest.CaptureFixture[str]) -> None:
+    table.print_results([measured("core_vs_quix", 1.0), measured("core_vs_quix_two_processes", 3.0)])
+    one, _, two = capsys.readouterr().out.partition("Two worker processes, no goal")
+    assert "core_vs_quix " in one
+    assert "core_vs_quix_two_processes" not in one
+    assert "core_vs_quix_two_processes" in two
+
+
 def test_what_was_measured_small_is_not_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         bench.main(["--keep", "--members", "60", "--out", str(tmp_path)])
