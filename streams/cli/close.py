@@ -74,7 +74,7 @@ def close(
             codec,
             period,
             reading,
-            actor=actor or getpass.getuser(),
+            actor=actor or _who(),
             reason=reason,
             retro_months=retro_months,
             report=part,
@@ -104,7 +104,7 @@ def annul(
         raise Stop("--reason is empty: say why, it is kept with the close.", EXIT_CONFIG)
     settings, codec = _service(bootstrap, prefix)
     with progress() as part:
-        found = closing.annul(settings, codec, close_id, actor=actor or getpass.getuser(), reason=reason, report=part)
+        found = closing.annul(settings, codec, close_id, actor=actor or _who(), reason=reason, report=part)
     typer.echo(f"{found.close_id} is annulled: {found.message}")
 
 
@@ -146,6 +146,14 @@ def list_(bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
         else:
             how = f"{one.attributed:,} members on lists"
         typer.echo(f"{one.close_id}  {one.state}  {one.reading} of {one.period} as of {one.as_of}, {how}")
+
+
+def _who() -> str:
+    """Who is logged in. Raises `Stop` where the system knows no name, as in a container under a bare number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise Stop("Nobody is logged in by name here: say with --actor NAME who asks.", EXIT_CONFIG) from None
 
 
 def _service(bootstrap: str | None, prefix: str | None) -> tuple[Settings, Codec]:

@@ -131,6 +131,15 @@ def test_closes_are_looked_for_in_as_many_partitions_as_the_broker_has(monkeypat
         command._service(None, None)
 
 
+def test_who_has_no_name_is_asked_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may run under a number that no passwd file names."""
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 5)
+    with pytest.raises(Stop, match="say with --actor NAME who asks"):
+        command._who()
+
+
 def test_waiting_ends_when_what_is_left_does_not_move_though_new_records_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """Partition 1 has no owner; what others send to partition 0 meanwhile is worked, and must not keep us waiting."""
     names = [topic.name for topic in waiting.TOPICS]
