@@ -104,7 +104,7 @@ def adjustments(
     knowledge = view.knowledge
     made: list[Adjustment] = []
     for one in knowledge.frozen:
-        if one.as_of < since or member.payer in one.left_out:
+        if one.as_of < since or one.until <= day or member.payer in one.left_out:
             continue
         then = knowledge.at(one.as_of)
         asked = view if then is knowledge else View.of(_as_read_by(member, then, rows), then)

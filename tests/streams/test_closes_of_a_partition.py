@@ -122,6 +122,26 @@ async def test_after_its_months_a_list_is_adjusted_no_more(tmp_path: Path) -> No
     await agent.state.close()
 
 
+async def test_a_panel_adjusted_for_one_month_is_still_the_one_that_a_late_next_panel_is_compared_with(
+    tmp_path: Path,
+) -> None:
+    log = six_members().control(msgspec.structs.replace(panel(), retro_months=1), Tick(date=dt.date(2025, 8, 5)))
+    log.add(claim("1", "C1", dt.date(2025, 5, 1), npi=STAYS, claim_frequency_code="8", claim_status="reversed"))
+    log.control(panel("august", dt.date(2025, 8, 1)))
+    agent = await opened(tmp_path)
+    await agent.apply(log.batches()[0])
+    assert await outputs(agent, "adjustments") == []
+    entries = {
+        entry.member_id: (entry.change, entry.span_start)
+        for one in await outputs(agent, "panels")
+        if one.close_id == "august"
+        for entry in one.entries
+        if one.practice_id
+    }
+    assert entries == {"1": ("dropped", JULY)} | dict.fromkeys("02345", ("nochange", JULY))
+    await agent.state.close()
+
+
 async def test_an_annulled_list_is_adjusted_no_more(tmp_path: Path) -> None:
     log = six_members().control(panel(), CloseAnnul(close_id="july", actor="ann", reason="a mistake"))
     log.add(claim("1", "C1", dt.date(2025, 5, 1), npi=STAYS, claim_frequency_code="8", claim_status="reversed"))
