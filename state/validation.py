@@ -102,7 +102,7 @@ def _period(period: Period) -> Refusal | None:
     for field, months in (("pool_months", period.pool_months), ("window_months", period.window_months)):
         if not 1 <= months <= MOST_MONTHS:
             return Refusal("impossible_value", field, f"{field} is not between 1 and {MOST_MONTHS}: correct it.")
-    return _start(period.pool_from, "pool_from")
+    return _start(period.performance_end, "performance_end") or _start(period.pool_from, "pool_from")
 
 
 def flags(record: Record) -> tuple[str, ...]:

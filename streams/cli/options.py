@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 
 
 def day(text: str) -> dt.date:
-    """A date as YYYY-MM-DD. Raises `typer.BadParameter`."""
+    """A date as YYYY-MM-DD, of a year in which records may lie. Raises `typer.BadParameter`."""
+    from state.validation import EARLIEST, LATEST
+
     try:
-        return dt.date.fromisoformat(text)
+        date = dt.date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a date: give it as YYYY-MM-DD.") from None
+    if not EARLIEST <= date <= LATEST:
+        raise typer.BadParameter(f"{text} lies outside {EARLIEST.year} to {LATEST.year}: correct the year.")
+    return date
 
 
 def moment(text: str) -> dt.datetime:

@@ -122,7 +122,10 @@ def test_without_a_verb_the_help_is_shown(run: Run) -> None:
         (["explain", "--payer", "p", "--member", "m", "--files", "x"], "--files needs --as-of"),
         (["quarantine", "replay"], "Give either the IDs of records, or --all"),
         (["quarantine", "replay", "claims/0/1", "--reason", "x"], "--reason goes with --all"),
-        (["tick", "2999-01-01"], "lies beyond tomorrow"),
+        (["tick", "2199-01-01"], "lies beyond tomorrow"),
+        (["tick", "0202-07-01"], "0202-07-01 lies outside 1900 to 2199: correct the year."),
+        (["explain", "--payer", "p", "--member", "m", "--as-of", "0001-01-01"], "lies outside 1900 to 2199"),
+        (["replay", "x.ndjson", "--as-of", "9999-12-31", "--out", "o"], "lies outside 1900 to 2199"),
     ],
 )
 def test_a_wrong_argument_gives_one_sentence(run: Run, arguments: list[str], said: str) -> None:
