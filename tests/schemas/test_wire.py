@@ -487,8 +487,10 @@ def test_an_amount_of_money_is_taken_as_it_is(amount: str) -> None:
         "[" * 100_000,
         LINE % ("", ', "claim_id": "\\ud800"'),
         LINE % ("", ', "claim_version": 1e999'),
+        '{"event_type": "plan_attribution", "payer": "aetna", "member_id": "M1", "attribution_month": "2025-07", "practice_id": "A", '
+        f'"list_version": {2**63}}}',
     ],
-    ids=["version", "negative", "line number", "row", "nested", "open", "surrogate", "float"],
+    ids=["version", "negative", "line number", "row", "nested", "open", "surrogate", "float", "list version"],
 )
 def test_what_cannot_be_kept_is_refused_with_a_reason(line: str) -> None:
     with pytest.raises(Undecodable) as refused:
