@@ -145,6 +145,7 @@ class Codec:
             raise _NESTED from None
         if not checked:
             _check_numbers(record)
+            _check_moments(record)
         return record
 
     def to_json(self, record: Record | ControlRecord) -> str:
@@ -364,6 +365,26 @@ def _amounts(record_type: Any) -> tuple[str, ...]:
     """The fields of a record that hold amounts."""
     hints = get_type_hints(record_type)
     return tuple(name for name in record_type.__struct_fields__ if Decimal in (hints[name], *get_args(hints[name])))
+
+
+@cache
+def _moments(record_type: Any) -> tuple[str, ...]:
+    """The fields of a record that hold a moment."""
+    hints = get_type_hints(record_type)
+    return tuple(name for name in record_type.__struct_fields__ if dt.datetime in (hints[name], *get_args(hints[name])))
+
+
+def _check_moments(record: Any) -> None:
+    """Refuse moments that the calendar does not have in UTC: the last of year 9999 west of it, the first of year 1 east of it."""
+    for name in _moments(type(record)):
+        moment = getattr(record, name)
+        if moment is not None and not dt.MINYEAR < moment.year < dt.MAXYEAR:
+            try:
+                moment.astimezone(dt.UTC)
+            except OverflowError:
+                raise Undecodable(
+                    "impossible_date", name, f"{name} is not a moment that exists: correct it and send it again."
+                ) from None
 
 
 def _check_numbers(record: Any, within: str = "") -> None:

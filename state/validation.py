@@ -29,12 +29,9 @@ from schemas.records import (
     Record,
     Table,
 )
-from state.calendar import day_written, month_named, to_date
+from state.calendar import EARLIEST, LATEST, day_written, month_named, to_date
 from state.engine import Refusal
 
-EARLIEST = dt.date(1900, 1, 1)
-LATEST = dt.date(2199, 12, 31)
-"""A date that starts something lies between these, or somebody's conversion went wrong. Ends may be later: 9999-12-31 is open."""
 GRACE = dt.timedelta(days=1)
 """A service may be dated a day after the day of acceptance, for time zones (attribution.md 2.2 rule 6)."""
 MOST_MONTHS = 60
@@ -47,6 +44,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 def refusal(record: Record, accepted_on: dt.date) -> Refusal | None:
     """The first thing wrong with a record accepted on a day (UTC), or None. Source: attribution.md 2.2, issue list in docs."""
+    if not EARLIEST <= accepted_on <= LATEST:
+        # Only a record of history brings a day of its own.
+        return _impossible("accepted_at")
     match record:
         case Claim():
             return _claim(record, accepted_on)

@@ -32,7 +32,7 @@ from schemas.records import (
 )
 from schemas.registry import EmbeddedRegistry
 from state import engine, results, validation
-from state.calendar import from_date
+from state.calendar import EARLIEST, LATEST, from_date
 from state.reference.knowledge import Knowledge
 from state.reference.tables import TableStore
 from state.results import Quarantined
@@ -153,7 +153,7 @@ class History:
         files = EventFiles(paths)
         self = cls(files, Codec(EmbeddedRegistry()), question, knowledge)
         known_on = (question.known_at or _EPOCH).astimezone(dt.UTC).date()
-        otherwise = known_on if question.known_at else validation.LATEST
+        otherwise = min(max(known_on, EARLIEST), LATEST) if question.known_at else LATEST
         cut = None if question.snapshot is None else Cut(question.snapshot)
         for table, position in () if question.snapshot is None else question.snapshot.base_tables(knowledge):
             self.knowledge = self.knowledge.apply(table, position, as_of=None).knowledge

@@ -8,15 +8,19 @@ from typing import Annotated
 
 import typer
 
+from state.calendar import EARLIEST, LATEST
 from streams.stopping import EXIT_CONFIG, Stop
 
 
 def day(text: str) -> dt.date:
     """A date as YYYY-MM-DD. Raises `typer.BadParameter`."""
     try:
-        return dt.date.fromisoformat(text)
+        date = dt.date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a date: give it as YYYY-MM-DD.") from None
+    if not EARLIEST <= date <= LATEST:
+        raise typer.BadParameter(f"{text} is not between {EARLIEST.year} and {LATEST.year}: give the day you mean.")
+    return date
 
 
 def moment(text: str) -> dt.datetime:

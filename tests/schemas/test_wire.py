@@ -487,8 +487,8 @@ def test_an_amount_of_money_is_taken_as_it_is(amount: str) -> None:
         "[" * 100_000,
         LINE % ("", ', "claim_id": "\\ud800"'),
         LINE % ("", ', "claim_version": 1e999'),
-        '{"event_type": "plan_attribution", "payer": "aetna", "member_id": "M1", "attribution_month": "2025-07", "practice_id": "A", '
-        f'"list_version": {2**63}}}',
+        json.dumps({"event_type": "plan_attribution", "payer": "aetna", "member_id": "M1", "practice_id": "A"})[:-1]
+        + f', "attribution_month": "2025-07", "list_version": {2**63}}}',
     ],
     ids=["version", "negative", "line number", "row", "nested", "open", "surrogate", "float", "list version"],
 )
@@ -496,6 +496,14 @@ def test_what_cannot_be_kept_is_refused_with_a_reason(line: str) -> None:
     with pytest.raises(Undecodable) as refused:
         CODEC.from_json(line)
     assert refused.value.reason in {"wrong_type", "not_json"}
+
+
+@pytest.mark.parametrize("field", ["accepted_at", "occurred_at", "adjudicated_at"])
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_a_moment_that_no_calendar_has_in_utc_is_refused_by_its_field(field: str, moment: str) -> None:
+    with pytest.raises(Undecodable) as refused:
+        CODEC.from_json(LINE % ("", f', "{field}": "{moment}"'))
+    assert (refused.value.reason, refused.value.field) == ("impossible_date", field)
 
 
 # -- keys ---------------------------------------------------------------------------------------------------------------

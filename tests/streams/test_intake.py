@@ -200,6 +200,18 @@ async def test_an_own_time_of_acceptance_counts_only_for_history(tmp_path: Path)
     assert CODEC.decode_envelope(history.value or b"").accepted_at == then
 
 
+@pytest.mark.parametrize("then", [dt.datetime(9999, 12, 31, 23, tzinfo=dt.UTC), dt.datetime(1, 1, 1, tzinfo=dt.UTC)])
+async def test_a_time_of_acceptance_that_cannot_be_is_quarantined_where_it_would_count(
+    tmp_path: Path, then: dt.datetime
+) -> None:
+    data = CODEC.encode_record(claim(accepted_at=then))
+    (live,), _ = await taken(tmp_path, "claims", data)
+    (history,), _ = await taken(tmp_path, "claims", data, headers=((HISTORY_HEADER, b"1"),))
+    assert CODEC.decode_envelope(live.value or b"").accepted_at == NOW
+    refused, _ = CODEC.decode_output("quarantine", history.value or b"")
+    assert (refused.reason, refused.field) == ("impossible_date", "accepted_at")
+
+
 async def test_reference_records_go_to_control(tmp_path: Path) -> None:
     provider = Provider(npi="1234567893", practice_id="A", tin="95", taxonomy_code="207Q00000X", is_pcp=True,
                         effective_from=DAY, roster_version=1)  # fmt: skip
