@@ -376,7 +376,8 @@ def _moments(record_type: Any) -> tuple[str, ...]:
 
 def _check_moments(record: Any) -> None:
     """Refuse moments that the calendar does not have in UTC: the last of year 9999 west of it, the first of year 1 east of it."""
-    for name in _moments(type(record)):
+    kind: Any = type(record)
+    for name in _moments(kind):
         moment = getattr(record, name)
         if moment is not None and not dt.MINYEAR < moment.year < dt.MAXYEAR:
             try:

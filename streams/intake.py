@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ORIGIN_HEADER = "panelstream-origin"
-"""`topic/partition/offset` where a record first stood: a replay from quarantine keeps its place in the order."""
+"""`topic/partition/offset` where a record first stood: a replay from quarantine keeps its place in the order.
+
+Anybody may set a header: one that is no place is passed over, and the record stands where it stands."""
+_ORIGIN = re.compile(rb"([A-Za-z0-9._-]+)/([0-9]{1,9})/([0-9]{1,18})")
 ARRIVED_HEADER = "panelstream-arrived"
 """When a fact arrived on its input topic, as Kafka has it (ms): the beginning of the end-to-end time."""
 HISTORY_HEADER = "panelstream-history"
@@ -178,8 +182,7 @@ class Intake:
 
 
 def _position(topic: str, received: Received, headers: dict[str, bytes]) -> Position:
-    origin = headers.get(ORIGIN_HEADER)
+    origin = _ORIGIN.fullmatch(headers.get(ORIGIN_HEADER) or b"")
     if origin:
-        first, partition, offset = origin.decode().rsplit("/", 2)
-        return Position(first, int(partition), int(offset))
+        return Position(origin[1].decode(), int(origin[2]), int(origin[3]))
     return Position(topic, received.partition, received.offset)

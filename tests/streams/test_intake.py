@@ -191,6 +191,17 @@ async def test_a_replayed_record_keeps_its_first_position(tmp_path: Path) -> Non
     assert CODEC.decode_envelope(message.value or b"").position == Position("enrollments", 7, 1234)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [b"", b"claims", b"claims/x/1", b"\xff/0/1", b"claims/-1/5", b"claims/0/" + b"9" * 20, "claims/\u0661/1".encode()],
+)
+async def test_a_header_that_names_no_place_stops_nothing(tmp_path: Path, header: bytes) -> None:
+    (message,), _ = await taken(
+        tmp_path, "enrollments", CODEC.encode_record(span()), headers=((ORIGIN_HEADER, header),)
+    )
+    assert CODEC.decode_envelope(message.value or b"").position == Position("enrollments", 3, 70)
+
+
 async def test_an_own_time_of_acceptance_counts_only_for_history(tmp_path: Path) -> None:
     then = dt.datetime(2024, 2, 3, tzinfo=dt.UTC)
     data = CODEC.encode_record(span(accepted_at=then))
