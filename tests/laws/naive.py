@@ -163,8 +163,11 @@ MINIMUM = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 def order(family: Sequence[Said], one: Said) -> Any:
-    claim = one.body
+    """The payer's version if it sends one, else adjudication; a family that lacks them is led by who replaces whom."""
+    claim, all_ = one.body, [member.body for member in family]
     return (
+        claim.claim_version if all(c.claim_version is not None for c in all_) else 0,
+        claim.adjudicated_at if all(c.adjudicated_at is not None for c in all_) else MINIMUM,
         depth(family, claim.payer_claim_control_number),
         claim.claim_version or 0,
         claim.adjudicated_at or MINIMUM,
