@@ -415,7 +415,7 @@ def test_an_alert_row_has_the_columns_of_the_contract() -> None:
         secure_until=dt.date(2025, 8, 20),
         next_practice_id=PracticeId("B"),
         next_panel_date=dt.date(2025, 9, 1),
-        panel_visit_by=dt.date(2025, 8, 19),
+        panel_visit_by=dt.date(2025, 8, 31),
         horizon_days=60,
         visits_needed=1,
         data_through=None,
@@ -423,4 +423,4 @@ def test_an_alert_row_has_the_columns_of_the_contract() -> None:
         engine_version="1",
     )
     lines = b"".join(results.alerts_csv([alert])).decode().splitlines()
-    assert lines[1] == "acme,M,A,raised,outranked,2025-08-20,2025-09-01,2025-08-19,60,1,"
+    assert lines[1] == "acme,M,A,raised,outranked,2025-08-20,2025-09-01,2025-08-31,60,1,"
