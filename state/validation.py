@@ -224,6 +224,8 @@ def _enrollment(span: Enrollment, accepted_on: dt.date) -> Refusal | None:
         return _impossible("birth_date")
     if span.death_date and span.death_date < span.birth_date:
         return _backwards("death_date")
+    if span.death_date and span.death_date > accepted_on + GRACE:
+        return _impossible("death_date")
     # 834 INS03 024 with an end before the start takes back a span that never took effect.
     if span.maintenance_type_code == "024":
         return _start(span.enrollment_start_date, "enrollment_start_date")
