@@ -116,6 +116,10 @@ class TableRow:
             raise self.wrong(column, "is empty")
         return value
 
+    def optional(self, column: str) -> str | None:
+        """A value that may be empty, in a column that may be missing."""
+        return self._values.get(column, "").strip() or None
+
     def words(self, column: str, allowed: Iterable[str]) -> tuple[str, ...]:
         """Words separated by spaces, each from a closed list; may be empty."""
         words = tuple(self._values[column].split())
