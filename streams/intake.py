@@ -42,6 +42,10 @@ HISTORY_HEADER = "panelstream-history"
 """Set by `publish --history`: the record's own accepted_at counts."""
 MOST_BYTES = 1_000_000
 """A larger record is refused at intake (design.md, limits)."""
+MOST_KEPT = 4_000_000
+"""Quarantine keeps so many bytes of a record: a topic of the plan's may take more than ours do (schemas.topics.MOST_BYTES)."""
+MOST_ENVELOPE = 4_150_000
+"""A larger envelope is refused: the log takes schemas.topics.MOST_BYTES with key, headers and framing."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,18 @@ class Intake:
                 getattr(record, "payer", UNKNOWN_PAYER),
             )
         if isinstance(record, MemberFact):
-            return self._envelope(record, position, accepted_at, data, received.timestamp), None
+            envelope = self._envelope(record, position, accepted_at, data, received.timestamp)
+            if len(envelope.value or b"") <= MOST_ENVELOPE:
+                return envelope, None
+            return self._refuse(
+                position,
+                data,
+                now,
+                "too_large",
+                None,
+                f"the record takes over {MOST_ENVELOPE:,} bytes on the log: send it in parts.",
+                record.payer,
+            )
         return Message(
             self._control, 0, str(type(record).__struct_config__.tag).encode(), self._codec.encode_control(record)
         ), None
@@ -165,6 +180,8 @@ class Intake:
         message: str,
         payer: str = UNKNOWN_PAYER,
     ) -> tuple[Message, str]:
+        if len(data) > MOST_KEPT:
+            message = f"{message[:-1]}; of its {len(data):,} bytes only the first {MOST_KEPT:,} are kept here."
         refused = Refused(
             topic=position.topic,
             partition=position.partition,
@@ -174,7 +191,7 @@ class Intake:
             message=message,
             refused_at=now,
             payer=payer or None,
-            original=self._vault.seal(payer, data),
+            original=self._vault.seal(payer, data[:MOST_KEPT]),
         )
         key = str(position)
         value = self._codec.encode_output("quarantine", refused, None)

@@ -31,8 +31,9 @@ from schemas.records import (
     Table,
 )
 from schemas.registry import EmbeddedRegistry
+from schemas.topics import MOST_BYTES as MOST_OF_A_TOPIC
 from streams.batching import Batch
-from streams.intake import HISTORY_HEADER, MOST_BYTES, ORIGIN_HEADER, Intake
+from streams.intake import HISTORY_HEADER, MOST_BYTES, MOST_KEPT, ORIGIN_HEADER, Intake
 from streams.producing import Message
 from streams.rebuilding import LogRecord
 from streams.vault import Vault
@@ -362,3 +363,24 @@ async def test_a_record_over_one_megabyte_and_one_that_is_no_avro_are_quarantine
     assert (reasons, messages[2].topic) == (["too_large", "not_avro"], "t.member-events")
     refused, _ = CODEC.decode_output("quarantine", messages[1].value or b"")
     assert vault.open("", refused.original) == b"{}"
+
+
+async def test_a_record_that_no_topic_of_ours_could_take_is_quarantined_as_far_as_it_goes(tmp_path: Path) -> None:
+    data = b"x" * 6_000_000
+    (message,), vault = await taken(tmp_path, "claims", data)
+    assert len(message.value or b"") < MOST_OF_A_TOPIC - 1_000
+    refused, _ = CODEC.decode_output("quarantine", message.value or b"")
+    assert refused.reason == "too_large"
+    assert refused.message.endswith("send it in parts; of its 6,000,000 bytes only the first 4,000,000 are kept here.")
+    assert vault.open("", refused.original) == data[:MOST_KEPT]
+
+
+async def test_a_record_that_the_log_could_not_take_is_quarantined_whole(tmp_path: Path) -> None:
+    given = {"hcpcs_code": "1", "place_of_service_code": "1", "revenue_center_code": "1", "ndc_code": "1"}
+    lines = [ClaimLine(claim_line_number=n, claim_line_start_date=DAY, **given) for n in range(1, 35_000)]  # type: ignore[arg-type]
+    data = CODEC.encode_record(claim(*lines))
+    assert len(data) < MOST_BYTES
+    (message,), vault = await taken(tmp_path, "claims", data)
+    refused, _ = CODEC.decode_output("quarantine", message.value or b"")
+    assert (message.topic, refused.reason) == ("t.quarantine", "too_large")
+    assert vault.open("aetna", refused.original) == data
