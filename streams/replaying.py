@@ -302,6 +302,8 @@ class Replayed:
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
     """Members whose facts could not be worked, with the kind of the fault: they are missing from the results."""
+    taxonomy_unknown: Counter[str] = field(default_factory=Counter)
+    """Members by payer of whom lines would be visits if anything said what the provider is. Source: attribution.md 2.2 rule 5."""
     content_digest: str = ""
     """Of the answers, as a close has it (state.results)."""
     left_out: int = 0
@@ -372,6 +374,8 @@ def _answers(history: History, replayed: Replayed, alerts: list[Alert], report: 
             if isinstance(record, Attribution):
                 counts["members"] += 1
                 counts[record.status] += 1
+                if "taxonomy_unknown" in record.flags:
+                    replayed.taxonomy_unknown[record.payer] += 1
                 total += results.answer_digest(record)
                 yield record
             elif isinstance(record, Alert) and output.topic == "attribution-alerts":
@@ -391,6 +395,7 @@ def _manifest(history: History, replayed: Replayed, digests: dict[str, str]) -> 
         "tables": in_force,
         "content_digest": replayed.content_digest,
         "counts": dict(sorted(replayed.counts.items())),
+        "taxonomy_unknown": dict(sorted(replayed.taxonomy_unknown.items())),
         "failed_members": replayed.failed,
         "files": digests,
         "positions": {

@@ -309,6 +309,15 @@ def test_a_ruleset_asked_for_takes_the_place_of_the_common_one(tmp_path: Path) -
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["ruleset"]["name"] == "recency_first"
 
 
+def test_members_whose_visits_lack_a_specialty_are_counted_by_payer(tmp_path: Path) -> None:
+    nobody = ("2025-05-02", "A", "77")
+    other = claim(nobody, "C3", "N2", payer="zenith"), span("N2", payer="zenith")
+    events = [*reference(), span("N1"), claim(nobody, "C1", "N1"), claim(nobody, "C2", "N1"), *other, *seen()]
+    run([write(tmp_path / "events.ndjson", events)], tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["taxonomy_unknown"] == {"acme": 1, "zenith": 1}
+
+
 def test_what_is_refused_is_listed_with_its_row_and_nothing_of_it_counts(tmp_path: Path) -> None:
     future = claim(("2025-09-01", "B", "9"), "C8", accepted_at="2025-06-01T00:00:00Z")
     lines = [json.dumps(event) for event in (*reference(), span(), claim(("2025-05-02", "A", "1"), "C1"), future)]
