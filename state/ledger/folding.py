@@ -85,13 +85,17 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Folded(msgspec.Struct, frozen=True):
-    """What became of a fact. `changed`: the member's answer may be another, from the day `since` on; `stored`: cold rows to write."""
+    """What became of a fact. `changed`: the member's answer may be another, from the day `since` on; `stored`: cold rows to write.
+
+    `new`: nothing known said the same.
+    """
 
     changed: bool
     cause: str
     refusal: Refusal | None = None
     stored: frozenset[str] = frozenset()
     since: Day = 0
+    new: bool = False
 
 
 CONFLICT = Refusal(
@@ -187,14 +191,15 @@ def fold(member: Member, rows: Rows, fact: Fact, knowledge: Knowledge) -> Folded
         return _fold_unread(member, rows, said, sighting, stored)
     kept, put, doubt = _KEPT[type(said)]
     place, history = _history(rows, home)
-    before = getattr(member, kept)
+    before, contents = getattr(member, kept), len(history.statements)
     refused, took = _take(history, said, sighting)
     refusal = CONFLICT if refused else None
     if took:
         put(member, history)
         stored.add(place)
         refusal = refusal or doubt(history, said, knowledge)
-    return Folded(before != getattr(member, kept), cause, refusal, frozenset(stored))
+    changed, new = before != getattr(member, kept), len(history.statements) > contents
+    return Folded(changed, cause, refusal, frozenset(stored), new=new)
 
 
 def rederive(member: Member, rows: Mapping[str, Row | None], knowledge: Knowledge) -> None:
@@ -211,7 +216,9 @@ def _fold_claim(
     member: Member, rows: Rows, said: Claim, sighting: Sighting, knowledge: Knowledge, stored: set[str]
 ) -> Folded:
     homes, histories, merged = _family(rows, said)
+    contents = len(merged.statements)
     refused, took = _take(merged, said, sighting)
+    new = len(merged.statements) > contents
     refusal = CONFLICT if refused else None
     if not took and len(histories) == 1 and histories[0].numbers == merged.numbers:
         return Folded(changed=False, cause="claim", refusal=refusal, stored=frozenset(stored))
@@ -224,12 +231,12 @@ def _fold_claim(
         contribute(member, derived)
     if knowledge.frozen and knowledge.needs_history():
         # What is no candidate by the code lists in force may be one by those of a frozen list.
-        return Folded(changed=True, cause="claim", refusal=refusal, stored=frozenset(stored))
+        return Folded(changed=True, cause="claim", refusal=refusal, stored=frozenset(stored), new=new)
     # Whoever is known is answered, also one of whom nothing but a claim that is no evidence is known.
     first = member.said is None and not histories
     changed = first or (derived != before and (member.said is None or _is_evidence(derived, before, knowledge)))
     since = _first_day(derived, before) if changed and knowledge.frozen else 0
-    return Folded(changed=changed, cause="claim", refusal=refusal, stored=frozenset(stored), since=since)
+    return Folded(changed=changed, cause="claim", refusal=refusal, stored=frozenset(stored), since=since, new=new)
 
 
 def _fold_unread(
@@ -240,17 +247,21 @@ def _fold_unread(
     first = member.said is None
     if isinstance(said, Clinical):
         place, history = _history(rows, f"clinical:{said.record_id}")
+        contents = len(history.statements)
         refused, took = _take(history, said, sighting)
+        new = len(history.statements) > contents
         if took:
             stored.add(place)
         repeated = took and len(_said_under(history, said, "record_version")) > 1
         refusal = CONFLICT if refused else REPEATED_VERSION if repeated else None
-        return Folded(changed=first, cause=cause, refusal=refusal, stored=frozenset(stored))
+        return Folded(changed=first, cause=cause, refusal=refusal, stored=frozenset(stored), new=new)
     _, histories, merged = _family(rows, said)
+    contents = len(merged.statements)
     refused, took = _take(merged, said, sighting)
+    refusal, new = CONFLICT if refused else None, len(merged.statements) > contents
     if took or len(histories) != 1 or histories[0].numbers != merged.numbers:
         stored |= _put_family(rows, merged, "pharmacy")
-    return Folded(changed=first, cause=cause, refusal=CONFLICT if refused else None, stored=frozenset(stored))
+    return Folded(changed=first, cause=cause, refusal=refusal, stored=frozenset(stored), new=new)
 
 
 def _family(rows: Rows, said: Claim | PharmacyClaim) -> tuple[set[str], list[History], History]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from schemas.records import Attribution, Claim, Position
 from state import engine
 from tests.fixtures.lengths import LONG
+from tests.laws import naive
 from tests.laws.histories import MEMBER, PAYER, fold_one, folded, history, knowledge_of, readable
 from tests.laws.naive import Said
 
@@ -62,6 +63,21 @@ def test_repetition_changes_nothing(seed: int) -> None:
     again = [Said(s.event_id, Position("resent", 0, s.position.offset), s.body, s.given_id) for s in said]
     assert stored(*folded([*said, *again], known)) == expected
     assert stored(*folded([*again, *said], known)) == expected
+
+
+@examples
+@given(seeds)
+def test_only_what_says_something_new_is_told_from_a_duplicate(seed: int) -> None:
+    rng = random.Random(seed)
+    said, reference, as_of = history(rng)
+    known = knowledge_of(reference)
+    member, rows = engine.new_member(PAYER, MEMBER), {}
+    contents: set[str] = set()
+    for one in rng.sample(said, len(said)) + rng.choices(said, k=len(said) // 2):
+        done = fold_one(member, rows, one, known)
+        says = f"{type(one.body).__name__} {naive.content(one.body)}"
+        assert done.new is (says not in contents), readable(said, reference, as_of)
+        contents.add(says)
 
 
 @examples
