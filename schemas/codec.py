@@ -14,6 +14,7 @@ import struct
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
+from operator import attrgetter
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import fastavro
@@ -28,6 +29,7 @@ from schemas.records import (
     AttributionDecision,
     AttributionRequest,
     Claim,
+    ClaimLine,
     Clinical,
     Close,
     CloseAnnul,
@@ -146,7 +148,8 @@ class Codec:
         if not checked:
             _check_numbers(record)
             _check_moments(record)
-        return record
+        blank = '""' in line if isinstance(line, str) else b'""' in line
+        return _without_blanks(record) if blank else record
 
     def to_json(self, record: Record | ControlRecord) -> str:
         """The line of an event file, or of an exported log."""
@@ -172,7 +175,7 @@ class Codec:
                 )
         record: Record = _typed(record_type, raw)
         _check_numbers(record)
-        return record
+        return _without_blanks(record)
 
     # -- the logs -------------------------------------------------------------------------------------------------------
 
@@ -358,6 +361,40 @@ def _stripped(value: Any) -> Any:
             return [_stripped(one) for one in value]
         case _:
             return value
+
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+@cache
+def _blankable(record_type: Any) -> tuple[str, ...]:
+    """The texts that a record may lack."""
+
+    def is_text(kind: Any) -> bool:
+        return kind is str or getattr(kind, "__supertype__", None) is str
+
+    hints = get_type_hints(record_type)
+    given = ((name, get_args(hints[name])) for name in record_type.__struct_fields__)
+    return tuple(name for name, kinds in given if type(None) in kinds and any(map(is_text, kinds)))
+
+
+@cache
+def _texts(record_type: Any) -> Callable[[Any], Any]:
+    """All of them of one record at once."""
+    return attrgetter(*_blankable(record_type))
+
+
+def _without_blanks(record: R) -> R:
+    """A record in which an empty text that may be absent is absent: what comes of a CSV file has many, and none means anything."""
+    kind: Any = type(record)
+    changes: dict[str, Any] = {}
+    if "" in _texts(kind)(record):
+        changes = {name: None for name in _blankable(kind) if getattr(record, name) == ""}
+    if isinstance(record, Claim):
+        texts = _texts(ClaimLine)
+        if any("" in texts(line) for line in record.lines):
+            changes["lines"] = tuple([_without_blanks(line) for line in record.lines])
+    return msgspec.structs.replace(record, **changes) if changes else record
 
 
 @cache

@@ -57,13 +57,18 @@ def refusal(record: Record, accepted_on: dt.date) -> Refusal | None:
         case Enrollment():
             return _enrollment(record, accepted_on)
         case PcpSelection():
-            return _identity(record) or _span(record.effective_from, record.effective_to, "effective_to")
+            lacking = _lacking(record, "selection_id", "pcp_npi")
+            return _identity(record) or lacking or _span(record.effective_from, record.effective_to, "effective_to")
         case PlanAttribution():
             return _plan_attribution(record)
         case AttributionRequest() | AttributionDecision():
             return _request(record)
-        case Provider() | Practice():
-            return _reference_span(record.effective_from, record.effective_to, "effective_to")
+        case Provider():
+            lacking = _lacking(record, "npi", "practice_id")
+            return lacking or _reference_span(record.effective_from, record.effective_to, "effective_to")
+        case Practice():
+            lacking = _lacking(record, "practice_id")
+            return lacking or _reference_span(record.effective_from, record.effective_to, "effective_to")
         case PayerRecord():
             return _payer(record.payer) or _start(record.effective_from, "effective_from")
         case FeedManifest():
@@ -259,6 +264,11 @@ def _request(record: AttributionRequest | AttributionDecision) -> Refusal | None
         return found
     due = None if record.due_date is None else _start(record.due_date, "due_date")
     return due or _span(record.effective_from, record.effective_to, "effective_to")
+
+
+def _lacking(record: Record, *fields: str) -> Refusal | None:
+    """The first of some fields that is empty."""
+    return next((_empty(field) for field in fields if not getattr(record, field)), None)
 
 
 def _identity(record: MemberFact) -> Refusal | None:

@@ -161,7 +161,7 @@ class Roster(msgspec.Struct, frozen=True):
         """
         spell = PracticeSpell(
             practice_id=record.practice_id,
-            organisation_npis=tuple(sorted(set(record.organisation_npis))),
+            organisation_npis=tuple(sorted({npi for npi in record.organisation_npis if npi})),
             start=from_date(record.effective_from),
             end=from_date(record.effective_to),
             order=position,

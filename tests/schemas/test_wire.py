@@ -91,7 +91,8 @@ def _strategy(kind: Any, special: dict[Any, st.SearchStrategy[Any]]) -> st.Searc
     if origin is tuple:
         return st.lists(_strategy(arguments[0], special), max_size=3).map(tuple)
     if kind.__class__.__name__ in {"UnionType", "_UnionGenericAlias"}:
-        return st.one_of([_strategy(one, special) for one in arguments])
+        # An empty text that may be absent is read as absent.
+        return st.one_of([_strategy(one, special) for one in arguments]).filter(lambda value: value != "")
     if kind is type(None):
         return st.none()
     return st.from_type(kind)
@@ -99,7 +100,7 @@ def _strategy(kind: Any, special: dict[Any, st.SearchStrategy[Any]]) -> st.Searc
 
 INPUTS = [
     *(Claim, Enrollment, PcpSelection, PlanAttribution, AttributionRequest, AttributionDecision),
-    *(Provider, Practice, PayerRecord, Table, FeedManifest),
+    *(Provider, Practice, PayerRecord, Table, FeedManifest, Period, PharmacyClaim, Clinical),
 ]
 
 
@@ -496,6 +497,26 @@ def test_what_cannot_be_kept_is_refused_with_a_reason(line: str) -> None:
     with pytest.raises(Undecodable) as refused:
         CODEC.from_json(line)
     assert refused.value.reason in {"wrong_type", "not_json"}
+
+
+def test_an_empty_text_that_may_be_absent_is_absent_in_a_file_and_on_the_wire() -> None:
+    bare = CODEC.from_json(LINE % ("", ""))
+    blank = LINE % (
+        ', "rendering_npi": "", "rendering_taxonomy": ""',
+        ', "claim_id": "", "billing_tin": "", "event_id": ""',
+    )
+    assert CODEC.from_json(blank) == bare
+    assert isinstance(bare, Claim)
+    line = msgspec.structs.replace(bare.lines[0], rendering_npi="", ndc_code="")
+    sent = msgspec.structs.replace(bare, lines=(line,), billing_npi="", event_id="", source_file="")
+    assert CODEC.decode_input("claims", CODEC.encode_record(sent)) == bare
+    chosen = PcpSelection(
+        payer="aetna", member_id="M1", selection_id="S", selection_version=1, pcp_npi="1234567893",  # type: ignore[arg-type]
+        selection_source="member_selected", effective_from=dt.date(2025, 1, 1), practice_id="",  # type: ignore[arg-type]
+    )  # fmt: skip
+    read = CODEC.decode_input("pcp-selections", CODEC.encode_record(chosen))
+    assert isinstance(read, PcpSelection)
+    assert read.practice_id is None
 
 
 @pytest.mark.parametrize("field", ["accepted_at", "occurred_at", "adjudicated_at"])

@@ -309,6 +309,26 @@ def test_a_ruleset_asked_for_takes_the_place_of_the_common_one(tmp_path: Path) -
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["ruleset"]["name"] == "recency_first"
 
 
+def test_a_visit_that_names_nobody_by_an_empty_text_is_none(tmp_path: Path) -> None:
+    nobody = claim(("2025-05-02", "B", ""), "C1")
+    nobody["lines"][0]["rendering_taxonomy"] = "207Q00000X"
+    assert panel_of(tmp_path, [span(), nobody])["reason"] == "no_primary_care_visit"
+    chosen = {
+        "event_type": "pcp_selection",
+        "payer": "acme",
+        "member_id": "M",
+        "selection_id": "S1",
+        "selection_version": 1,
+        "pcp_npi": "5",
+        "selection_source": "member_selected",
+        "effective_from": "2025-01-01",
+        "practice_id": "",
+        "pcp_tin": "",
+    }
+    row = panel_of(tmp_path, [span(), chosen])
+    assert (row["practice_id"], row["provider_npi"], row["flags"]) == ("C", "5", "")
+
+
 def test_members_whose_visits_lack_a_specialty_are_counted_by_payer(tmp_path: Path) -> None:
     nobody = ("2025-05-02", "A", "77")
     other = claim(nobody, "C3", "N2", payer="zenith"), span("N2", payer="zenith")
