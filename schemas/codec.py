@@ -11,6 +11,7 @@ import hashlib
 import io
 import re
 import struct
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
@@ -142,6 +143,9 @@ class Codec:
         except msgspec.ValidationError:
             record = _without_nulls(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
+            if isinstance(line, bytes) and line.startswith(BOM_UTF8):
+                # Some programs begin a UTF-8 file so.
+                return self.from_json(line.removeprefix(BOM_UTF8), checked=checked)
             raise Undecodable("not_json", None, "the line is not one JSON object: send one event a line.") from None
         except RecursionError:
             raise _NESTED from None

@@ -499,6 +499,11 @@ def test_what_cannot_be_kept_is_refused_with_a_reason(line: str) -> None:
     assert refused.value.reason in {"wrong_type", "not_json"}
 
 
+def test_the_mark_that_some_programs_put_before_utf_8_is_passed_over() -> None:
+    line = LINE % ("", "")
+    assert CODEC.from_json(b"\xef\xbb\xbf" + line.encode()) == CODEC.from_json(line)
+
+
 def test_an_empty_text_that_may_be_absent_is_absent_in_a_file_and_on_the_wire() -> None:
     bare = CODEC.from_json(LINE % ("", ""))
     blank = LINE % (
