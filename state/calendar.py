@@ -24,6 +24,11 @@ def from_date(date: dt.date | None) -> Day:
     return FOREVER if date is None else date.toordinal()
 
 
+def from_end(date: dt.date | None) -> Day:
+    """The day of a date on which something ends; FOREVER for an absent end, and for 9999-12-31, by which many say the same."""
+    return FOREVER if date == dt.date.max else from_date(date)
+
+
 def to_date(day: Day | None) -> dt.date | None:
     """The date of a day; None for None and for FOREVER."""
     return None if day is None or day >= FOREVER else dt.date.fromordinal(day)

@@ -70,19 +70,16 @@ def panel_at_stake(view: View, practice: str, day: Day, end: Day) -> Panel | Non
 
 
 def _panel_without(view: View, practice: str, end: Day) -> Day | None:
-    """The first day of a month on or after `end` on which the member is not at the practice; None where there is none."""
-    first, last = month_start_from(end), _last_change(view)
-    while decide(view, first).practice_id == practice:
-        if first >= last:
-            return None
-        first = month_start_from(first + 1)
-    return first
+    """The first day of a month on or after `end` on which the member is not at the practice; None where there is none.
 
-
-def _last_change(view: View) -> Day:
-    """A day from which on nothing changes any more by itself: all has turned, and every visit has left every window."""
-    days = [tally.days[-1] for tally in view.visits.with_palliative.values()]
-    return max((*view.turns, *(add_months(one, max(_windows(view))) for one in days)), default=0)
+    Only the first month that begins after a change can be another than the one before.
+    """
+    changes = {end, *(turn for turn in view.turns if turn > end)}
+    for tally in view.visits.with_palliative.values():
+        for one in tally.days:
+            changes |= {day for day in (one, *(add_months(one, months) for months in _windows(view))) if day > end}
+    months = sorted({month_start_from(day) for day in changes} - {FOREVER})
+    return next((first for first in months if decide(view, first).practice_id != practice), None)
 
 
 def project(view: View, day: Day, now: Decision) -> Projection:

@@ -21,7 +21,7 @@ from schemas.records import (
     Position,
 )
 from state.attribution.standing import timeline
-from state.calendar import FOREVER, Day, add_months, from_date, month_named
+from state.calendar import FOREVER, Day, add_months, from_date, from_end, month_named
 from state.ledger import claims
 from state.ledger.member import (
     NOTHING,
@@ -404,7 +404,7 @@ def _put_selection(member: Member, history: History) -> None:
         body.pcp_tin,
         body.selection_source,
         from_date(body.effective_from),
-        from_date(body.effective_to),
+        from_end(body.effective_to),
         statement.first.position,
     )
     others = [one for one in member.selections if one.selection_id != selection.selection_id]
@@ -427,7 +427,7 @@ def _put_request(member: Member, history: History) -> None:
     last = (decided or asked)[-1]
     body: Any = last.body
     ends: list[Day] = [
-        from_date(one.body.effective_to)  # type: ignore[union-attr]
+        from_end(one.body.effective_to)  # type: ignore[union-attr]
         for one in (*decided[-1:], *asked[-1:])
         if one.body.effective_to is not None  # type: ignore[union-attr]
     ]
