@@ -5,7 +5,7 @@ from __future__ import annotations
 from schemas.records import Alert, MemberId, Payer, PracticeId
 from state.attribution.answer import Answer
 from state.attribution.decision import Decision, View, decide
-from state.attribution.projection import Projection, panel_at_stake, project
+from state.attribution.projection import Projection, last_day_at, panel_at_stake, project
 from state.calendar import Day, to_date
 
 HORIZONS = (7, 30, 60, 90)
@@ -78,9 +78,10 @@ def resolved_alert(view: View, found: Answer, day: Day, practice: str, cause: st
 
 
 def _reason_of_loss(view: View, now: Decision, day: Day, practice: str, step: str | None, cause: str) -> str:
-    before = decide(view, day - 1)
-    if cause == "tick" and before.practice_id == practice:
-        return project(view, day - 1, before).reason or "aging_out"
+    # A clock that stood still for days says what it would have said on the day itself.
+    held = last_day_at(view, practice, day) if cause == "tick" else None
+    if held is not None:
+        return project(view, held, decide(view, held)).reason or "aging_out"
     if now.reason == "deceased":
         return "deceased"
     if now.reason == "out_of_scope_product":

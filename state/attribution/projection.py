@@ -74,12 +74,24 @@ def _panel_without(view: View, practice: str, end: Day) -> Day | None:
 
     Only the first month that begins after a change can be another than the one before.
     """
-    changes = {end, *(turn for turn in view.turns if turn > end)}
+    months = sorted({month_start_from(day) for day in (end, *(one for one in _changes(view) if one > end))} - {FOREVER})
+    return next((first for first in months if decide(view, first).practice_id != practice), None)
+
+
+def last_day_at(view: View, practice: str, day: Day) -> Day | None:
+    """The latest day before `day` on which the member was at a practice, by what is known now; None where there was none."""
+    ends = sorted({day, *(one for one in _changes(view) if one < day)}, reverse=True)
+    return next((one - 1 for one in ends if one > 1 and decide(view, one - 1).practice_id == practice), None)
+
+
+def _changes(view: View) -> set[Day]:
+    """The days on which an answer can be another than the day before, past and to come."""
+    changes = set(view.turns)
     for tally in view.visits.with_palliative.values():
         for one in tally.days:
-            changes |= {day for day in (one, *(add_months(one, months) for months in _windows(view))) if day > end}
-    months = sorted({month_start_from(day) for day in changes} - {FOREVER})
-    return next((first for first in months if decide(view, first).practice_id != practice), None)
+            changes.add(one)
+            changes.update(add_months(one, months) for months in _windows(view))
+    return changes
 
 
 def project(view: View, day: Day, now: Decision) -> Projection:
