@@ -24,9 +24,8 @@ from schemas.records import (
     Snapshot,
 )
 from state import results
-from state.calendar import to_date
+from state.calendar import EARLIEST, to_date
 from state.reference.knowledge import FrozenList
-from state.validation import EARLIEST
 
 FARTHEST = dt.timedelta(days=62)
 """A panel is closed shortly before its month; one whose month begins later than this after the clock's date is a slip of the pen."""

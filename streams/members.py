@@ -306,7 +306,7 @@ class MemberPartition:
             self.counts[fact.kind, folded.refusal.reason] += 1
             made.append(self._refused(one, folded.refusal))
         else:
-            self.counts[fact.kind, "applied" if folded.changed else "duplicate"] += 1
+            self.counts[fact.kind, "applied" if folded.new else "duplicate"] += 1
         if folded.changed or folded.stored:
             mine.changed = True
         if folded.changed:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from state.calendar import EARLIEST, LATEST
 from streams.stopping import EXIT_CONFIG, Stop
 
 if TYPE_CHECKING:
@@ -16,14 +17,12 @@ if TYPE_CHECKING:
 
 def day(text: str) -> dt.date:
     """A date as YYYY-MM-DD, of a year in which records may lie. Raises `typer.BadParameter`."""
-    from state.validation import EARLIEST, LATEST
-
     try:
         date = dt.date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a date: give it as YYYY-MM-DD.") from None
     if not EARLIEST <= date <= LATEST:
-        raise typer.BadParameter(f"{text} lies outside {EARLIEST.year} to {LATEST.year}: correct the year.")
+        raise typer.BadParameter(f"{text} is not between {EARLIEST.year} and {LATEST.year}: give the day you mean.")
     return date
 
 
