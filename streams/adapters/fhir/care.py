@@ -71,7 +71,7 @@ def condition(case: Case) -> Iterator[Event]:
         _prevalence(case, person),
         case.time("recordedDate"),
     )
-    for number, within in enumerate(_encounters(case) or [None]):
+    for number, within in enumerate(_encounters(case, person) or [None]):
         yield from clinical(
             case,
             person,
@@ -263,10 +263,10 @@ def _prevalence(case: Case, person: Person) -> Span:
     return Span(UNKNOWN_START if onset is None else onset.start, None if last == OPEN_END else last)
 
 
-def _encounters(case: Case) -> list[str]:
+def _encounters(case: Case, person: Person) -> list[str]:
     """The record_ids of the encounters of a condition: its own first, then those that cite it, in order."""
     own = case.part_of("encounter", "Encounter")
-    cited = case.around.index.every(case.found.scope, ENCOUNTER_OF, case.id)
+    cited = case.around.index.every(case.found.scope, ENCOUNTER_OF, f"{person.id}/{case.id}")
     others = sorted({f"Encounter/{each['encounter']}" for each in cited} - {own})
     return [each for each in (own, *others) if each is not None]
 

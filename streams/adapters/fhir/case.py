@@ -70,7 +70,7 @@ class Surroundings:
         said = text(pointer, "display")
         if said is None and pointed is not None:
             found = self.looked_up(scope, pointed.kind, pointed.id, holder, "Organization", by_url=pointed.by_url)
-            said = (found and found["name"]) or (None if pointed.kind == "#" else pointed.id)
+            said = text(found or {}, "name") or (None if pointed.kind == "#" else pointed.id)
         said = said or text(part(pointer, "identifier"), "value")
         return said and said.replace("|", "/")
 

@@ -139,15 +139,14 @@ def _head(case: Case, person: Person) -> Event:
     """Whose claim it is, its family, and what it does to the version before."""
     resource, scope = case.resource, case.found.scope
     control = control_number(resource, case.id)
-    replaced = next(related(resource, "prior"), None)
-    if replaced is None:
+    prior = next(related(resource, "prior"), None)
+    if prior is None:
         before = case.around.index.one(scope, REPLACED_BY, control) or case.around.index.one(
             scope, REPLACED_BY, case.id
         )
-        replaced = before and str(before["control_number"])
     else:
-        prior = case.around.index.one(scope, "ExplanationOfBenefit", replaced)
-        replaced = str(prior["control_number"]) if prior else replaced
+        before = case.around.index.one(scope, "ExplanationOfBenefit", prior) or {"control_number": prior}
+    replaced = None if before is None else str(before["control_number"])
     gone = text(resource, "status") in ("cancelled", "entered-in-error")
     superseded = any(
         case.around.index.one(scope, "ExplanationOfBenefit", other) is not None

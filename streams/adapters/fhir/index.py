@@ -1,7 +1,7 @@
 """What resources have to know of each other, found in a first pass over the files and kept on disk: memory does not grow with them.
 
-An id is unique in its scope (a bundle, or all that stands in none). A reference is looked for in the scope where it stands, then among
-what stands in no bundle, then anywhere, where it counts only if a single thing is found.
+An id is unique in its scope (a bundle, a folder of single resources, or all bulk NDJSON). A reference is looked for in the scope where it
+stands, then in the NDJSON, then anywhere, where it counts only if a single thing is found.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ TINS = ("urn:oid:2.16.840.1.113883.4.4", "http://hl7.org/fhir/sid/us-ein")
 TAXONOMY = "http://nucc.org/provider-taxonomy"
 COVERAGE_OF = "Coverage of a patient"
 ENCOUNTER_OF = "Encounter of a condition"
+"""Kept by patient and condition: in many exports a condition's id is unique for its patient only."""
 REPLACED_BY = "Claim replaced by"
 _ALIAS = "Entry"
 
@@ -70,7 +71,7 @@ class Index:
         return _object(rows[0][0]) if len(rows) == 1 else None
 
     def every(self, scope: str, kind: str, identity: str) -> list[Json]:
-        """All that is kept under an id: of its scope and of no bundle, and where neither says anything, of anywhere."""
+        """All that is kept under an id: of its scope and the NDJSON, and where neither says anything, of anywhere."""
         asked = "SELECT DISTINCT said FROM kept WHERE kind = ? AND id = ?"
         rows = (
             self._kept.execute(
@@ -124,10 +125,11 @@ def known(resource: Json, identity: str) -> Iterator[tuple[str, str, Json]]:
         case "Device":
             yield "Device", identity, {"code": part(resource, "type")}
         case "Encounter":
+            whose = reference(part(resource, "subject"))
             for diagnosis in parts(resource, "diagnosis"):
                 condition = reference(part(diagnosis, "condition"))
-                if condition is not None:
-                    yield ENCOUNTER_OF, condition.id, {"encounter": identity}
+                if condition is not None and whose is not None:
+                    yield ENCOUNTER_OF, f"{whose.id}/{condition.id}", {"encounter": identity}
         case "ExplanationOfBenefit":
             control = control_number(resource, identity)
             yield "ExplanationOfBenefit", identity, {"control_number": control}

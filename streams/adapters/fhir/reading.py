@@ -12,7 +12,7 @@ from streams.adapters.fhir.elements import Json, part, parts, text
 from streams.adapters.sources import SourceError
 
 EVERYWHERE = ""
-"""The scope of a resource that stands in no bundle: any other may refer to it."""
+"""The scope of bulk NDJSON, whose ids are unique: any other resource may refer to what stands there."""
 
 
 class Place(NamedTuple):
@@ -24,7 +24,7 @@ class Place(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A resource with its place. Ids are unique within a scope: a bundle, or all that stands in none."""
+    """A resource with its place. Ids are unique within a scope: a bundle, a folder of single resources, or all bulk NDJSON."""
 
     place: Place
     scope: str
@@ -104,7 +104,7 @@ def _document(number: int, name: str, path: Path) -> Iterator[Found | Broken]:
     except (UnicodeDecodeError, RecursionError, ValueError):
         yield Broken(Place(name, 1), "is not JSON")
         return
-    yield from _resources_of(whole, Place(name, 1), f"{number}:1")
+    yield from _resources_of(whole, Place(name, 1), f"{number}:1", f"in {path.parent}")
 
 
 def _lines(number: int, name: str, path: Path) -> Iterator[Found | Broken]:
@@ -117,15 +117,16 @@ def _lines(number: int, name: str, path: Path) -> Iterator[Found | Broken]:
             except (RecursionError, ValueError):
                 yield Broken(Place(name, row), "is not JSON")
                 continue
-            yield from _resources_of(whole, Place(name, row), f"{number}:{row}")
+            yield from _resources_of(whole, Place(name, row), f"{number}:{row}", EVERYWHERE)
 
 
-def _resources_of(whole: Any, place: Place, scope: str) -> Iterator[Found | Broken]:
+def _resources_of(whole: Any, place: Place, scope: str, outside: str) -> Iterator[Found | Broken]:
+    """The resources of a bundle, in its scope; what is no bundle, in the scope outside."""
     if not isinstance(whole, dict) or not text(whole, "resourceType"):
         yield Broken(place, "is no FHIR resource: it has no resourceType")
         return
     if whole["resourceType"] != "Bundle":
-        yield Found(place, EVERYWHERE, whole)
+        yield Found(place, outside, whole)
         return
     for entry, each in enumerate(parts(whole, "entry"), start=1):
         inside, url = part(each, "resource"), text(each, "fullUrl") or ""
@@ -135,7 +136,7 @@ def _resources_of(whole: Any, place: Place, scope: str) -> Iterator[Found | Brok
         elif not text(inside, "resourceType"):
             yield Broken(here, "is an entry without a resource", "Bundle")
         elif inside["resourceType"] == "Bundle":
-            yield from _resources_of(inside, here, f"{scope}:{entry}")
+            yield from _resources_of(inside, here, f"{scope}:{entry}", outside)
         else:
             yield Found(here, scope, inside, url.rsplit(":", 1)[-1] if url.startswith("urn:") else None)
 
