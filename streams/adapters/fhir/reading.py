@@ -54,7 +54,8 @@ class Broken(NamedTuple):
 def files(paths: Sequence[Path], out: Path | None = None) -> list[tuple[str, Path]]:
     """The files below the paths, each once, with the name by which they are told: folders in order of names.
 
-    Hidden files are left out, and so is what is written itself: `out`, and files beside it whose names begin with its. Raises `SourceError` for a path that does not exist, or if there is no file at all.
+    Hidden files are left out, and so is what is written itself: `out`, and files beside it whose names begin with its.
+    Raises `SourceError` for a path that does not exist, or if there is no file at all.
     """
     found: dict[Path, str] = {}
     for path in paths:
