@@ -19,6 +19,7 @@ LATER = dt.date(2027, 6, 1)
 SNOMED, LOINC, CPT = "http://snomed.info/sct", "http://loinc.org", "http://www.ama-assn.org/go/cpt"
 RXNORM, CVX = "http://www.nlm.nih.gov/research/umls/rxnorm", "http://hl7.org/fhir/sid/cvx"
 HL7 = "http://terminology.hl7.org/CodeSystem"
+QUALITY = "http://fhir.org/guides/astp/us-quality-core/StructureDefinition"
 QICORE, USCORE = (f"http://hl7.org/fhir/us/{guide}/StructureDefinition" for guide in ("qicore", "core"))
 
 

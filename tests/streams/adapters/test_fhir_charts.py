@@ -235,9 +235,21 @@ def test_a_result_in_two_systems_keeps_both_codes(imported):
     assert imported(observation(valueCodeableConcept=both)).only.value_code == f"{SNOMED}|260385009;{LOINC}|LA6577-6"
 
 
-def test_a_result_that_is_absent_says_why(imported):
-    absent = coded(f"{HL7}/data-absent-reason", "not-performed")
-    assert imported(observation(dataAbsentReason=absent)).only.reason_code == f"{HL7}/data-absent-reason|not-performed"
+@pytest.mark.parametrize(
+    "absent",
+    [
+        coded(f"{HL7}/data-absent-reason", "unknown"),
+        {
+            "extension": [
+                {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"},
+            ]
+        },
+    ],
+)
+def test_a_result_that_is_absent_says_why(imported, absent):
+    found = imported(observation(dataAbsentReason=absent)).only
+    assert (found.value, found.value_code) == (None, None)
+    assert found.reason_code == f"{HL7}/data-absent-reason|unknown"
 
 
 @pytest.mark.parametrize(

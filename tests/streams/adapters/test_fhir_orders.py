@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.records import Clinical
-from tests.fhir_resources import CPT, CVX, HL7, QICORE, RXNORM, SNOMED, coded, resource
+from tests.fhir_resources import CPT, CVX, HL7, QICORE, QUALITY, RXNORM, SNOMED, coded, resource
 
 # -- not done, not to be done -------------------------------------------------------------------------------------------
 
@@ -25,14 +25,15 @@ def test_a_vaccine_that_was_not_given_has_its_reason(imported):
     assert found.only.reason_code == f"{HL7}/v3-ActReason|PATOBJ"
 
 
-def test_a_procedure_of_a_value_set_that_was_not_done_names_the_value_set(imported):
+@pytest.mark.parametrize("guide", [f"{QICORE}/qicore", f"{QUALITY}/us-quality-core"])
+def test_a_procedure_of_a_value_set_that_was_not_done_names_the_value_set(imported, guide):
     value_set = "http://cts.nlm.nih.gov/fhir/ValueSet/2.16.840.1.113883.3.464.1003.108.12.1020"
     found = imported(
         resource(
             "Procedure",
             status="not-done",
-            code={"extension": [{"url": f"{QICORE}/qicore-notDoneValueSet", "valueCanonical": value_set}]},
-            extension=[{"url": f"{QICORE}/qicore-recorded", "valueDateTime": "2025-04-01T10:00:00Z"}],
+            code={"extension": [{"url": f"{guide}-notDoneValueSet", "valueCanonical": value_set}]},
+            extension=[{"url": f"{guide}-recorded", "valueDateTime": "2025-04-01T10:00:00Z"}],
             statusReason=coded(SNOMED, "105480006"),
         )
     ).only
