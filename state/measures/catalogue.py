@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from state.measures import bcs, cis, col, ima
+from state.measures import amr, bcs, cis, col, dms, drr, ima
 from state.measures.outcome import Measure
 
 _ALL: tuple[Measure, ...] = (
+    amr.MEASURE,
     bcs.MEASURE,
     cis.MEASURE,
     col.MEASURE,
+    dms.MEASURE,
+    drr.MEASURE,
     ima.MEASURE,
 )
 

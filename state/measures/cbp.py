@@ -111,9 +111,7 @@ def has_hypertension(person: Person, period: Period, parameters: Parameters) -> 
         first = period.months_before_start(rule.months_before)
         visits = diagnosed_visits(person, statuses, ("diagnosed_visit",), ("hypertension",))
         days = sorted(day for day in visits if first <= day <= last)
-        asks = (
-            f"{rule.visits} visits with hypertension on different dates until {rule.months_into} months into the period"
-        )
+        asks = f"{rule.visits} visits with hypertension on different dates until {rule.months_into} months into the period"
         if len(days) < rule.visits:
             return step(asks, ()), period.start
         return step(asks, (fact for day in days[: rule.visits] for fact in visits[day])), days[rule.visits - 1]
@@ -168,7 +166,8 @@ def in_nonacute_stay(person: Person, period: Period, statuses: Statuses) -> Step
     stays = [
         fact
         for fact in status.encounters(person, statuses, "inpatient_stay")
-        if fact.of.row in nonacute and period.holds(fact.start if fact.claim is None else fact.claim.start)
+        if fact.of.row in nonacute
+        and period.holds(fact.start if fact.claim is None else fact.claim.start)
     ]
     return step("admitted to nonacute inpatient care in the period", stays)
 

@@ -70,7 +70,7 @@ def evaluate(person: Person, period: Period, parameters: Immunizations) -> tuple
     }
     groups = {**parameters.combinations, **{name: (name,) for name in known}}
     return tuple(
-        _outcome(person, rate, {name: known[name] for name in names}, (population, out, early), last)
+        _outcome(rate, {name: known[name] for name in names}, (population, out, early), last)
         for rate, names in groups.items()
     )
 
@@ -102,7 +102,6 @@ def _exclusions(person: Person, period: Period, parameters: Immunizations, birth
 
 
 def _outcome(
-    person: Person,
     rate: str,
     of: Mapping[str, Protection],
     asked: tuple[tuple[Step, ...], tuple[Step, ...], tuple[Step, ...]],
@@ -127,5 +126,5 @@ def _outcome(
     return msgspec.structs.replace(
         found,
         steps=(*population, *out, *early, *steps),
-        opens_on=opens_on if found.closes_with and opens_on > person.as_of else None,
+        opens_on=opens_on if found.closes_with else None,
     )

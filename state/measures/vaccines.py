@@ -121,7 +121,7 @@ def protection(person: Person, name: str, antigen: Antigen, birth: Day, years: i
     days = {vaccine: _days(facts) for vaccine, facts in given.items()}
     doses = step("", (*(fact for facts in given.values() for fact in facts), *one))
     if _complete(antigen, days, _days(one)):
-        return Protection(Step(f"{name}: {_needed(antigen)}", True, doses.evidence), opens_on)
+        return Protection(Step(f"{name}: {_needed(antigen)}", holds=True, evidence=doses.evidence), opens_on)
     for group in antigen.instead:
         conditions = [_conditions(person, statuses, antigen, role, birth, last) for role in group]
         if all(conditions):
@@ -130,7 +130,8 @@ def protection(person: Person, name: str, antigen: Antigen, birth: Day, years: i
             )
             return Protection(found, opens_on)
     count = len(frozenset[Day]().union(_days(one), *days.values()))
-    return Protection(Step(f"{name}: {_needed(antigen)} (on {count} days so far)", False, doses.evidence), opens_on)
+    asks = f"{name}: {_needed(antigen)} (on {count} days so far)"
+    return Protection(Step(asks, holds=False, evidence=doses.evidence), opens_on)
 
 
 def before_birth(person: Person, antigens: Iterable[Antigen], birth: Day) -> tuple[Step, ...]:
@@ -143,7 +144,7 @@ def before_birth(person: Person, antigens: Iterable[Antigen], birth: Day) -> tup
         "no immunization is dated before birth; such ones are left out: correct the date",
         (fact for fact in person.facts(*roles) if fact.start < birth),
     )
-    return (Step(early.asks, False, early.evidence),) if early.holds else ()
+    return (Step(early.asks, holds=False, evidence=early.evidence),) if early.holds else ()
 
 
 def _complete(antigen: Antigen, days: Mapping[str, frozenset[Day]], one: frozenset[Day]) -> bool:
