@@ -20,7 +20,7 @@ from state.measures.facts import (
     KeptRecord,
     Profile,
 )
-from state.reference.codes import Code, System, UnknownSystem, normal_code, system_of
+from state.reference.codes import Code, System, UnknownSystem, UnusableCode, code_of
 
 Wanted = Callable[[Code], bool]
 """Whether any value set or rule in use can touch a code."""
@@ -90,8 +90,8 @@ def newest(history: History, version: str) -> Statement:
 
 def _claim(name: str, claim: Claim, wanted: Wanted) -> KeptClaim | None:
     system: System = "ICD9CM" if "9" in (claim.diagnosis_code_type or "").replace("icd-10", "") else "ICD10CM"
-    diagnoses = [normal_code(system, code) for code in claim.diagnosis_codes]
-    procedures = [normal_code("ICD10PCS", code) for code in claim.procedure_codes]
+    diagnoses = [code for text in claim.diagnosis_codes for code in _one(system, text)]
+    procedures = [code for text in claim.procedure_codes for code in _one("ICD10PCS", text)]
     bill_type = _one("UBTOB", claim.bill_type_code)
     drg = _one("MSDRG", claim.drg_code)
     lines: list[KeptLine] = []
@@ -162,11 +162,8 @@ def _dispensing(name: str, fill: PharmacyClaim, wanted: Wanted) -> KeptDispensin
 
 
 def _record(name: str, record: Clinical, wanted: Wanted) -> KeptRecord | None:
-    try:
-        code = normal_code(system_of(record.code_system), record.code)
-    except UnknownSystem:
-        return None
-    if not wanted(code):
+    code = next(iter(_one(record.code_system, record.code)), None)
+    if code is None or not wanted(code):
         return None
     value_system, value_code = _value_code(record.value_code)
     start = from_date(day_written(record.start))
@@ -201,15 +198,18 @@ def _value_code(text: str | None) -> tuple[str, str]:
     system, bar, code = (text or "").rpartition("|")
     if not bar:
         return "", code.strip()
+    found = _one(system, code)
+    return found[0] if found else (system, code)
+
+
+def _one(system: str, text: str | None) -> tuple[Code, ...]:
+    """The normal code of what a source wrote; nothing for what is no code of its system, which no value set can hold."""
+    if not text or not text.strip():
+        return ()
     try:
-        found = normal_code(system_of(system), code)
-    except UnknownSystem:
-        return system, code
-    return found[0], found[1]
-
-
-def _one(system: System, text: str | None) -> tuple[Code, ...]:
-    return (normal_code(system, text),) if text and text.strip() else ()
+        return (code_of(system, text),)
+    except (UnknownSystem, UnusableCode):
+        return ()
 
 
 def _text(codes: tuple[Code, ...]) -> str:
