@@ -245,6 +245,8 @@ def _ndc(code: str) -> str:
 
 def _bill_type(code: str) -> str:
     digits = code.rstrip("X")
+    if not digits[:2].isdecimal() or len(digits) > 4:
+        raise UnusableCode("a type of bill has three digits, or four with a zero in front.")
     if digits != code or len(digits) < 3:
         return digits.zfill(3)
     return digits if digits.startswith("0") else digits.zfill(4)

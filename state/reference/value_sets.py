@@ -172,8 +172,12 @@ class ValueSets:
 
     def reason(self, name: str) -> str:
         """Why a missing set is missing: that its file could not be used, or that no file has it."""
+        return self.unusable_because(name) or "no file has it"
+
+    def unusable_because(self, name: str) -> str | None:
+        """What is wrong with a set that a file names but that cannot be used; None for every other."""
         unusable = self._unusable.get(name)
-        return unusable.reason if unusable else "no file has it"
+        return unusable.reason if unusable else None
 
     def require(self, ids: Iterable[str]) -> None:
         """Raises `MissingValueSets` with the reason of each unless all are there: a missing set is never an empty set."""
@@ -286,20 +290,26 @@ def replaced_by(
     An imported set of the same id or name goes before. Else `replacements` says for a starter, best first, the groups of sets that
     together are it: the first group that is there whole takes its place, as a set with the starter's id. A group may name starters
     beside imported sets, for codes that licensed rules cite one by one. A group that is there in part replaces nothing: half a set
-    is worse than ours.
+    is worse than ours. Where the import has the set but it is unusable, the set is missing: ours would hide the mistake.
     """
     placed: list[ValueSet] = []
+    spoilt: list[Unusable] = []
     for name in sorted({*(starter.id for starter in starters.all), *replacements}):
         if name in imported:
             continue
-        group = next((group for group in replacements.get(name, ()) if _is_whole(group, starters, imported)), None)
+        groups = tuple(replacements.get(name, ()))
+        group = next((group for group in groups if _is_whole(group, starters, imported)), None)
+        reasons = [imported.unusable_because(part) for part in (name, *(part for group in groups for part in group))]
+        reason = next(filter(None, reasons), None)
         if group is not None:
             placed.append(
                 _joined(name, [imported.get(part) if part in imported else starters.get(part) for part in group])
             )
+        elif reason is not None:
+            spoilt.append(Unusable(name, (), reason))
         elif name in starters:
             placed.append(starters.get(name))
-    return ValueSets((*placed, *imported.all), (*starters.unusable, *imported.unusable))
+    return ValueSets((*placed, *imported.all), (*starters.unusable, *imported.unusable, *spoilt))
 
 
 def _is_whole(group: tuple[str, ...], starters: ValueSets, imported: ValueSets) -> bool:

@@ -205,7 +205,7 @@ def _expanded(resource: _Resource, why: str) -> set[Code]:
     total = resource.expansion.total
     if (total is not None and total > len(entries)) or (total is None and len(entries) == _CAPPED):
         raise _NotEnough(
-            f"{why}, and its expansion ends after {len(entries)} of {total or 'unknown'}: fetch its members or all pages"
+            f"{why}, and its expansion ends after {len(entries)} of {total or 'unknown'}: fetch its members, or one whole expansion"
         )
     codes: set[Code] = set()
     for entry in entries:

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 from state.reference.codes import (
     Code,
+    System,
     UnknownSystem,
     UnusableCode,
     code_of,
@@ -132,17 +133,22 @@ class Listing:
 
 def range_of(system: str, text: str) -> CodeRange:
     """`E0100-E0105` as a range. Raises `UnusableCode` unless both bounds have one length, one shape, and stand in order."""
-    low, hyphen, high = text.partition("-")
+    low, _, high = text.partition("-")
     known = system_of(system)
-    if known in {"UBREV", "POS", "CVX", "MSDRG"}:
-        first, last = (known, normal_code(known, low)), (known, normal_code(known, high))
-    else:
-        first, last = normal_prefix(known, low), normal_prefix(known, high)
-    if not hyphen or first[0] != last[0] or shape(first[1]) != shape(last[1]) or first[1] > last[1]:
-        raise UnusableCode(
-            "a range is two codes alike in letters and digits, the lower one first, with a hyphen between."
-        )
-    return CodeRange(first[0], first[1], last[1])
+    if low.strip() and high.strip():
+        first, last = _bound(known, low), _bound(known, high)
+        if first[0] == last[0] and shape(first[1]) == shape(last[1]) and first[1] <= last[1]:
+            return CodeRange(first[0], first[1], last[1])
+    raise UnusableCode("a range is two codes alike in letters and digits, the lower one first, with a hyphen between.")
+
+
+def _bound(system: System, text: str) -> Code:
+    """A bound in its spelling; only codes of a fixed width are filled with zeros, because `C81` bounds all codes below it."""
+    return (
+        (system, normal_code(system, text))
+        if system in {"UBREV", "POS", "CVX", "MSDRG"}
+        else normal_prefix(system, text)
+    )
 
 
 def drug_of(*, generic_name: str, route: str, package_size: str, unit: str) -> Medication:

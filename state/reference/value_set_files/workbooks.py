@@ -101,7 +101,7 @@ class Workbook:
             cell = int(cell)
         if isinstance(cell, int) and abs(cell) >= _EXACT:
             raise InvalidValueSets(
-                f"{self.name}, {place}: {cell} is a number that a spreadsheet may have rounded: keep such codes as text."
+                f"{self.name}, {place}: a number of {len(str(cell))} digits, which spreadsheets round: keep such codes as text."
             )
         return str(cell).strip()
 
