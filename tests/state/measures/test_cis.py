@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from state.measures.editions import Bound, built_in
 from state.measures.facts import Kept, Profile
 from state.measures.outcome import Outcome
+from state.reference.starter_sets import starter_sets
 from tests.measure_builders import (
     claim,
     condition,
@@ -146,6 +148,20 @@ def test_two_records_of_one_day_are_one_dose(edition: str) -> None:
     assert not met(asked(*shots("dtap", at(60), at(60), at(120), at(180)), edition=edition), "dtap")
     both = [immunization("ipv", at(60)), procedure("ipv_administered", at(60)), immunization("ipv", at(90))]
     assert not met(asked(*both, edition=edition), "ipv")
+
+
+@pytest.mark.parametrize(("days_later", "counts"), [(0, False), (1, False), (3, False), (4, True)])
+def test_a_claim_and_a_registry_that_date_a_dose_up_to_three_days_apart_have_one_dose_in_the_program(
+    days_later: int, counts: bool
+) -> None:
+    registry = [immunization("ipv", at(60), source="registry"), immunization("ipv", at(120), source="registry")]
+    billed = service("ipv_administered", at(120 + days_later))
+    assert met(asked(*registry, billed), "ipv") is counts
+    assert met(asked(*registry, billed, edition=ECQM), "ipv") is (days_later > 0)
+
+
+def test_two_claims_on_two_days_are_two_doses() -> None:
+    assert met(asked(*(service("ipv_administered", at(day)) for day in (60, 61, 62))), "ipv")
 
 
 def test_a_line_of_a_claim_is_a_dose_and_one_said_not_to_have_been_given_is_none() -> None:
@@ -324,6 +340,19 @@ def test_hospice_and_death_take_a_child_out() -> None:
     assert populations(asked(service("hospice_encounter", "2025-12-31")), "combo10") == EXCLUDED
     assert populations(asked(service("hospice_encounter", "2024-12-31")), "combo10") == IN
     assert populations(asked(child=member(BIRTH.isoformat(), death="2025-12-31")), "combo10") == EXCLUDED
+
+
+def test_one_combination_vaccine_credits_every_antigen_that_it_holds() -> None:
+    bound = Bound(built_in(PROGRAM).only(["CIS"]), starter_sets())
+    for cvx, antigens in (
+        ("146", {"dtap", "ipv", "hib", "hepb"}),
+        ("110", {"dtap", "ipv", "hepb"}),
+        ("120", {"dtap", "ipv", "hib"}),
+        ("94", {"mmr", "vzv"}),
+        ("51", {"hib", "hepb"}),
+        ("198", {"dtap", "hepb"}),
+    ):
+        assert {role for role in bound.roles_of["CVX", cvx] if not role.endswith("_administered")} == antigens
 
 
 def test_a_child_born_on_february_29_turns_one_and_two_on_february_28() -> None:
