@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from state.measures import bcs, col
+from state.measures import bcs, cbp, col, dsf, gsd
 from state.measures.outcome import Measure
 
 _ALL: tuple[Measure, ...] = (
     bcs.MEASURE,
+    cbp.MEASURE,
     col.MEASURE,
+    dsf.MEASURE,
+    gsd.MEASURE,
 )
 
 MEASURES: Mapping[str, Measure] = {one.id: one for one in _ALL}

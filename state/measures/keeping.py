@@ -12,6 +12,7 @@ from state.calendar import FOREVER, Day, day_written, from_date
 from state.ledger.claims import CONTRIBUTES, resolve
 from state.ledger.rows import History, Row, Statement, standing
 from state.measures.facts import (
+    ENCOUNTER_CLASS,
     CoverSpan,
     Kept,
     KeptClaim,
@@ -166,7 +167,8 @@ def _record(name: str, record: Clinical, wanted: Wanted) -> KeptRecord | None:
         code = normal_code(system_of(record.code_system), record.code)
     except UnknownSystem:
         return None
-    if not wanted(code):
+    is_class_wanted = record.kind == "encounter" and wanted((ENCOUNTER_CLASS, record.category or ""))
+    if not wanted(code) and not is_class_wanted:
         return None
     value_system, value_code = _value_code(record.value_code)
     start = from_date(day_written(record.start))
@@ -194,6 +196,7 @@ def _record(name: str, record: Clinical, wanted: Wanted) -> KeptRecord | None:
         authored=None if record.authored is None else from_date(day_written(record.authored)),
         part_of=record.part_of or "",
         body_site=_value_code(record.body_site)[1],
+        authored_at=record.authored if record.authored is not None and len(record.authored) > 10 else "",
     )
 
 

@@ -61,6 +61,11 @@ def studies(person: Person, statuses: Statuses, *roles: str) -> Iterator[Fact]:
     return _observed(person, statuses, statuses.results, statuses.study_category, roles)
 
 
+def vital_signs(person: Person, statuses: Statuses, *roles: str) -> Iterator[Fact]:
+    """Vital signs taken, of whatever category. Source: Status CQL, isObservationBP."""
+    return _observed(person, statuses, statuses.results, "", roles)
+
+
 def laboratory_tests(person: Person, statuses: Statuses, *roles: str) -> Iterator[Fact]:
     """Laboratory tests performed, with a result or without: see `has_result`. Source: Status CQL, isLaboratoryTestPerformed."""
     return _observed(person, statuses, statuses.results, statuses.laboratory_category, roles)
@@ -179,7 +184,10 @@ def _observed(
             or (statuses.studies_as_procedures and _is_procedure(fact, statuses))
             or (
                 _is(fact, "observation", stated, statuses)
-                and (not category or (fact.record is not None and category in fact.record.category.split()))
+                and (
+                    not category
+                    or (fact.record is not None and category in fact.record.category.replace(";", " ").split())
+                )
             )
         ):
             yield fact

@@ -6,6 +6,8 @@ of CQL ("during day of", "overlaps day of", "ends during day of").
 
 from __future__ import annotations
 
+import datetime as dt
+
 from state.calendar import FOREVER, Day
 from state.measures.facts import Fact, KeptRecord
 
@@ -13,6 +15,10 @@ GOING_ON = frozenset({"active", "recurrence", "relapse"})
 """Clinical statuses in which a condition without an end goes on. Source: QICoreCommon, prevalenceInterval."""
 _POINTS = frozenset({"observation", "immunization", "procedure", "device", "allergy"})
 """Kinds that took place on one day when no end is given; an encounter without an end goes on."""
+
+
+OPEN_END: Day = dt.date(2199, 12, 31).toordinal()
+"""The last day that a record may name: how a period that has begun, and of which no end is stated, is written."""
 
 
 def end_of(fact: Fact) -> Day:
@@ -62,7 +68,7 @@ def lies_in(fact: Fact, start: Day, end: Day) -> bool:
 
 def latest(fact: Fact) -> Day:
     """The day to which a result belongs: the end of its period where there is one, else its start. Source: QICoreCommon, latest."""
-    return fact.start if fact.end == FOREVER else fact.end
+    return fact.start if fact.end >= OPEN_END else fact.end
 
 
 def ordered_on(fact: Fact) -> Day:

@@ -64,4 +64,3 @@ def _table() -> dict[Code, dict[str, Conversion]]:
             if units.setdefault(spelled(row.text("unit")), conversion) != conversion:
                 raise row.wrong("unit", "stands twice for a code, and differently")
     return found
-
