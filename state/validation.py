@@ -31,7 +31,7 @@ from schemas.records import (
 )
 from state.calendar import day_written, month_named, to_date
 from state.engine import Refusal
-from state.reference.codes import UnknownSystem, normal_code, system_of
+from state.reference.codes import UnknownSystem, UnusableCode, code_of
 from state.reference.measured_units import UnknownUnit, converted, is_measured
 
 EARLIEST = dt.date(1900, 1, 1)
@@ -224,8 +224,8 @@ def _measured(record: Clinical) -> Refusal | None:
     No number is no mistake: a test may be done before its result is known. Source: measures.md 6; state/data/measured_units.csv.
     """
     try:
-        code = normal_code(system_of(record.code_system), record.code)
-    except UnknownSystem:
+        code = code_of(record.code_system, record.code)
+    except (UnknownSystem, UnusableCode):
         return None
     if record.value is None or not is_measured(code):
         return None

@@ -16,7 +16,7 @@ import msgspec
 
 from state.measures.catalogue import MEASURES
 from state.measures.outcome import Measure
-from state.reference.codes import Code, UnknownSystem, normal_code, system_of
+from state.reference.codes import Code, UnknownSystem, UnusableCode, code_of
 from state.reference.tables import BUILT_IN, InvalidTable, TableError, TableFile
 from state.reference.value_sets import ValueSets
 
@@ -126,7 +126,7 @@ class Bound:
         by_code: dict[Code, list[str]] = {}
         for role in sorted(roles):
             for name in sets[role]:
-                by_set.setdefault(name, []).append(role)
+                by_set.setdefault(self.value_sets.id_of(name), []).append(role)
             for code in edition.codes.get(role, ()):
                 by_code.setdefault(code, []).append(role)
         self.roles_of: Mapping[Code, tuple[str, ...]] = _RolesOf(self.value_sets, by_set, by_code)
@@ -230,7 +230,6 @@ def _code(file: TableFile, role: str, text: str) -> Code:
             f"{file.name}, role {role}: {text!r} is no code: write it as SYSTEM|code, as in LOINC|8480-6."
         )
     try:
-        found = system_of(system)
-    except UnknownSystem as problem:
+        return code_of(system, code)
+    except (UnknownSystem, UnusableCode) as problem:
         raise InvalidTable(f"{file.name}, role {role}: {problem}") from None
-    return normal_code(found, code)

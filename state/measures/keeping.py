@@ -21,7 +21,7 @@ from state.measures.facts import (
     KeptRecord,
     Profile,
 )
-from state.reference.codes import Code, System, UnknownSystem, normal_code, system_of
+from state.reference.codes import Code, System, UnknownSystem, UnusableCode, code_of
 
 Wanted = Callable[[Code], bool]
 """Whether any value set or rule in use can touch a code."""
@@ -91,8 +91,8 @@ def newest(history: History, version: str) -> Statement:
 
 def _claim(name: str, claim: Claim, wanted: Wanted) -> KeptClaim | None:
     system: System = "ICD9CM" if "9" in (claim.diagnosis_code_type or "").replace("icd-10", "") else "ICD10CM"
-    diagnoses = [normal_code(system, code) for code in claim.diagnosis_codes]
-    procedures = [normal_code("ICD10PCS", code) for code in claim.procedure_codes]
+    diagnoses = [code for text in claim.diagnosis_codes for code in _one(system, text)]
+    procedures = [code for text in claim.procedure_codes for code in _one("ICD10PCS", text)]
     bill_type = _one("UBTOB", claim.bill_type_code)
     drg = _one("MSDRG", claim.drg_code)
     lines: list[KeptLine] = []
@@ -163,14 +163,11 @@ def _dispensing(name: str, fill: PharmacyClaim, wanted: Wanted) -> KeptDispensin
 
 
 def _record(name: str, record: Clinical, wanted: Wanted) -> KeptRecord | None:
-    try:
-        code = normal_code(system_of(record.code_system), record.code)
-    except UnknownSystem:
-        return None
+    code = next(iter(_one(record.code_system, record.code)), None)
     is_class_wanted = record.kind == "encounter" and wanted((ENCOUNTER_CLASS, record.category or ""))
-    if not wanted(code) and not is_class_wanted:
+    if code is None or not (wanted(code) or is_class_wanted):
         return None
-    value_system, value_code = _value_code(record.value_code)
+    value_system, value_code = _said(record.value_code, wanted)
     start = from_date(day_written(record.start))
     return KeptRecord(
         row=name,
@@ -191,28 +188,36 @@ def _record(name: str, record: Clinical, wanted: Wanted) -> KeptRecord | None:
         verification=record.verification_status or "",
         intent=record.intent or "",
         not_done=record.not_done,
-        reason_code=_value_code(record.reason_code)[1],
-        disposition=_value_code(record.disposition_code)[1],
+        reason_code=_said(record.reason_code, wanted)[1],
+        disposition=_said(record.disposition_code, wanted)[1],
         authored=None if record.authored is None else from_date(day_written(record.authored)),
         part_of=record.part_of or "",
-        body_site=_value_code(record.body_site)[1],
+        body_site=_said(record.body_site, wanted)[1],
         authored_at=record.authored if record.authored is not None and len(record.authored) > 10 else "",
     )
 
 
-def _value_code(text: str | None) -> tuple[str, str]:
-    system, bar, code = (text or "").rpartition("|")
-    if not bar:
-        return "", code.strip()
+def _said(text: str | None, wanted: Wanted) -> Code:
+    """The code of a coded answer, and its system, "" where none is named.
+
+    Of several codes for one answer (`system|code;system|code`) the first that a role can touch, else the first that is one at all.
+    """
+    found = [code for part in (text or "").split(";") for code in _one(*part.rpartition("|")[::2])]
+    touched = next((code for code in found if wanted(code)), found[0] if found else None)
+    if touched is not None:
+        return touched
+    system, _, code = (text or "").rpartition("|")
+    return system, code.strip()
+
+
+def _one(system: str, text: str | None) -> tuple[Code, ...]:
+    """The normal code of what a source wrote; nothing for what is no code of its system, which no value set can hold."""
+    if not text or not text.strip():
+        return ()
     try:
-        found = normal_code(system_of(system), code)
-    except UnknownSystem:
-        return system, code
-    return found[0], found[1]
-
-
-def _one(system: System, text: str | None) -> tuple[Code, ...]:
-    return (normal_code(system, text),) if text and text.strip() else ()
+        return (code_of(system, text),)
+    except (UnknownSystem, UnusableCode):
+        return ()
 
 
 def _text(codes: tuple[Code, ...]) -> str:

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import msgspec
 
-from state.reference.codes import Code, normal_code, system_of
+from state.reference.codes import Code, code_of
 from state.reference.tables import TableStore, read_rows
 
 COLUMNS = ("what", "code_system", "codes", "unit", "factor", "offset", "divisor", "source")
@@ -60,7 +60,7 @@ def _table() -> dict[Code, dict[str, Conversion]]:
     for row in read_rows(TableStore().built_in("measured_units"), COLUMNS):
         conversion = Conversion(*(Decimal(row.text(column)) for column in ("factor", "offset", "divisor")))
         for text in row.text("codes").split():
-            units = found.setdefault(normal_code(system_of(row.text("code_system")), text), {})
+            units = found.setdefault(code_of(row.text("code_system"), text), {})
             if units.setdefault(spelled(row.text("unit")), conversion) != conversion:
                 raise row.wrong("unit", "stands twice for a code, and differently")
     return found

@@ -100,13 +100,13 @@ class TableRow:
 
     def __init__(self, file: TableFile, line: int, values: dict[str, str]) -> None:
         self._file = file
-        self._line = line
+        self.line = line
         self._values = values
 
     def wrong(self, column: str, problem: str) -> InvalidTable:
         """The error that says what is wrong with a column of this row."""
         return InvalidTable(
-            f"{self._file.name} line {self._line}, {column}: {problem}. Correct the row and send the table again."
+            f"{self._file.name} line {self.line}, {column}: {problem}. Correct the row and send the table again."
         )
 
     def text(self, column: str) -> str:
@@ -122,6 +122,10 @@ class TableRow:
         for word in words:
             self._check(column, word, allowed)
         return words
+
+    def optional(self, column: str) -> str:
+        """A value of a column that a table may leave out; empty where there is none."""
+        return self._values.get(column, "").strip()
 
     def one_of(self, column: str, allowed: Iterable[str]) -> str:
         """A value from a closed list."""
