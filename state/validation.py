@@ -233,8 +233,8 @@ def _measured(record: Clinical) -> Refusal | None:
         return Refusal(
             "impossible_value",
             "value",
-            "value is not above zero, which neither a blood pressure nor a glycemic result can be: correct it, or leave it out where nothing "
-            "was measured.",
+            "value is not above zero, which neither a blood pressure nor a glycemic result can be: correct it, or leave it out where "
+            "nothing was measured.",
         )
     try:
         converted(code, record.value, record.unit or "")
