@@ -99,7 +99,9 @@ def observation(role: str, start: str, end: str | None = None, **changes: Any) -
     return record("observation", role, start, end, **{"status": "final", **changes})
 
 
-def blood_pressure(on: str, systolic: object, diastolic: object, at: KeptRecord | None = None, **changes: Any) -> list[KeptRecord]:
+def blood_pressure(
+    on: str, systolic: object, diastolic: object, at: KeptRecord | None = None, **changes: Any
+) -> list[KeptRecord]:
     """A final reading with its parts; None for a part that is missing. `at`: the encounter at which it was taken."""
     within = "" if at is None else at.evidence
     panel = observation("bp_panel", on, **{"category": "vital-signs", "part_of": within, **changes})

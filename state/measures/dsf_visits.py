@@ -136,7 +136,7 @@ def reason_not_to_screen(person: Person, visits: list[Fact], rule: AtVisits) -> 
             if (
                 record is not None
                 and record.not_done
-                and person.plays(("SNOMEDCT", record.reason_code), "reason_not_to_screen")
+                and person.says(record.reason_code, "reason_not_to_screen")
                 and any(_noted_during(fact, visit, rule) for visit in visits)
             ):
                 found.append(fact)

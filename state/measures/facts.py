@@ -97,8 +97,8 @@ class KeptRecord(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     """The version of a clinical record that stands, as events.md has it, with days for dates.
 
     `start_at`, `end_at` and `authored_at` are the moments as written where the source gave more than a day, else "". `end` is FOREVER
-    where none is given. `value_code` is a normal code; `value_system` is "" where the source names none. `reason_code`, `disposition` and
-    `body_site` are codes without their system.
+    where none is given. `value_code` is a normal code; `value_system` is "" where the source names none; further codes of the same result
+    are `more_values`. `reason_code`, `disposition` and `body_site` are codes without their system, joined by `;`: see `Person.says`.
     """
 
     row: str
@@ -124,6 +124,7 @@ class KeptRecord(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     authored: Day | None = None
     part_of: str = ""
     body_site: str = ""
+    more_values: tuple[Code, ...] = ()
     authored_at: str = ""
 
     @property
@@ -277,6 +278,10 @@ class Person:
     def plays(self, code: Code, *roles: str) -> bool:
         """Whether a code has one of the roles: for what stands beside a fact's own code, such as a place, modifier or coded result."""
         return not frozenset(roles).isdisjoint(self.roles_of[code])
+
+    def says(self, codes: str, *roles: str) -> bool:
+        """Whether one of SNOMED's codes in a field of a record, such as `disposition`, has one of the roles."""
+        return any(self.plays(("SNOMEDCT", code), *roles) for code in codes.split(";"))
 
     def between(self, start: Day, end: Day, *roles: str) -> list[Fact]:
         """Those that begin on a day from `start` to `end`, both included, by day."""

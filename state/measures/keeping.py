@@ -167,7 +167,7 @@ def _record(name: str, record: Clinical, wanted: Wanted) -> KeptRecord | None:
     is_class_wanted = record.kind == "encounter" and wanted((ENCOUNTER_CLASS, record.category or ""))
     if code is None or not (wanted(code) or is_class_wanted):
         return None
-    value_system, value_code = _said(record.value_code, wanted)
+    values = _value_codes(record.value_code)
     start = from_date(day_written(record.start))
     return KeptRecord(
         row=name,
@@ -179,8 +179,8 @@ def _record(name: str, record: Clinical, wanted: Wanted) -> KeptRecord | None:
         start_at=record.start if len(record.start) > 10 else "",
         end_at=record.end if record.end is not None and len(record.end) > 10 else "",
         value=record.value,
-        value_code=value_code,
-        value_system=value_system,
+        value_code=values[0][1],
+        value_system=values[0][0],
         unit=record.unit or "",
         status=record.status or "",
         source=record.source or "",
@@ -188,26 +188,38 @@ def _record(name: str, record: Clinical, wanted: Wanted) -> KeptRecord | None:
         verification=record.verification_status or "",
         intent=record.intent or "",
         not_done=record.not_done,
-        reason_code=_said(record.reason_code, wanted)[1],
-        disposition=_said(record.disposition_code, wanted)[1],
+        reason_code=_bare(record.reason_code),
+        disposition=_bare(record.disposition_code),
         authored=None if record.authored is None else from_date(day_written(record.authored)),
         part_of=record.part_of or "",
-        body_site=_said(record.body_site, wanted)[1],
+        body_site=_bare(record.body_site),
+        more_values=values[1:],
         authored_at=record.authored if record.authored is not None and len(record.authored) > 10 else "",
     )
 
 
-def _said(text: str | None, wanted: Wanted) -> Code:
-    """The code of a coded answer, and its system, "" where none is named.
+def _value_codes(text: str | None) -> tuple[Code, ...]:
+    """What a coded result says: `system|code`, several joined by `;`. Anything else stays as it is; always at least one."""
+    return tuple(_value_code(one) for one in _several(text))
 
-    Of several codes for one answer (`system|code;system|code`) the first that a role can touch, else the first that is one at all.
-    """
-    found = [code for part in (text or "").split(";") for code in _one(*part.rpartition("|")[::2])]
-    touched = next((code for code in found if wanted(code)), found[0] if found else None)
-    if touched is not None:
-        return touched
-    system, _, code = (text or "").rpartition("|")
-    return system, code.strip()
+
+def _bare(text: str | None) -> str:
+    """Codes without their systems, joined by `;`."""
+    return ";".join(_value_code(one)[1] for one in _several(text))
+
+
+def _several(text: str | None) -> list[str]:
+    """The codes of a text that joins them by `;`; a text in which one part is no code is one."""
+    parts = (text or "").split(";")
+    return parts if all("|" in one for one in parts) else [text or ""]
+
+
+def _value_code(text: str) -> Code:
+    system, bar, code = text.rpartition("|")
+    if not bar:
+        return "", code.strip()
+    found = _one(system, code)
+    return found[0] if found else (system, code)
 
 
 def _one(system: str, text: str | None) -> tuple[Code, ...]:

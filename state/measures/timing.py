@@ -13,17 +13,15 @@ from state.measures.facts import Fact, KeptRecord
 
 GOING_ON = frozenset({"active", "recurrence", "relapse"})
 """Clinical statuses in which a condition without an end goes on. Source: QICoreCommon, prevalenceInterval."""
-_POINTS = frozenset({"observation", "immunization", "procedure", "device", "allergy"})
-"""Kinds that took place on one day when no end is given; an encounter without an end goes on."""
-
-
 OPEN_END: Day = dt.date(2199, 12, 31).toordinal()
-"""The last day that a record may name: how a period that has begun, and of which no end is stated, is written."""
+"""How a chart writes the end of a period that has begun and of which no end is stated (docs/fhir.md)."""
+_STRETCHES = frozenset({"condition", "medication"})
+"""Kinds of records that go on, or last nobody knows how long, when no end is given. All others took place on one day."""
 
 
 def end_of(fact: Fact) -> Day:
     """The last day of a fact; FOREVER while it goes on. What has no end and is no stretch of time ends on the day on which it began."""
-    return fact.start if fact.end == FOREVER and fact.kind in _POINTS else fact.end
+    return fact.start if fact.end == FOREVER and fact.kind not in _STRETCHES else fact.end
 
 
 def prevalence(fact: Fact) -> tuple[Day, Day | None]:
@@ -32,7 +30,7 @@ def prevalence(fact: Fact) -> tuple[Day, Day | None]:
     A diagnosis on a claim is a condition on the days of its service. Source: QICoreCommon, prevalenceInterval.
     """
     record = fact.of
-    if isinstance(record, KeptRecord) and record.end == FOREVER and record.status not in GOING_ON:
+    if isinstance(record, KeptRecord) and record.end == FOREVER and GOING_ON.isdisjoint(record.status.split(";")):
         return record.start, None
     return fact.start, fact.end
 

@@ -38,7 +38,9 @@ def visit(on: str, role: str = "diagnosed_visit", diagnosis: str = "hypertension
     return claim(line(role, on), diagnoses=(diagnosis,))
 
 
-def program(*kept: Kept, who: Profile = ANNA, edition: str = "capc-2025", period: int = 2025) -> tuple[int, int, int, int]:
+def program(
+    *kept: Kept, who: Profile = ANNA, edition: str = "capc-2025", period: int = 2025
+) -> tuple[int, int, int, int]:
     return populations(outcomes(edition, "CBP", year(period), who, *kept), ROLE)
 
 
@@ -79,7 +81,12 @@ def test_a_diagnosis_on_another_claim_than_that_of_the_visit_makes_no_visit_with
 
 
 def test_denied_visits_count_in_the_program() -> None:
-    assert program(visit("2024-03-01"), claim(line("diagnosed_visit", "2025-02-01"), diagnoses=("hypertension",), denied=True)) == OPEN
+    assert (
+        program(
+            visit("2024-03-01"), claim(line("diagnosed_visit", "2025-02-01"), diagnoses=("hypertension",), denied=True)
+        )
+        == OPEN
+    )
 
 
 def test_a_condition_in_a_chart_belongs_to_the_encounter_that_it_names() -> None:
@@ -155,7 +162,10 @@ def test_numbers_that_stand_alone_are_a_reading() -> None:
 
 def test_a_reading_of_a_hospital_stay_or_emergency_does_not_count() -> None:
     stay = claim(
-        line("inpatient_stay+acute_contact", "2025-09-01"), start=day("2025-09-01"), end=day("2025-09-05"), institutional=True
+        line("inpatient_stay+acute_contact", "2025-09-01"),
+        start=day("2025-09-01"),
+        end=day("2025-09-05"),
+        institutional=True,
     )
     assert program(*HYPERTENSIVE, stay, *blood_pressure("2025-09-03", 120, 70)) == OPEN
     assert program(*HYPERTENSIVE, stay, *blood_pressure("2025-09-06", 120, 70)) == MET
@@ -164,7 +174,10 @@ def test_a_reading_of_a_hospital_stay_or_emergency_does_not_count() -> None:
 
 
 def test_a_reading_at_an_office_visit_counts_on_the_day_of_an_emergency_too() -> None:
-    emergency, office = encounter("acute_contact", "2025-09-03"), encounter("diagnosed_visit", "2025-09-03", category="AMB")
+    emergency, office = (
+        encounter("acute_contact", "2025-09-03"),
+        encounter("diagnosed_visit", "2025-09-03", category="AMB"),
+    )
     assert program(*HYPERTENSIVE, emergency, office, *blood_pressure("2025-09-03", 120, 70, at=office)) == MET
 
 
@@ -180,7 +193,11 @@ def test_cpt_ii_classes_count_as_numbers_in_them() -> None:
 
 
 def test_a_later_day_with_only_a_systolic_code_makes_the_last_day_incomplete() -> None:
-    kept = (service("systolic_lt_130", "2025-09-01"), service("diastolic_lt_80", "2025-09-01"), service("systolic_lt_130", "2025-10-01"))
+    kept = (
+        service("systolic_lt_130", "2025-09-01"),
+        service("diastolic_lt_80", "2025-09-01"),
+        service("systolic_lt_130", "2025-10-01"),
+    )
     assert program(*HYPERTENSIVE, *kept) == OPEN
 
 
@@ -202,7 +219,9 @@ def test_a_code_on_a_denied_line_without_charge_counts() -> None:
 
 def test_a_code_on_the_claim_of_an_emergency_does_not_count() -> None:
     kept = claim(
-        line("acute_contact", "2025-10-01"), line("systolic_lt_130", "2025-10-01"), line("diastolic_lt_80", "2025-10-01")
+        line("acute_contact", "2025-10-01"),
+        line("systolic_lt_130", "2025-10-01"),
+        line("diastolic_lt_80", "2025-10-01"),
     )
     assert program(*HYPERTENSIVE, kept) == OPEN
 
@@ -284,7 +303,10 @@ def test_from_66_to_80_frailty_and_advanced_illness_exclude_together() -> None:
 
 def test_an_open_gap_says_what_closes_it_and_until_when() -> None:
     (found,) = outcomes("capc-2025", "CBP", year(2025), ANNA, *HYPERTENSIVE).values()
-    assert (found.closes_with, found.due_by) == ("a blood pressure below 140/90 as the last of the period", day("2025-12-31"))
+    assert (found.closes_with, found.due_by) == (
+        "a blood pressure below 140/90 as the last of the period",
+        day("2025-12-31"),
+    )
     assert found.evidence == tuple(one.evidence for one in HYPERTENSIVE)
 
 
@@ -327,7 +349,12 @@ YEARS = pytest.mark.parametrize("number", [2025, 2026])
 @YEARS
 def test_published_blood_pressure_139_89_in_the_period(number: int) -> None:
     seen = office(number)
-    kept = (office(number), seen, hypertensive(number), *blood_pressure(f"{number}-01-02T00:00:00.000+00:00", 139, 89, at=seen))
+    kept = (
+        office(number),
+        seen,
+        hypertensive(number),
+        *blood_pressure(f"{number}-01-02T00:00:00.000+00:00", 139, 89, at=seen),
+    )
     assert ecqm(number, eighteen(number), *kept) == MET
 
 
@@ -350,7 +377,12 @@ def test_published_blood_pressure_139_89_taken_during_an_emergency(number: int) 
         "acute_contact", f"{number}-01-01T00:00:00.000+00:00", f"{number}-01-01T01:00:00.000+00:00", category="EMER"
     )
     onset = hypertensive(number, "06-29T23:59:59.000+00:00")
-    kept = (office(number), emergency, onset, *blood_pressure(f"{number}-01-01T00:00:00.000+00:00", 139, 89, at=emergency))
+    kept = (
+        office(number),
+        emergency,
+        onset,
+        *blood_pressure(f"{number}-01-01T00:00:00.000+00:00", 139, 89, at=emergency),
+    )
     assert ecqm(number, eighteen(number), *kept) == OPEN
 
 
@@ -362,7 +394,9 @@ def test_published_hypertension_that_begins_after_the_first_six_months(number: i
 
 @YEARS
 def test_published_kidney_transplant_on_december_30(number: int) -> None:
-    transplant = procedure("renal_procedure", f"{number}-12-30T00:00:00.000+00:00", f"{number}-12-30T23:59:59.000+00:00")
+    transplant = procedure(
+        "renal_procedure", f"{number}-12-30T00:00:00.000+00:00", f"{number}-12-30T23:59:59.000+00:00"
+    )
     assert ecqm(number, eighteen(number), office(number), hypertensive(number), transplant) == EXCLUDED
 
 
@@ -409,7 +443,9 @@ def test_a_reading_at_an_encounter_of_these_classes_does_not_count(number: int, 
 
 @YEARS
 @pytest.mark.parametrize("kind", ["AMB", "FLD", "HH", "OBSENC", "VR"])
-def test_a_reading_at_an_encounter_of_other_classes_counts_whatever_the_encounter_was_for(number: int, kind: str) -> None:
+def test_a_reading_at_an_encounter_of_other_classes_counts_whatever_the_encounter_was_for(
+    number: int, kind: str
+) -> None:
     seen = office(number, category=kind, code="no role at all", status="planned")
     kept = (office(number), hypertensive(number), *blood_pressure(f"{number}-01-01", 120, 70, at=seen), seen)
     assert ecqm(number, eighteen(number), *kept) == MET
@@ -427,7 +463,14 @@ def test_a_reading_without_an_encounter_counts_only_in_2026_and_not_on_the_day_o
 @YEARS
 @pytest.mark.parametrize(
     ("status", "expected"),
-    [("final", MET), ("amended", MET), ("corrected", MET), ("preliminary", OPEN), ("entered-in-error", OPEN), ("cancelled", OPEN)],
+    [
+        ("final", MET),
+        ("amended", MET),
+        ("corrected", MET),
+        ("preliminary", OPEN),
+        ("entered-in-error", OPEN),
+        ("cancelled", OPEN),
+    ],
 )
 def test_only_readings_that_were_made_count(number: int, status: str, expected: tuple[int, int, int, int]) -> None:
     seen = office(number)
