@@ -37,6 +37,10 @@ Kind = Literal[
 the kinds of clinical records."""
 
 
+ENCOUNTER_CLASS = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+"""The code system of an encounter's class, which is the category of its record: AMB, EMER, IMP and so on."""
+
+
 class KeptLine(msgspec.Struct, frozen=True, order=True, array_like=True):
     """A service line of a claim. Codes are normal (state.reference.codes); missing ones are ""."""
 
@@ -95,9 +99,9 @@ class KeptDispensing(msgspec.Struct, frozen=True, array_like=True, tag="d"):
 class KeptRecord(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     """The version of a clinical record that stands, as events.md has it, with days for dates.
 
-    `start_at` and `end_at` are the moments as written where the source gave more than a day, else "". `end` is FOREVER where none is
-    given. `value_code` is a normal code; `value_system` is "" where the source names none; further codes of the same result are
-    `more_values`. `reason_code`, `disposition` and `body_site` are codes without their system, joined by `;`: see `Person.says`.
+    `start_at`, `end_at` and `authored_at` are the moments as written where the source gave more than a day, else "". `end` is FOREVER
+    where none is given. `value_code` is a normal code; `value_system` is "" where the source names none; further codes of the same result
+    are `more_values`. `reason_code`, `disposition` and `body_site` are codes without their system, joined by `;`: see `Person.says`.
     """
 
     row: str
@@ -124,6 +128,7 @@ class KeptRecord(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     part_of: str = ""
     body_site: str = ""
     more_values: tuple[Code, ...] = ()
+    authored_at: str = ""
 
     @property
     def evidence(self) -> str:
@@ -223,6 +228,8 @@ def coded(kept: Kept) -> Iterator[Fact]:
                 yield Fact("dispensing", ("RXNORM", kept.rxnorm), kept.day, last, kept)
         case KeptRecord():
             yield Fact(kept.kind, (kept.system, kept.code), kept.start, kept.end, kept)
+            if kept.kind == "encounter" and kept.category:
+                yield Fact(kept.kind, (ENCOUNTER_CLASS, kept.category), kept.start, kept.end, kept)
         case KeptResult():
             yield Fact("observation", (kept.system, kept.code), kept.day, kept.day, kept)
 

@@ -12,6 +12,7 @@ from state.calendar import FOREVER, Day, day_written, from_date
 from state.ledger.claims import CONTRIBUTES, resolve
 from state.ledger.rows import History, Row, Statement, standing
 from state.measures.facts import (
+    ENCOUNTER_CLASS,
     CoverSpan,
     Kept,
     KeptClaim,
@@ -163,7 +164,8 @@ def _dispensing(name: str, fill: PharmacyClaim, wanted: Wanted) -> KeptDispensin
 
 def _record(name: str, record: Clinical, wanted: Wanted) -> KeptRecord | None:
     code = next(iter(_one(record.code_system, record.code)), None)
-    if code is None or not wanted(code):
+    is_class_wanted = record.kind == "encounter" and wanted((ENCOUNTER_CLASS, record.category or ""))
+    if code is None or not (wanted(code) or is_class_wanted):
         return None
     values = _value_codes(record.value_code)
     start = from_date(day_written(record.start))
@@ -192,6 +194,7 @@ def _record(name: str, record: Clinical, wanted: Wanted) -> KeptRecord | None:
         part_of=record.part_of or "",
         body_site=_bare(record.body_site),
         more_values=values[1:],
+        authored_at=record.authored if record.authored is not None and len(record.authored) > 10 else "",
     )
 
 

@@ -61,6 +61,11 @@ def studies(person: Person, statuses: Statuses, *roles: str) -> Iterator[Fact]:
     return _observed(person, statuses, statuses.results, statuses.study_category, roles)
 
 
+def vital_signs(person: Person, statuses: Statuses, *roles: str) -> Iterator[Fact]:
+    """Vital signs taken, of whatever category. Source: Status CQL, isObservationBP."""
+    return _observed(person, statuses, statuses.results, "", roles)
+
+
 def laboratory_tests(person: Person, statuses: Statuses, *roles: str) -> Iterator[Fact]:
     """Laboratory tests performed, with a result or without: see `has_result`. Source: Status CQL, isLaboratoryTestPerformed."""
     return _observed(person, statuses, statuses.results, statuses.laboratory_category, roles)
