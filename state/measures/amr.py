@@ -7,6 +7,7 @@ is in, units make the ratio. Source: measures.md 7.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from decimal import Decimal
 
 import msgspec
@@ -68,19 +69,17 @@ def roles(parameters: Parameters) -> frozenset[str]:
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """Whether a member with persistent asthma has a ratio of one half. Empty for anybody else."""
     statuses = parameters.statuses
+    population: list[Step] = []
+    for one in _population(person, period, parameters):
+        population.append(one)
+        if not one.holds:
+            return ()
     given = supplies(person, statuses, parameters.drugs, period.start, period.end)
-    controllers = [one for one in given if one.is_controller]
-    known, of = units(controllers, parameters.drugs), units(given, parameters.drugs)
+    known = units([one for one in given if one.is_controller], parameters.drugs)
+    of = units(given, parameters.drugs)
     outcome = proportion(
         RATE,
-        # measures.md 7: ages, enrollment in both years with pharmacy in the period, persistent asthma.
-        population=(
-            eligibility.is_aged(person, period, parameters.youngest, parameters.oldest),
-            eligibility.is_eligible(person, period, parameters.enrollment, statuses),
-            eligibility.is_eligible(person, period, parameters.pharmacy, statuses),
-            has_persistent_asthma(person, period.prior_start, period.start - 1, parameters),
-            has_persistent_asthma(person, period.start, period.end, parameters),
-        ),
+        population=population,
         exclusions=(
             *exclusions.of_all(person, period, statuses, death_excludes=parameters.death),
             step(
@@ -102,6 +101,16 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
         band=band_of(person, period, parameters.bands),
     )
     return () if outcome is None else (outcome,)
+
+
+def _population(person: Person, period: Period, parameters: Parameters) -> Iterator[Step]:
+    """Age, persistent asthma in both years, enrollment in both, pharmacy in the period: step by step, since few members have asthma."""
+    statuses = parameters.statuses
+    yield eligibility.is_aged(person, period, parameters.youngest, parameters.oldest)
+    yield has_persistent_asthma(person, period.prior_start, period.start - 1, parameters)
+    yield has_persistent_asthma(person, period.start, period.end, parameters)
+    yield eligibility.is_eligible(person, period, parameters.enrollment, statuses)
+    yield eligibility.is_eligible(person, period, parameters.pharmacy, statuses)
 
 
 def has_persistent_asthma(person: Person, start: Day, end: Day, parameters: Parameters) -> Step:
@@ -141,9 +150,9 @@ def _stays(person: Person, start: Day, end: Day, statuses: Statuses) -> Step:
 
 def _visits_and_drugs(person: Person, start: Day, end: Day, parameters: Parameters, given: list[Supply]) -> Step:
     """Criterion 4: visits on different days with any diagnosis of asthma, and some dispensing events."""
-    days = diagnosed_visits(person, parameters.statuses, _VISITS, {"asthma"})
-    within = {day: facts for day, facts in days.items() if start <= day <= end}
     events = dispensing_events(given)
+    days = diagnosed_visits(person, parameters.statuses, _VISITS, {"asthma"}) if given else {}
+    within = {day: facts for day, facts in days.items() if start <= day <= end}
     found = step("", (fact for facts in within.values() for fact in facts))
     return Step(
         f"{parameters.visits} visits for asthma with {parameters.events_with_visits} dispensing events",

@@ -45,12 +45,15 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
     if birth is None:
         return ()
     statuses = parameters.statuses
+    days = visits(person, statuses)
+    if not any(period.holds(day) for day in days):
+        return ()
     population = (
         Step(f"{parameters.youngest} or older on the first day", age_on(birth, period.start) >= parameters.youngest),
         eligibility.is_eligible(person, period, parameters.eligibility, statuses),
     )
     out = excluded(person, period, statuses, death_excludes=parameters.death)
-    days, totals = visits(person, statuses), scores(person, birth, statuses, parameters.teen_until)
+    totals = scores(person, birth, statuses, parameters.teen_until)
     outcomes = [
         _assessed(f"{TOTAL}_{number}", part, (population, out), days, totals, period.end)
         or none_of(f"{TOTAL}_{number}")

@@ -112,10 +112,9 @@ def intake_of(period: Period, parameters: Parameters) -> Period:
 
 def first_episode(person: Person, intake: Period, totals: list[Score], parameters: Parameters) -> Episode | None:
     """The earliest elevated total in intake with a visit for depression near it, counted from the day of the total."""
-    days = visits(person, parameters.statuses)
-    for total in totals:
-        if not intake.holds(total.day) or total.total <= parameters.elevated_above:
-            continue
+    elevated = [one for one in totals if intake.holds(one.day) and one.total > parameters.elevated_above]
+    days = visits(person, parameters.statuses) if elevated else {}
+    for total in elevated:
         near = [
             fact for day, facts in days.items() if abs(day - total.day) <= parameters.around_visit for fact in facts
         ]

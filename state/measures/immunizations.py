@@ -5,7 +5,7 @@ Sources: measures.md 8 and 9; CMS117 CQL, Initial Population, Denominator Exclus
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -59,9 +59,11 @@ def evaluate(person: Person, period: Period, parameters: Immunizations) -> tuple
     birth = person.profile.birth
     if birth is None:
         return ()
-    population = _population(person, period, parameters, birth)
-    if not all(one.holds for one in population):
-        return ()
+    population: list[Step] = []
+    for one in _population(person, period, parameters, birth):
+        population.append(one)
+        if not one.holds:
+            return ()
     until = Until(birth, parameters.years, parameters.same_dose_within)
     out = _exclusions(person, period, parameters, until)
     early = before_birth(person, parameters.antigens.values(), birth)
@@ -71,25 +73,26 @@ def evaluate(person: Person, period: Period, parameters: Immunizations) -> tuple
     }
     groups = {**parameters.combinations, **{name: (name,) for name in known}}
     return tuple(
-        _outcome(rate, {name: known[name] for name in names}, (population, out, early), until.last)
+        _outcome(rate, {name: known[name] for name in names}, (tuple(population), out, early), until.last)
         for rate, names in groups.items()
     )
 
 
-def _population(person: Person, period: Period, parameters: Immunizations, birth: Day) -> tuple[Step, ...]:
+def _population(person: Person, period: Period, parameters: Immunizations, birth: Day) -> Iterator[Step]:
+    """Who is asked, step by step, so that most members are left after the first."""
     rule, years = parameters.eligibility, parameters.years
     if isinstance(rule, Visited):
-        return (is_aged(person, period, years, years), is_eligible(person, period, rule, parameters.statuses))
+        yield is_aged(person, period, years, years)
+        yield is_eligible(person, period, rule, parameters.statuses)
+        return
     day = birthday(birth, years)
-    start = add_months(day, -rule.months)
+    yield Step(f"birthday {years} in the period", period.holds(day))
     # The months before the birthday end on the day before it, so that they are whole years and no stub; the birthday is the anchor.
+    start = add_months(day, -rule.months)
     holds = enrolled_on(person.profile, day) and all(
         enrolled(person.profile, start, day - 1, rule.gaps, benefit) for benefit in rule.benefits
     )
-    return (
-        Step(f"birthday {years} in the period", period.holds(day)),
-        Step(f"enrolled for the {rule.months} months before birthday {years}, and on it", holds),
-    )
+    yield Step(f"enrolled for the {rule.months} months before birthday {years}, and on it", holds)
 
 
 def _exclusions(person: Person, period: Period, parameters: Immunizations, until: Until) -> tuple[Step, ...]:

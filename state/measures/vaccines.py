@@ -144,7 +144,7 @@ def protection(person: Person, statuses: Statuses, name: str, antigen: Antigen, 
                 f"{name}: {' and '.join(group)}, in place of doses", (fact for of in conditions for fact in of)
             )
             return Protection(found, opens_on)
-    asks = f"{name}: {_needed(antigen)} (on {len(_days(every) - repeated)} days so far)"
+    asks = f"{name}: {_needed(antigen)} ({len(_days(every) - repeated)} so far)"
     return Protection(Step(asks, holds=False, evidence=cited), opens_on)
 
 
@@ -228,7 +228,9 @@ def _is_visit_diagnosis(fact: Fact) -> bool:
 
 
 def _needed(antigen: Antigen) -> str:
-    return " or ".join(f"{doses} days with {vaccine}" for vaccine, doses in sorted(antigen.vaccines.items()))
+    return " or ".join(
+        f"{doses} dose{'' if doses == 1 else 's'} of {vaccine}" for vaccine, doses in sorted(antigen.vaccines.items())
+    )
 
 
 def _days(facts: Iterable[Fact]) -> frozenset[Day]:

@@ -428,7 +428,7 @@ def test_the_ecqm_of_2026_takes_finished_visits_alone() -> None:
 def test_the_gap_opens_when_the_last_missing_antigen_can_be_given() -> None:
     found = asked(*without("mmr"))
     assert found["combo10"].opens_on == naive.turns(BIRTH, 1).toordinal()
-    assert found["combo10"].closes_with.startswith("mmr: 1 days with mmr")
+    assert found["combo10"].closes_with.startswith("mmr: 1 dose of mmr")
 
 
 # ---- laws, and the second reading
