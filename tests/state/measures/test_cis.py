@@ -294,6 +294,13 @@ def test_the_newborns_dose_may_stand_on_the_claim_of_the_birth() -> None:
     assert child_of_claim["hepb"].numerator == 1
 
 
+def test_the_newborns_dose_that_a_registry_has_a_day_later_is_one_dose_in_the_program() -> None:
+    billed = claim(line("room", at(0)), institutional=True, procedures=("hepb_newborn_administered",))
+    registry = [immunization("hepb", day, source="registry") for day in (at(1), at(60))]
+    assert not met(asked(billed, *registry), "hepb")
+    assert met(asked(billed, *registry, immunization("hepb", at(120), source="registry")), "hepb")
+
+
 def test_the_ecqm_wants_both_other_hepatitis_b_doses_after_the_newborns_and_the_program_on_other_days() -> None:
     kept = shots("hepb", at(0), at(60))
     assert met(asked(procedure("hepb_newborn_administered", at(3)), *kept), "hepb")
@@ -416,6 +423,11 @@ def test_the_ecqm_wants_a_visit_that_began_and_ended_in_the_period(
     visit = encounter("child_visit", start, end, status=status)
     found = outcomes(ECQM, "CIS", year(2025), member(BIRTH.isoformat()), visit)
     assert populations(found, "combo10")[0] == counts
+
+
+def test_a_visit_on_a_claim_is_a_visit_of_the_ecqm() -> None:
+    billed = outcomes(ECQM, "CIS", year(2025), member(BIRTH.isoformat()), service("child_visit", "2025-12-31"))
+    assert populations(billed, "combo10") == IN
 
 
 def test_the_ecqm_of_2026_takes_finished_visits_alone() -> None:
