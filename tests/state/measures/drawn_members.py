@@ -160,11 +160,16 @@ def members(
     months_before: Sequence[int],
     window_months: int,
 ) -> tuple[Period, Profile, list[Kept]]:
-    """A period, a member and what is known of them: facts of the measure itself, of exclusions, or of frailty."""
+    """A period, a member and what is known of them: facts of the measure, of exclusions, of frailty, or of a few roles alone."""
     period = draw(st.sampled_from(PERIODS))
     profile = draw(profiles(period, ages, window_months))
     days = border_days(period, months_before)
-    pool = draw(st.sampled_from(((*roles, *VISITS), (*roles, *EXCLUSIONS), (*FRAILTY, *roles[:2]), FRAILTY)))
+    pool = draw(
+        st.one_of(
+            st.sampled_from(((*roles, *VISITS), (*FRAILTY, *roles[:2]), FRAILTY)),
+            st.lists(st.sampled_from((*roles, *VISITS, *EXCLUSIONS, *FRAILTY)), min_size=1, max_size=3),
+        )
+    )
     visit = KeptRecord("cr:visit", "encounter", ROLE, "qualifying_visit", period.start, period.start, status="finished")
     drawn = [draw(facts(days, pool, number)) for number in range(draw(st.integers(0, 6)))]
     return period, profile, [*drawn, *([visit] if draw(st.integers(0, 4)) else [])]
