@@ -39,6 +39,10 @@ def children(draw: st.DrawFn) -> tuple[dt.date, list[Shot], list[Ill]]:
         series += [
             (vaccine, draw(kinds), day) for day in draw(st.lists(st.sampled_from(days), min_size=count, max_size=4))
         ]
+    if draw(st.booleans()):
+        left_out = draw(st.sets(st.sampled_from(VACCINES), max_size=1))
+        whole = [birth + dt.timedelta(days=offset) for offset in (60, 120, 181, 300)] + [naive.turns(birth, 1)]
+        series += [(vaccine, "shot", day) for vaccine in VACCINES if vaccine not in left_out for day in whole]
     born = [("hepb_newborn", "procedure", draw(st.sampled_from(days)))] if draw(st.booleans()) else []
     categories = st.sampled_from(["encounter-diagnosis", "problem-list-item"])
     ill = draw(st.lists(st.tuples(st.sampled_from(ILLNESSES), st.sampled_from(days), categories), max_size=4))
