@@ -32,6 +32,8 @@ from schemas.records import (
 )
 from state.calendar import EARLIEST, LATEST, day_written, month_named, to_date
 from state.engine import Refusal
+from state.reference.codes import UnknownSystem, UnusableCode, code_of
+from state.reference.measured_units import UnknownUnit, converted, is_measured
 
 GRACE = dt.timedelta(days=1)
 """A service may be dated a day after the day of acceptance, for time zones (attribution.md 2.2 rule 6)."""
@@ -219,7 +221,34 @@ def _clinical(record: Clinical, accepted_on: dt.date) -> Refusal | None:
             return _impossible(field)
     if record.kind in _HAPPENED and days["start"] > accepted_on + GRACE:
         return _in_future("start", accepted_on)
-    return _backwards("end") if "end" in days and days["end"] < days["start"] else None
+    if "end" in days and days["end"] < days["start"]:
+        return _backwards("end")
+    return _measured(record)
+
+
+def _measured(record: Clinical) -> Refusal | None:
+    """A number that measures compare with a threshold, and that cannot be one, or is in a unit that nobody knows.
+
+    No number is no mistake: a test may be done before its result is known. Source: measures.md 6; state/data/measured_units.csv.
+    """
+    try:
+        code = code_of(record.code_system, record.code)
+    except (UnknownSystem, UnusableCode):
+        return None
+    if record.value is None or not is_measured(code):
+        return None
+    if record.value <= 0:
+        return Refusal(
+            "impossible_value",
+            "value",
+            "value is not above zero, which neither a blood pressure nor a glycemic result can be: correct it, or leave it out where "
+            "nothing was measured.",
+        )
+    try:
+        converted(code, record.value, record.unit or "")
+    except UnknownUnit as problem:
+        return Refusal("unit_not_known", "unit", f"unit does not fit the code: {problem}")
+    return None
 
 
 def _enrollment(span: Enrollment, accepted_on: dt.date) -> Refusal | None:

@@ -130,7 +130,10 @@ def imaging(person: Person, period: Period, statuses: Statuses, role: str, years
 
 
 def has_cancer(person: Person, period: Period, statuses: Statuses) -> Step:
-    """Whether colorectal cancer began by the last day of the period, that day too. Source: measures.md 5; CMS130 CQL, Malignant Neoplasm."""
+    """Whether colorectal cancer began by the last day of the period, that day too.
+
+    Source: measures.md 5; CMS130 CQL, Malignant Neoplasm.
+    """
     return step(
         "colorectal cancer",
         [f for f in status.conditions(person, statuses, "colorectal_cancer") if f.start <= period.end],

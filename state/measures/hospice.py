@@ -32,7 +32,7 @@ def in_hospice(person: Person, period: Period, statuses: Statuses) -> Step:
         fact
         for fact in status.encounters(person, statuses, "inpatient_encounter")
         if fact.record is not None
-        and person.plays(("SNOMEDCT", fact.record.disposition), "hospice_discharge")
+        and person.says(fact.record.disposition, "hospice_discharge")
         and ends_in(fact, start, end)
     ]
     found += [f for f in status.encounters(person, statuses, "hospice_encounter") if overlaps(f, start, end)]

@@ -104,7 +104,7 @@ def _nppes(file: TableFile) -> Iterator[tuple[str, str]]:
         npi, first = row.text("NPI"), None
         for place in _NPPES_PLACES:
             code = row.optional(f"Healthcare Provider Taxonomy Code_{place}")
-            if code is None:
+            if not code:
                 continue
             first = first or code
             if row.optional(f"Healthcare Provider Primary Taxonomy Switch_{place}") == "Y":
