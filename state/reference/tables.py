@@ -11,6 +11,7 @@ import datetime as dt
 import hashlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import msgspec
@@ -114,6 +115,21 @@ class TableRow:
         value = self._values[column].strip()
         if not value:
             raise self.wrong(column, "is empty")
+        return value
+
+    def optional(self, column: str) -> str | None:
+        """A value that may be missing."""
+        return self._values[column].strip() or None
+
+    def number(self, column: str) -> Decimal:
+        """A number from 0 upwards that must be there."""
+        text = self.text(column)
+        try:
+            value = Decimal(text)
+        except InvalidOperation:
+            raise self.wrong(column, f"{text!r} is not a number") from None
+        if not value.is_finite() or value < 0:
+            raise self.wrong(column, f"{text!r} is not a number from 0 upwards")
         return value
 
     def words(self, column: str, allowed: Iterable[str]) -> tuple[str, ...]:
