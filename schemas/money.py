@@ -244,13 +244,13 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """
 
     number: int
-    kind: Literal["stated", "withdrawn", "released", "carried_forward", "taken_up", "to_pay", "posted"]
+    kind: Literal["stated", "withdrawn", "released", "taken_up", "carried_forward", "to_pay", "posted", "matched"]
     payer: Payer
     practice_id: PracticeId
     period: str
     statement_id: str
-    debit: Account
-    credit: Account
+    from_account: Account
+    to_account: Account
     amount: Decimal
     on: dt.date
     trace_no: str | None = None

@@ -7,7 +7,7 @@ change sign.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
@@ -137,6 +137,44 @@ def score(terms: MeasureTerms, shares: Shares, performance: Performance, *, at_l
     if g >= GAP:
         return outcome("improvement", None, exact(shares.improvement), f"{closed}: {number(shares.improvement)}%")
     return outcome("ineligible", "gap_not_closed", Fraction(0), f"{closed}: less than 10%")
+
+
+def incentive_payment(
+    applicable: Sequence[tuple[MeasureTerms, Shares]],
+    performances: Iterable[Performance],
+    pool: Pool,
+    contract: Contract,
+    reading: IncentiveReading,
+) -> Paid:
+    """What the results of a practice pay in a reading: completed, scored and paid, a line for each measure that applies.
+
+    No data for a measure that is not among `performances`.
+    """
+    given = {one.measure: one for one in performances}
+    results: dict[str, Performance] = {}
+    for measure, _ in applicable:
+        name = measure.measure
+        result = given.get(name, Performance(measure=name, rate=None))
+        results[name] = completed(result, contract.completion_factors) if reading == "initial" else result
+    outcomes = [
+        score(
+            measure,
+            shares,
+            results[measure.measure],
+            at_least=minimum_denominator(contract, measure),
+            curve=contract.policies.curve,
+        )
+        for measure, shares in applicable
+    ]
+    return pay(
+        outcomes,
+        {measure.measure: measure for measure, _ in applicable},
+        {measure.measure: shares for measure, shares in applicable},
+        results,
+        pool,
+        contract,
+        reading,
+    )
 
 
 def pay(

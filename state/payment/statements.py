@@ -18,12 +18,12 @@ import msgspec
 from schemas.money import Contract, SnapshotUse, Statement, StatementLine, StatementReading
 from schemas.records import Period
 from state.calendar import add_months, from_date, to_date
-from state.payment import element1, element2, incentive
+from state.payment import element1, element2
 from state.payment.age_gender import Person
 from state.payment.amounts import NOTHING, cents, number, plain, rounded, total
 from state.payment.element1 import Classed
 from state.payment.element2 import Risk, month_name, months_paid
-from state.payment.incentive import IncentiveReading, Performance
+from state.payment.incentive import IncentiveReading, Performance, incentive_payment
 from state.payment.pool import PoolMonth, incentive_pool
 from state.payment.practice_type import TypeOfPeriod
 from state.payment.terms import Terms
@@ -118,34 +118,8 @@ def period_statement(
     among them. `initial` is the statement that a final one settles.
     """
     contract = terms.contract
-    applicable = terms.measures_of(practice_type.type)
-    given = {one.measure: one for one in performances}
-    results = {
-        measure.measure: given.get(measure.measure, Performance(measure=measure.measure, rate=None))
-        for measure, _ in applicable
-    }
-    if reading == "initial":
-        results = {name: incentive.completed(one, contract.completion_factors) for name, one in results.items()}
-    outcomes = [
-        incentive.score(
-            measure,
-            shares,
-            results[measure.measure],
-            at_least=incentive.minimum_denominator(contract, measure),
-            curve=contract.policies.curve,
-        )
-        for measure, shares in applicable
-    ]
     pool = incentive_pool(months)
-    paid = incentive.pay(
-        outcomes,
-        terms.program.measures,
-        terms.program.shares[practice_type.type],
-        results,
-        pool,
-        contract,
-        reading,
-    )
+    paid = incentive_payment(terms.measures_of(practice_type.type), performances, pool, contract, reading)
     made = _statement(
         of,
         contract,

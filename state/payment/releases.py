@@ -1,0 +1,33 @@
+"""A statement is a draft until a second person releases or holds it. Payout readers see released ones only.
+
+Source: issue "From a frozen period to money", statements; interface.md, `statement release|hold`.
+"""
+
+from __future__ import annotations
+
+from schemas.money import Statement, StatementRelease, StatementState
+
+
+def why_refused(order: StatementRelease, statement: Statement | None, state: StatementState) -> str | None:
+    """Why an order cannot be carried out, as a sentence; None when it can. `state` is the statement's now.
+
+    The second person is not the one who closed the period. A held statement can be released; a released one is held no more,
+    because it may have been paid: what is wrong with it becomes an adjustment.
+    """
+    name = f"statement {order.statement_id}"
+    if statement is None:
+        return f"{name} is not known: `panelstream statement show` lists those there are."
+    if not order.actor.strip() or not order.reason.strip():
+        return f"an order on {name} needs its actor and a reason: give both."
+    if state == "withdrawn":
+        return f"{name} was withdrawn with its close: close the period again."
+    if state == "released":
+        return f"{name} is released already: what is wrong with it becomes an adjustment."
+    if order.action == "release" and order.actor.strip().casefold() == statement.snapshot.actor.strip().casefold():
+        return f"{name} follows from a close by {order.actor}: a second person releases it."
+    return None
+
+
+def state_after(order: StatementRelease) -> StatementState:
+    """The state of a statement after an order that was not refused."""
+    return "released" if order.action == "release" else "held"
