@@ -115,6 +115,11 @@ class Contract(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     tables: tuple[TableUse, ...] = ()
 
 
+def contract_schema() -> bytes:
+    """The JSON Schema of a contract, as it lies in `contract.schema.json` beside this module."""
+    return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(Contract)), indent=2) + b"\n"
+
+
 class PaymentPosted(
     Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="payment_posted"
 ):

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from streams.cli import close, explain, imports, log, publish, quarantine, rebuild, replay, skip, tick, topics, worker
+from streams.cli import (
+    close,
+    contracts,
+    explain,
+    imports,
+    log,
+    publish,
+    quarantine,
+    rebuild,
+    replay,
+    skip,
+    tick,
+    topics,
+    worker,
+)
 
 
 def program() -> typer.Typer:
@@ -20,6 +34,7 @@ def program() -> typer.Typer:
     app.command("tick")(tick.command)
     app.add_typer(imports.app, name="import")
     app.add_typer(close.app, name="close")
+    app.add_typer(contracts.app, name="contracts")
     app.command("replay")(replay.command)
     app.add_typer(log.app, name="log")
     app.command("explain")(explain.command)
