@@ -7,6 +7,7 @@ change sign.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -56,6 +57,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     baseline: Decimal | None
     share: Fraction
     formula: str
+
+
+class _Times(msgspec.Struct, frozen=True):
+    """A factor that all lines share, with the fraction a person can check by hand."""
+
+    name: str
+    value: Fraction
+    text: str
 
 
 class Paid(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,11 +118,13 @@ def score(terms: MeasureTerms, shares: Shares, performance: Performance, *, at_l
     if s * x >= s * threshold:
         p = _steps(min(Fraction(1), (x - threshold) / (gold - threshold)), curve)
         share = exact(shares.threshold) + (exact(shares.gold) - exact(shares.threshold)) * p
-        way = _ramp(rate, goal.threshold, goal.gold, curve) if s * x < s * gold else "gold reached"
-        formula = (
-            f"{number(shares.threshold)}% + {number(exact(shares.gold) - exact(shares.threshold))}% x {number(p, 4)} ({way})"
-            f" = {number(share, 4)}%"
-        )
+        rise = f"{number(shares.threshold)}% + {number(exact(shares.gold) - exact(shares.threshold))}%"
+        way = f"({number(rate)} - {number(goal.threshold)}) / ({number(goal.gold)} - {number(goal.threshold)})"
+        if s * x >= s * gold:
+            way = "all of it: gold is reached"
+        elif curve != "linear":
+            way = f"{number(p, 4)}, which is {way} in {curve}"
+        formula = f"{rise} x {way} = {number(share, 4)}%"
         return outcome("attainment", None, share, formula)
     if s * x < s * minimum:
         return outcome(
@@ -193,22 +204,22 @@ def pay(
     cent), normalised by the gold sum of the practice type, or paid.
     """
     policies = contract.policies
-    spreads, notes = _redistribution(outcomes, shares, policies, reading)
-    norm = _norm(shares, policies)
+    spreading, notes = _redistribution(outcomes, shares, policies, reading)
     advance = exact(contract.initial_pct) if reading == "initial" else Fraction(1)
-    factors = tuple(
-        Factor(name, plain(value, 8))
-        for name, value in (
-            ("shares of unscored measures redistributed", spreads),
-            ("shares over 100% normalised", norm),
-            ("initial percentage", advance),
+    times = tuple(
+        one
+        for one in (
+            spreading,
+            _norm(shares, policies),
+            _Times("initial percentage", advance, number(advance)),
         )
-        if value != 1
+        if one.value != 1
     )
-    before = tuple(cents(pool.amount * one.share / 100 * spreads * norm * advance) for one in outcomes)
+    factor = math.prod((one.value for one in times), start=Fraction(1))
+    before = tuple(cents(pool.amount * one.share / 100 * factor) for one in outcomes)
     limit = cents(pool.amount * advance)
     after = spread(before, limit) if policies.over_100 == "cap" else before
-    uncapped = sum((one.share for one in outcomes), Fraction(0)) * spreads
+    uncapped = sum((one.share for one in outcomes), Fraction(0)) * spreading.value
     if after != before:
         notes = (*notes, f"The lines add up to {dollars(total(before))} and are limited to the pool, {dollars(limit)}.")
     return Paid(
@@ -219,7 +230,7 @@ def pay(
                 shares[one.measure],
                 performances,
                 pool,
-                factors,
+                times,
                 was,
                 now,
                 contract,
@@ -228,7 +239,9 @@ def pay(
             for one, was, now in zip(outcomes, before, after, strict=True)
         ),
         uncapped_pct=uncapped,
-        paid_pct=min(uncapped, Fraction(100)) if policies.over_100 == "cap" else uncapped * norm,
+        paid_pct=min(uncapped, Fraction(100))
+        if policies.over_100 == "cap"
+        else uncapped * _norm(shares, policies).value,
         notes=notes,
     )
 
@@ -248,7 +261,7 @@ def reachable(
         most = exact(gold_sum(shares))
     if policies.over_100 == "cap":
         return min(most, Fraction(100))
-    return most * _norm(shares, policies)
+    return most * _norm(shares, policies).value
 
 
 def _why_unscored(terms: MeasureTerms, performance: Performance, at_least: int) -> str | None:
@@ -271,36 +284,35 @@ def _steps(p: Fraction, curve: str) -> Fraction:
     return Fraction(p * steps // 1, steps)
 
 
-def _ramp(rate: Decimal, threshold: Decimal, gold: Decimal, curve: str) -> str:
-    way = f"({number(rate)} - {number(threshold)}) / ({number(gold)} - {number(threshold)})"
-    return way if curve == "linear" else f"{way} in {curve}"
-
-
 def _redistribution(
     outcomes: Sequence[Outcome], shares: Mapping[str, Shares], policies: Policies, reading: IncentiveReading
-) -> tuple[Fraction, tuple[str, ...]]:
+) -> tuple[_Times, tuple[str, ...]]:
     """What the shares of scored measures are multiplied by for the unscored ones, and a note for people."""
+    nothing = _Times("", Fraction(1), "1")
     scored = [one.measure for one in outcomes if one.kind != "unscored"]
     without = [one.measure for one in outcomes if one.kind == "unscored"]
     if not without:
-        return Fraction(1), ()
+        return nothing, ()
     names = ", ".join(without)
     if reading == "initial":
-        return Fraction(1), (f"Reserved until the final statement: {names}.",)
+        return nothing, (f"Reserved until the final statement: {names}.",)
     if policies.unscored == "withhold":
-        return Fraction(1), (f"Not scored, and withheld as contracted: {names}.",)
+        return nothing, (f"Not scored, and withheld as contracted: {names}.",)
     left = sum((exact(shares[one].gold) for one in scored), Fraction(0))
     if not left:
-        return Fraction(1), (f"No measure could be scored: {names}.",)
+        return nothing, (f"No measure could be scored: {names}.",)
     whole = sum((exact(shares[one.measure].gold) for one in outcomes), Fraction(0))
-    return whole / left, (
-        f"Not scored: {names}. Their shares go to the scored measures: each times {number(whole)} / {number(left)}.",
+    text = f"{number(whole)} / {number(left)}"
+    return (
+        _Times("shares of unscored measures redistributed", whole / left, text),
+        (f"Not scored: {names}. Their shares go to the scored measures: each times {text}.",),
     )
 
 
-def _norm(shares: Mapping[str, Shares], policies: Policies) -> Fraction:
+def _norm(shares: Mapping[str, Shares], policies: Policies) -> _Times:
     whole = exact(gold_sum(shares))
-    return 100 / whole if policies.over_100 == "normalise" and whole > 100 else Fraction(1)
+    norm = 100 / whole if policies.over_100 == "normalise" and whole > 100 else Fraction(1)
+    return _Times("shares over 100% normalised", norm, f"100 / {number(whole)}")
 
 
 def _line(
@@ -309,7 +321,7 @@ def _line(
     shares: Shares,
     performances: Mapping[str, Performance],
     pool: Pool,
-    factors: tuple[Factor, ...],
+    times: tuple[_Times, ...],
     before: Decimal,
     after: Decimal,
     contract: Contract,
@@ -318,10 +330,11 @@ def _line(
     performance, goal = performances[one.measure], terms.thresholds
     formula = one.formula
     if one.share:
-        times = "".join(f" x {number(factor.value, 8)}" for factor in factors)
-        formula = f"{one.formula} of {dollars(pool.amount)}{times} = {dollars(before)}"
+        by = "".join(f" x {one.text}" for one in times)
+        formula = f"{one.formula} of {dollars(pool.amount)}{by} = {dollars(before)}"
         if after != before:
             formula += f", limited to {dollars(after)}"
+    factors = tuple(Factor(one.name, plain(one.value, 8)) for one in times)
     completion = contract.completion_factors.get(one.measure) if reading == "initial" else None
     if completion is not None and one.measure in COMPLETED and one.rate is not None:
         factors = (Factor("completion of claims, in the rate", completion), *factors)
