@@ -215,10 +215,15 @@ def _incentive(statement: Statement, lines: Sequence[StatementLine]) -> Iterator
         )
         for line in lines
     ]
-    whole = "" if statement.uncapped_pct is None else f"{number(statement.uncapped_pct, 4)}%"
-    sums = ("Total", "", "", "", "", whole, _amount(total(line.amount for line in lines)))
+    shares = f"{number(sum((line.share_pct or Decimal(0) for line in lines), Decimal(0)), 4)}%"
+    sums = ("Total", "", "", "", "", shares, _amount(total(line.amount for line in lines)))
     columns = ("Measure", "Your result", "Before", "Minimum, threshold, gold", "Outcome", "Share of pool", "Amount")
     yield from _table("Performance incentive", columns, rows, sums, amounts=2)
+    if statement.uncapped_pct is not None and statement.paid_pct is not None:
+        yield (
+            f"<p>By the rules of the contract the shares come to {number(statement.uncapped_pct, 4)}% of the pool, of which "
+            f"{number(statement.paid_pct, 4)}% counts.</p>"
+        )
 
 
 def _goals(line: StatementLine) -> str:
