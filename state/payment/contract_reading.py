@@ -13,6 +13,9 @@ from schemas.money import Contract
 
 Level = Literal["mistake", "warning", "departure"]
 TAG = "event_type"
+MOST_DIGITS = 12
+MOST_DECIMALS = 10
+"""What a rate, factor or percentage can have; more is a slip, or an attempt to keep a machine busy."""
 
 
 class Finding(msgspec.Struct, frozen=True, order=True):
@@ -71,8 +74,13 @@ def _wrong_value(value: Any, wanted: Any, place: str) -> Iterator[tuple[str, str
             yield place, f"{str(problem).partition(' - at ')[0]}: correct it."
             return
         numbers = converted.values() if isinstance(converted, dict) else [converted]
-        if any(isinstance(number, Decimal) and not number.is_finite() for number in numbers):
-            yield place, "is not a finite number: correct it."
+        if any(isinstance(number, Decimal) and not _is_plain(number) for number in numbers):
+            yield place, f"is no number of at most {MOST_DIGITS} digits and {MOST_DECIMALS} decimals: correct it."
+
+
+def _is_plain(number: Decimal) -> bool:
+    exponent = number.as_tuple().exponent
+    return isinstance(exponent, int) and number.adjusted() < MOST_DIGITS and exponent >= -MOST_DECIMALS
 
 
 def _without_nulls(raw: Any) -> Any:

@@ -7,7 +7,7 @@ mistake pays nobody. Source: payment.md 4.1, 4.4 and 4.6; issue "From a frozen p
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import combinations
 
@@ -21,6 +21,7 @@ from state.payment.amounts import plain
 from state.payment.contract_files import Given
 from state.payment.contract_reading import Finding, read
 from state.payment.incentive import gold_sum, reachable
+from state.payment.pool import DesignLimits, design_limits
 from state.payment.program_tables import PRACTICE_TYPES
 from state.payment.terms import resolve
 from state.reference.tables import TableError, TableStore
@@ -46,11 +47,23 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     contracts: tuple[Contract, ...]
     findings: tuple[Finding, ...]
     reachable: tuple[Reachable, ...]
+    limits: tuple[tuple[str, DesignLimits], ...]
+    """By contract: what each element adds to base payment."""
 
     @property
     def mistakes(self) -> tuple[Finding, ...]:
         """Why contracts are refused."""
         return tuple(one for one in self.findings if one.level == "mistake")
+
+
+def in_force(contracts: Iterable[Contract], payer: str, practice_id: str, day: dt.date) -> Contract | None:
+    """The contract of a practice and payer on a day; of one contract_id the last of `contracts` stands."""
+    last = {contract.contract_id: contract for contract in contracts}
+    for contract in last.values():
+        ours = (contract.payer, contract.practice_id) == (payer, practice_id)
+        if ours and contract.effective_from <= day < (contract.effective_to or FOREVER):
+            return contract
+    return None
 
 
 def check(given: Given, store: TableStore) -> Report:
@@ -81,6 +94,7 @@ def check(given: Given, store: TableStore) -> Report:
         contracts=tuple(contract for _, contract in contracts),
         findings=tuple(findings),
         reachable=tuple(most),
+        limits=tuple((contract.contract_id, design_limits(contract)) for _, contract in contracts),
     )
 
 

@@ -15,6 +15,8 @@ from fractions import Fraction
 import msgspec
 
 from schemas.money import Contract
+from schemas.records import Period
+from state.calendar import add_months, from_date, month_of
 from state.payment.amounts import dollars, exact, number
 
 INCENTIVE_LIMIT = Decimal(15)
@@ -61,6 +63,17 @@ class DesignLimits(msgspec.Struct, frozen=True, kw_only=True):
 def incentive_pct(contract: Contract) -> Decimal:
     """Percent of base payment that makes the pool: as contracted, at most the ceiling and the program's 15."""
     return min(contract.incentive_max_pct, contract.ceilings.incentive_pct, INCENTIVE_LIMIT)
+
+
+def months_of(period: Period) -> tuple[dt.date, ...]:
+    """The first days of the months that a period's pool covers."""
+    first = month_of(from_date(period.pool_from))
+    return tuple(dt.date.fromordinal(add_months(first, ahead)) for ahead in range(period.pool_months))
+
+
+def pool_month(contract: Contract, month: dt.date, members: int) -> PoolMonth:
+    """A month of the pool by the contract in force in it."""
+    return PoolMonth(month=month, members=members, base_pmpm=contract.base_pmpm, incentive_pct=incentive_pct(contract))
 
 
 def incentive_pool(months: Sequence[PoolMonth]) -> Pool:

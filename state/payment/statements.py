@@ -158,7 +158,7 @@ def adjustment(
     cause_position: str,
     decided_on: dt.date,
 ) -> Statement | None:
-    """The statement that takes the place of a panel or final one, or of its last adjustment; None when nothing has changed.
+    """The statement that takes the place of a panel or final one, or of its last adjustment; None when no amount has changed.
 
     `restated` is the same statement worked again from what is known now. After the retro limit nothing is adjusted. Raises
     `ValueError` for an initial statement: its final one settles it.
@@ -166,7 +166,7 @@ def adjustment(
     if standing.reading == "initial":
         raise ValueError(f"statement {standing.statement_id} is an initial one: its final statement settles it.")
     until = adjustable_until(standing, contract)
-    if restated.lines == standing.lines or (until is not None and decided_on >= until):
+    if _amounts(restated) == _amounts(standing) or (until is not None and decided_on >= until):
         return None
     return msgspec.structs.replace(
         restated,
@@ -221,6 +221,11 @@ def _statement(
         difference=cents(whole - previously),
         settles=None if before is None else before.statement_id,
     )
+
+
+def _amounts(statement: Statement) -> Mapping[tuple[str, str, str], Decimal]:
+    """What each line pays, without those that pay nothing: lines that only inform change with every claim."""
+    return {(line.element, line.item, line.kind): line.amount for line in statement.lines if line.amount}
 
 
 def _advance(contract: Contract, reading: IncentiveReading) -> tuple[str, ...]:

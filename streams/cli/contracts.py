@@ -54,11 +54,18 @@ def check(file: File, *, tables: Tables = None) -> None:
 
 def told(report: Report) -> list[str]:
     """The report for a person, line by line: mistakes first, then warnings, departures, and what can be reached."""
+    from state.payment.amounts import number
+
     lines = [
         f"{level:<9} {one.place}: {one.message}"
         for level in ("mistake", "warning", "departure")
         for one in report.findings
         if one.level == level
+    ]
+    lines += [
+        f"split     {contract_id}: element 1 {number(limits.element_1_pct, 2)}%, element 2 {number(limits.element_2_pct, 2)}%, element 3 "
+        f"{number(limits.element_3_pct, 2)}% over base payment: {number(limits.total_pct, 2)}% of at most {number(limits.ceiling_pct)}%"
+        for contract_id, limits in report.limits
     ]
     lines += [
         f"reachable {one.contract_id}, {one.practice_type}: {one.measures} measures, improvement {one.improvement_sum}%, gold "

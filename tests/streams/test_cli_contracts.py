@@ -39,6 +39,7 @@ def test_a_contract_in_order_is_told_what_can_be_reached(tmp_path: Path, capfd: 
     assert (status, err) == (0, "")
     assert lines == [
         "departure file, contract C1, policies.unscored: withhold instead of redistribute.",
+        "split     C1: element 1 0%, element 2 0%, element 3 15% over base payment: 15% of at most 30%",
         (
             "reachable C1, mixed: 11 measures, improvement 44.5%, gold 104.0% as printed; at most 88.00% in the initial statement, "
             "88.00% in the final"

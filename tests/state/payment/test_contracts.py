@@ -472,6 +472,12 @@ def test_a_period_beside_contracts_is_checked_too(folder: Folder) -> None:
     assert any("k1" in line for line in said(folder.check(PLAIN, PROJECT | {"k1": "2024-11-01"})))
 
 
+@pytest.mark.parametrize("number", ["1e999999", "1e12", "0.00000000001", "NaN", "Infinity"])
+def test_a_number_that_no_rate_can_be_is_refused(folder: Folder, number: str) -> None:
+    (line,) = said(folder.check(PLAIN | {"base_pmpm": number}))
+    assert line == "file, base_pmpm: is no number of at most 12 digits and 10 decimals: correct it."
+
+
 def test_numbers_of_json_never_pass_through_a_float(folder: Folder) -> None:
     text = json.dumps(PLAIN).replace('"32.00"', "32.10")
     (found,) = check(given(text.encode()), folder.store).contracts

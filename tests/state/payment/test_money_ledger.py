@@ -15,7 +15,7 @@ from schemas.money import LedgerEntry, PaymentPosted, Statement, StatementReleas
 from state.payment import money_ledger as ledger
 from state.payment.element2 import Risk
 from state.payment.money_ledger import Contradiction
-from state.payment.releases import state_after, why_refused
+from state.payment.releases import state_after, why_not_withdrawn, why_refused
 from state.payment.statements import adjustment, month_lines, month_statement
 from tests.money_cases import SPEC_RESULTS, d, person, result, statable, stated, terms
 
@@ -213,6 +213,14 @@ def test_nothing_changed_or_too_late_is_no_adjustment() -> None:
     assert adjusted(98, "2025-12-30") is None  # six months from the later of the day described and the day stated
 
 
+def test_lines_that_only_inform_are_no_adjustment() -> None:
+    standing = month_of(100)
+    more = msgspec.structs.replace(standing.lines[0], kind="fee_for_service", amount=d("0.00"), information=d("9.00"))
+    now = msgspec.structs.replace(standing, lines=(*standing.lines, more))
+    contract = terms(phm_pmpm="4.00").contract
+    assert adjustment(standing, now, contract, cause="claim", cause_position="x", decided_on=DAY) is None
+
+
 def test_an_initial_statement_is_settled_and_not_adjusted() -> None:
     with pytest.raises(ValueError, match="its final statement settles it"):
         adjustment(INITIAL, FINAL, terms().contract, cause="claim", cause_position="x", decided_on=DAY)
@@ -236,6 +244,22 @@ def test_a_second_person_releases_or_holds(action: str, actor: str, state: str, 
     why = why_refused(order, INITIAL, state)  # type: ignore[arg-type]
     assert why is None if said is None else said in str(why)
     assert state_after(order) == ("released" if action == "release" else "held")
+
+
+@pytest.mark.parametrize(
+    ("settled", "goes"), [("released", True), ("draft", False), ("held", False), ("withdrawn", False)]
+)
+def test_a_difference_goes_out_after_what_it_is_a_difference_to(settled: str, goes: bool) -> None:
+    order = StatementRelease(statement_id=FINAL.statement_id, action="release", actor="bob", reason="checked")
+    why = why_refused(order, FINAL, "draft", settled)  # type: ignore[arg-type]
+    assert (why is None) == goes
+    assert goes or "release that one first" in str(why)
+
+
+def test_a_statement_that_another_settles_is_not_withdrawn_before_it() -> None:
+    assert "annul its close first" in str(why_not_withdrawn(INITIAL, "draft", [INITIAL, FINAL]))
+    assert why_not_withdrawn(FINAL, "draft", [INITIAL, FINAL]) is None
+    assert "becomes an adjustment" in str(why_not_withdrawn(FINAL, "released", [FINAL]))
 
 
 def test_an_unknown_statement_is_not_released() -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from fractions import Fraction
 
+import msgspec
 import pytest
 
 from schemas.money import PracticeTypeRule
-from state.payment.pool import PoolMonth, design_limits, incentive_pct, incentive_pool
+from state.payment.contracts import in_force
+from state.payment.pool import PoolMonth, design_limits, incentive_pct, incentive_pool, months_of, pool_month
 from state.payment.practice_type import MemberMonths, member_months, practice_type
 from state.payment.rates import NO_RISK_WEIGHTS, Baseline, Counts, baseline_of_period, counts_of, performance
-from tests.money_cases import contract, d, person, pool_months, terms
+from tests.money_cases import MONTHS, P2, contract, d, person, pool_months, terms
 
 RULE = PracticeTypeRule()
 MEASURES = terms().program.measures
@@ -74,6 +77,25 @@ def test_a_pool_of_two_contracts_is_the_sum_of_their_months() -> None:
     assert pool.formula == (
         "32.00 base PMPM x 100 member months x 15% + 40.00 base PMPM x 100 member months x 10% = 880.00"
     )
+
+
+def test_the_months_of_a_pool_are_the_periods() -> None:
+    assert months_of(P2) == tuple(MONTHS)
+    late = msgspec.structs.replace(P2, pool_from=dt.date(2024, 10, 1), pool_months=3)
+    assert [month.month for month in months_of(late)] == [10, 11, 12]
+
+
+def test_a_month_of_the_pool_goes_by_the_contract_in_force_in_it() -> None:
+    first = contract(effective_to="2025-03-01", incentive_max_pct="20")
+    then = contract(contract_id="C2", effective_from="2025-03-01", base_pmpm="40.00", incentive_max_pct="10")
+    found = [in_force([first, then], "acme", "A", month) for month in months_of(P2)]
+    assert [one and one.contract_id for one in found] == ["C1", "C1", "C2", "C2", "C2", "C2"]
+    months = [pool_month(one, month, 100) for one, month in zip(found, months_of(P2), strict=True) if one]
+    assert incentive_pool(months).amount == 200 * 32 * Fraction(15, 100) + 400 * 40 * Fraction(10, 100)
+    assert in_force([first, then], "best", "A", MONTHS[0]) is None
+    assert in_force([first], "acme", "A", dt.date(2025, 3, 1)) is None
+    again = contract(effective_to="2025-02-01")
+    assert in_force([first, again], "acme", "A", dt.date(2025, 2, 1)) is None
 
 
 def test_a_pool_of_no_months_is_nothing() -> None:
