@@ -22,6 +22,7 @@ import msgspec
 
 from schemas.records import (
     Adjustment,
+    Aggregate,
     Alert,
     Attribution,
     AttributionChange,
@@ -35,6 +36,8 @@ from schemas.records import (
     Enrollment,
     Envelope,
     FeedManifest,
+    Gaps,
+    MeasureResult,
     MemberFact,
     PanelList,
     Partial,
@@ -45,6 +48,7 @@ from schemas.records import (
     PlanAttribution,
     Position,
     Practice,
+    PracticeResult,
     Provider,
     Record,
     Refused,
@@ -71,6 +75,7 @@ TOPIC_OF: Mapping[type, str] = {
     PlanAttribution: "plan-attributions",
     AttributionRequest: "requests",
     AttributionDecision: "requests",
+    PracticeResult: "requests",
     Provider: "reference",
     Practice: "reference",
     PayerRecord: "reference",
@@ -100,9 +105,23 @@ OUTPUT_OF_TOPIC: Mapping[str, type] = {
     "panels": PanelList,
     "snapshots": Snapshot,
     "adjustments": Adjustment,
+    "measures": MeasureResult,
+    "gaps": Gaps,
+    "aggregates": Aggregate,
     "quarantine": Refused,
 }
-Output = Attribution | AttributionChange | Alert | PanelList | Snapshot | Adjustment | Refused
+Output = (
+    Attribution
+    | AttributionChange
+    | Alert
+    | PanelList
+    | Snapshot
+    | Adjustment
+    | MeasureResult
+    | Gaps
+    | Aggregate
+    | Refused
+)
 
 
 class Undecodable(ValueError):
@@ -503,6 +522,8 @@ def event_id_of(record: Record) -> str:
             parts = (record.payer, record.member_id, record.span_id, record.span_version)
         case Clinical():
             parts = (record.payer, record.member_id, record.record_id, record.record_version)
+        case PracticeResult():
+            parts = (record.payer, record.member_id, record.result_id, record.result_version)
         case PcpSelection():
             parts = (record.payer, record.member_id, record.selection_id, record.selection_version)
     if parts is None:

@@ -12,7 +12,7 @@ from hashlib import blake2b
 import msgspec
 
 from schemas.keys import member_key
-from schemas.records import Adjustment, Alert, Attribution, AttributionChange
+from schemas.records import Adjustment, Aggregate, Alert, Attribution, AttributionChange, Gaps, MeasureResult
 from state.attribution import alerts, frozen, grounds, plan_list, requests
 from state.attribution.answer import Answer, answer
 from state.attribution.decision import View
@@ -76,7 +76,7 @@ class Output(msgspec.Struct, frozen=True):
 
     topic: str
     key: str
-    record: Attribution | AttributionChange | Alert | Adjustment | None
+    record: Attribution | AttributionChange | Alert | Adjustment | MeasureResult | Gaps | Aggregate | None
 
 
 class OnList(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,7 +209,7 @@ def advance(
     matter, for what is frozen already; `rows` are all cold rows of the member where the knowledge `needs_history`.
     """
     day = from_date(as_of)
-    prune(member, day, knowledge.earliest_frozen, knowledge.ruleset.longest_window)
+    prune(member, day, knowledge.earliest_needed(day), knowledge.ruleset.longest_window)
     frozen.forget(member, knowledge)
     if member.plan_entries:
         plan_list.forget(member, min(add_months(day, -KEPT_MONTHS), knowledge.earliest_frozen), knowledge)

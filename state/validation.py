@@ -25,6 +25,7 @@ from schemas.records import (
     PharmacyClaim,
     PlanAttribution,
     Practice,
+    PracticeResult,
     Provider,
     Record,
     Table,
@@ -62,6 +63,8 @@ def refusal(record: Record, accepted_on: dt.date) -> Refusal | None:
             return _plan_attribution(record)
         case AttributionRequest() | AttributionDecision():
             return _request(record)
+        case PracticeResult():
+            return _practice_result(record, accepted_on)
         case Provider() | Practice():
             return _reference_span(record.effective_from, record.effective_to, "effective_to")
         case PayerRecord():
@@ -257,6 +260,20 @@ def _request(record: AttributionRequest | AttributionDecision) -> Refusal | None
         return found
     due = None if record.due_date is None else _start(record.due_date, "due_date")
     return due or _span(record.effective_from, record.effective_to, "effective_to")
+
+
+def _practice_result(result: PracticeResult, accepted_on: dt.date) -> Refusal | None:
+    found = _identity(result)
+    if found:
+        return found
+    for field in ("practice_id", "result_id", "code_system", "code", "document_ref"):
+        if not getattr(result, field).strip():
+            return _empty(field)
+    if result.date > accepted_on + GRACE:
+        return _in_future("date", accepted_on)
+    if result.state == "rejected" and not result.reason:
+        return _empty("reason")
+    return _start(result.date, "date")
 
 
 def _identity(record: MemberFact) -> Refusal | None:

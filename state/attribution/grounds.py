@@ -159,7 +159,7 @@ def _not_counted(view: View, rows: Iterable[Row | None], months: int, day: Day) 
 
 def _standing_claim(family: History, knowledge: Knowledge) -> tuple[Claim, Why | None]:
     """The version of a claim that speaks for its family, and why the whole of it does not count, if it does not."""
-    resolution = resolve(family, allow_reopen=knowledge.ruleset.allow_reopen)
+    resolution = resolve(family, Claim, allow_reopen=knowledge.ruleset.allow_reopen)
     current = resolution.current
     if current is None:
         bodies = [one.body for one in standing(family.statements) if isinstance(one.body, Claim)]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Generic, TypeVar
 
 import msgspec
 
-from schemas.records import Claim, Position
+from schemas.records import Claim, PharmacyClaim, Position
 from state.attribution.qualifying import candidates, hospice_days
 from state.ledger.member import Derived, Hospice, Line, Setting
 from state.ledger.rows import History, Statement, standing
@@ -19,17 +20,18 @@ CONTRIBUTES = frozenset({"paid", "encounter_accepted"})
 """The claim statuses whose lines can be evidence."""
 
 Order = tuple[int, int, dt.datetime, int, Position]
+Versioned = TypeVar("Versioned", Claim, PharmacyClaim)
 
 
-class Resolution(msgspec.Struct, frozen=True):
+class Resolution(msgspec.Struct, Generic[Versioned], frozen=True):
     """The version of a family that stands, and those that contributed before it, the latest first."""
 
-    current: Claim | None
-    before: tuple[Claim, ...]
+    current: Versioned | None
+    before: tuple[Versioned, ...]
 
 
-def resolve(history: History, *, allow_reopen: bool) -> Resolution:
-    """Which version of a family stands.
+def resolve(history: History, kind: type[Versioned], *, allow_reopen: bool) -> Resolution[Versioned]:
+    """Which version of a family of claims, or of a dispensing, stands. Raises `TypeError` when it holds anything else.
 
     Versions go in the order of `_order`. A pending one waits and changes nothing; a void closes the family, and what follows it
     counts only where a ruleset allows a claim to be opened again; otherwise each supersedes the one before. Denied and
@@ -37,15 +39,15 @@ def resolve(history: History, *, allow_reopen: bool) -> Resolution:
     """
     statements = standing(history.statements)
     if len(statements) == 1:
-        claim = _claim(statements[0])
+        claim = _body(statements[0], kind)
         live = claim.claim_status != "pending" and claim.claim_frequency_code != "8"
         return Resolution(claim if live else None, ())
     depths = _depths(statements)
-    current: Claim | None = None
+    current: Versioned | None = None
     closed = False
-    before: list[Claim] = []
+    before: list[Versioned] = []
     for _, claim in sorted(
-        ((_order(statement, depths), _claim(statement)) for statement in statements), key=lambda pair: pair[0]
+        ((_order(statement, depths), _body(statement, kind)) for statement in statements), key=lambda pair: pair[0]
     ):
         if claim.claim_status == "pending" or (closed and (claim.claim_frequency_code == "8" or not allow_reopen)):
             continue
@@ -58,7 +60,7 @@ def resolve(history: History, *, allow_reopen: bool) -> Resolution:
 
 def derive(history: History, knowledge: Knowledge) -> Derived:
     """What a family contributes to its member: lines that stand, lines that a void or denial took back, hospice days."""
-    resolution = resolve(history, allow_reopen=knowledge.ruleset.allow_reopen)
+    resolution = resolve(history, Claim, allow_reopen=knowledge.ruleset.allow_reopen)
     family = history.numbers[0]
     current = resolution.current
     lines: list[tuple[Setting, int]] = []
@@ -84,10 +86,16 @@ def _of_family(found: Iterable[tuple[Setting, int]], family: str, claim: Claim) 
     return tuple(sorted((setting, Line(day, family, claim_id)) for setting, day in found))
 
 
-def _claim(statement: Statement) -> Claim:
-    if not isinstance(statement.body, Claim):
-        raise TypeError("a claim family holds something that is no claim")
+def _body(statement: Statement, kind: type[Versioned]) -> Versioned:
+    if not isinstance(statement.body, kind):
+        raise TypeError(f"a family holds something that is no {kind.__name__}")
     return statement.body
+
+
+def _versioned(statement: Statement) -> Claim | PharmacyClaim:
+    body = statement.body
+    assert isinstance(body, Claim | PharmacyClaim)  # noqa: S101 - asked of families alone
+    return body
 
 
 def _order(statement: Statement, depths: Mapping[str, int]) -> Order:
@@ -96,7 +104,7 @@ def _order(statement: Statement, depths: Mapping[str, int]) -> Order:
     What replaces comes after what it replaces; then the payer's version, the time of adjudication, original before replacement
     before void, and the input position.
     """
-    claim = _claim(statement)
+    claim = _versioned(statement)
     return (
         depths[claim.payer_claim_control_number],
         claim.claim_version or 0,
@@ -111,7 +119,7 @@ def _depths(statements: Iterable[Statement]) -> dict[str, int]:
     links: set[tuple[str, str]] = set()
     depths: dict[str, int] = {}
     for statement in statements:
-        claim = _claim(statement)
+        claim = _versioned(statement)
         number, replaced = claim.payer_claim_control_number, claim.original_claim_id
         depths[number] = 0
         if replaced is not None:

@@ -19,6 +19,7 @@ from schemas.records import (
     PharmacyClaim,
     PlanAttribution,
     Position,
+    PracticeResult,
 )
 from state.attribution.standing import timeline
 from state.calendar import FOREVER, Day, add_months, from_date, month_named
@@ -48,6 +49,7 @@ FactKind = Literal[
     "plan_attribution",
     "attribution_request",
     "attribution_decision",
+    "practice_result",
 ]
 CAUSE_OF_FACT: Mapping[FactKind, str] = {
     "claim": "claim",
@@ -58,9 +60,12 @@ CAUSE_OF_FACT: Mapping[FactKind, str] = {
     "plan_attribution": "plan_list",
     "attribution_request": "request",
     "attribution_decision": "decision",
+    "practice_result": "practice_result",
 }
 
 
+Unread = PharmacyClaim | Clinical | PracticeResult
+"""The facts that attribution does not read."""
 _FAMILY: Mapping[type, str] = {Claim: "claim", PharmacyClaim: "pharmacy"}
 """The facts that come in families of control numbers, and under which name the rows of each stand."""
 
@@ -137,6 +142,8 @@ def row_names(fact: Fact) -> tuple[str, ...]:
             names = tuple(f"{_FAMILY[type(body)]}:{number}" for number in numbers)
         case Clinical():
             names = (f"clinical:{body.record_id}",)
+        case PracticeResult():
+            names = (f"result:{body.result_id}",)
         case Enrollment():
             names = (f"span:{body.span_id}",)
         case PcpSelection():
@@ -183,8 +190,8 @@ def fold(member: Member, rows: Rows, fact: Fact, knowledge: Knowledge) -> Folded
             stored.add(f"id:{fact.event_id}")
     if isinstance(said, Claim):
         return _fold_claim(member, rows, said, sighting, knowledge, stored)
-    if isinstance(said, PharmacyClaim | Clinical):
-        return _fold_unread(member, rows, said, sighting, stored)
+    if isinstance(said, Unread):
+        return _fold_unread(member, rows, fact, said, sighting, stored)
     kept, put, doubt = _KEPT[type(said)]
     place, history = _history(rows, home)
     before = getattr(member, kept)
@@ -232,18 +239,17 @@ def _fold_claim(
     return Folded(changed=changed, cause="claim", refusal=refusal, stored=frozenset(stored), since=since)
 
 
-def _fold_unread(
-    member: Member, rows: Rows, said: PharmacyClaim | Clinical, sighting: Sighting, stored: set[str]
-) -> Folded:
+def _fold_unread(member: Member, rows: Rows, fact: Fact, said: Unread, sighting: Sighting, stored: set[str]) -> Folded:
     """Keep a fact that attribution does not read. Whoever is known by nothing else is answered all the same."""
-    cause = CAUSE_OF_FACT["pharmacy_claim" if isinstance(said, PharmacyClaim) else "clinical"]
+    cause = CAUSE_OF_FACT[fact.kind]
     first = member.said is None
-    if isinstance(said, Clinical):
-        place, history = _history(rows, f"clinical:{said.record_id}")
+    if not isinstance(said, PharmacyClaim):
+        place, history = _history(rows, row_names(fact)[0])
         refused, took = _take(history, said, sighting)
         if took:
             stored.add(place)
-        repeated = took and len(_said_under(history, said, "record_version")) > 1
+        version = "record_version" if isinstance(said, Clinical) else "result_version"
+        repeated = took and len(_said_under(history, said, version)) > 1
         refusal = CONFLICT if refused else REPEATED_VERSION if repeated else None
         return Folded(changed=first, cause=cause, refusal=refusal, stored=frozenset(stored))
     _, histories, merged = _family(rows, said)

@@ -119,7 +119,7 @@ def parse(file: TableFile) -> Factors:
     bands: list[Band] = []
     for row in read_rows(file, COLUMNS):
         first = int(row.number("age_from"))
-        last = OLDEST if row.optional("age_to") is None else int(row.number("age_to"))
+        last = int(row.number("age_to")) if row.optional("age_to") else OLDEST
         band = Band(row.one_of("gender", ("F", "M")), first, last, row.number("factor"))
         if last < first:
             raise row.wrong("age_to", f"band {band.name} ends before it starts")

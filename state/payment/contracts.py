@@ -7,6 +7,7 @@ mistake pays nobody. Source: payment.md 4.1, 4.4 and 4.6; issue "From a frozen p
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import combinations
@@ -22,11 +23,13 @@ from state.payment.contract_files import Given
 from state.payment.contract_reading import Finding, read
 from state.payment.incentive import gold_sum, reachable
 from state.payment.pool import DesignLimits, design_limits
-from state.payment.program_tables import PRACTICE_TYPES
+from state.payment.program_tables import PRACTICE_TYPES, shipped
 from state.payment.terms import resolve
 from state.reference.tables import TableError, TableStore
 
 FOREVER = dt.date.max
+TARGETS = ("incentive_measures", "incentive_shares")
+"""The kinds of tables that do not change during the project."""
 
 
 class Reachable(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +92,7 @@ def check(given: Given, store: TableStore) -> Report:
                 Finding("departure", f"{place}, {key}", said) for key, said in departures.departures(contract, store)
             ]
             most += _reachable(contract, store)
-    findings += [Finding("mistake", place, said) for place, said in _together(contracts, given.periods)]
+    findings += [Finding("mistake", place, said) for place, said in _together(contracts, given.periods, store)]
     return Report(
         contracts=tuple(contract for _, contract in contracts),
         findings=tuple(findings),
@@ -165,12 +168,18 @@ def _reachable(contract: Contract, store: TableStore) -> Iterator[Reachable]:
         )
 
 
-def _together(contracts: Sequence[tuple[str, Contract]], periods: Sequence[Period]) -> Iterator[tuple[str, str]]:
+def _together(
+    contracts: Sequence[tuple[str, Contract]], periods: Sequence[Period], store: TableStore
+) -> Iterator[tuple[str, str]]:
     """What is wrong between contracts: of one practice and plan there is one contract on a day, in one track, by one set of targets."""
     for (_, one), (place, other) in combinations(contracts, 2):
         if (one.payer, one.practice_id) != (other.payer, other.practice_id):
             continue
-        if _targets(one) != _targets(other) and _inside_project(one, periods) and _inside_project(other, periods):
+        if (
+            _targets(one, store) != _targets(other, store)
+            and _inside_project(one, periods)
+            and _inside_project(other, periods)
+        ):
             yield (
                 f"{place}, tables",
                 (
@@ -205,8 +214,10 @@ def _same_plan(one: Contract, other: Contract) -> bool:
     return not one.products or not other.products or bool({*one.products} & {*other.products})
 
 
-def _targets(contract: Contract) -> Mapping[str, str]:
-    return {use.kind: use.digest for use in contract.tables if use.kind in ("incentive_measures", "incentive_shares")}
+def _targets(contract: Contract, store: TableStore) -> Mapping[str, str]:
+    """The digests of thresholds and shares: of the tables the contract names, else of the program's."""
+    common = {kind: hashlib.sha256(shipped(store, kind).data).hexdigest() for kind in TARGETS}
+    return common | {use.kind: use.digest for use in contract.tables if use.kind in TARGETS}
 
 
 def _inside_project(contract: Contract, periods: Sequence[Period]) -> bool:

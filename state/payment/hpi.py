@@ -85,7 +85,7 @@ def parse_scores(file: TableFile) -> Mapping[str, Decimal]:
         tract = row.text("census_tract")
         if tract in found:
             raise row.wrong("census_tract", f"{tract} stands twice")
-        if row.optional("percentile") is None:
+        if not row.optional("percentile"):
             continue
         percentile = row.number("percentile")
         if percentile > 100:

@@ -150,8 +150,8 @@ def parse_classes(file: TableFile) -> tuple[ServiceClass, ...]:
     return tuple(
         ServiceClass(
             name=row.text("class"),
-            codes=tuple((row.optional("codes") or "").split()),
-            column=columns.get(row.optional("column") or ""),
+            codes=tuple(row.optional("codes").split()),
+            column=columns.get(row.optional("column")),
         )
         for row in read_rows(file, CLASS_COLUMNS)
     )
@@ -161,7 +161,7 @@ def _thresholds(row: TableRow, measure: str) -> Thresholds | None:
     if row.one_of("scored", ("yes", "no")) == "no":
         return None
     for column in ("minimum", "threshold", "gold"):
-        if row.optional(column) is None:
+        if not row.optional(column):
             raise row.wrong(
                 column, f"measure {measure} is scored and has no {column}: give all three, or say scored=no"
             )

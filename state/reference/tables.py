@@ -82,7 +82,7 @@ class TableStore:
         return _shipped("ruleset", BUILT_IN / "rulesets" / f"{name}.toml")
 
     def _look(self) -> None:
-        shipped = [*BUILT_IN.glob("*.csv"), *BUILT_IN.glob("*/*.toml")]
+        shipped = [*BUILT_IN.glob("*.csv"), *BUILT_IN.glob("payment/*.csv"), *BUILT_IN.glob("*/*.toml")]
         laid = [
             path for folder in self._folders if folder.is_dir() for path in sorted(folder.iterdir()) if path.is_file()
         ]
@@ -101,13 +101,13 @@ class TableRow:
 
     def __init__(self, file: TableFile, line: int, values: dict[str, str]) -> None:
         self._file = file
-        self._line = line
+        self.line = line
         self._values = values
 
     def wrong(self, column: str, problem: str) -> InvalidTable:
         """The error that says what is wrong with a column of this row."""
         return InvalidTable(
-            f"{self._file.name} line {self._line}, {column}: {problem}. Correct the row and send the table again."
+            f"{self._file.name} line {self.line}, {column}: {problem}. Correct the row and send the table again."
         )
 
     def text(self, column: str) -> str:
@@ -116,10 +116,6 @@ class TableRow:
         if not value:
             raise self.wrong(column, "is empty")
         return value
-
-    def optional(self, column: str) -> str | None:
-        """A value that may be missing."""
-        return self._values[column].strip() or None
 
     def number(self, column: str) -> Decimal:
         """A number from 0 upwards that must be there."""
@@ -138,6 +134,10 @@ class TableRow:
         for word in words:
             self._check(column, word, allowed)
         return words
+
+    def optional(self, column: str) -> str:
+        """A value of a column that a table may leave out; empty where there is none."""
+        return self._values.get(column, "").strip()
 
     def one_of(self, column: str, allowed: Iterable[str]) -> str:
         """A value from a closed list."""

@@ -17,6 +17,7 @@ from streams.cli import (
     skip,
     tick,
     topics,
+    valuesets,
     worker,
 )
 
@@ -36,6 +37,7 @@ def program() -> typer.Typer:
     app.add_typer(close.app, name="close")
     app.add_typer(contracts.app, name="contracts")
     app.command("replay")(replay.command)
+    app.add_typer(valuesets.app, name="valuesets")
     app.add_typer(log.app, name="log")
     app.command("explain")(explain.command)
     app.add_typer(quarantine.app, name="quarantine")

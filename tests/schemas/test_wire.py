@@ -26,6 +26,7 @@ from schemas.keys import member_key, partition_of, split_member_key
 from schemas.npi import valid_npi
 from schemas.records import (
     Adjustment,
+    Aggregate,
     Alert,
     Attribution,
     AttributionChange,
@@ -41,6 +42,8 @@ from schemas.records import (
     Enrollment,
     Envelope,
     FeedManifest,
+    Gaps,
+    MeasureResult,
     PanelEntry,
     PanelList,
     Partial,
@@ -50,7 +53,10 @@ from schemas.records import (
     PharmacyClaim,
     PlanAttribution,
     Practice,
+    PracticeResult,
     Provider,
+    RateGap,
+    RateResult,
     Record,
     Refused,
     Snapshot,
@@ -98,7 +104,8 @@ def _strategy(kind: Any, special: dict[Any, st.SearchStrategy[Any]]) -> st.Searc
 
 
 INPUTS = [
-    *(Claim, Enrollment, PcpSelection, PlanAttribution, AttributionRequest, AttributionDecision),
+    *(Claim, PharmacyClaim, Enrollment, PcpSelection, PlanAttribution),
+    *(AttributionRequest, AttributionDecision, PracticeResult),
     *(Provider, Practice, PayerRecord, Table, FeedManifest),
 ]
 
@@ -326,6 +333,12 @@ def test_every_record_and_field_says_what_it_is(topic: str) -> None:
         (PlanAttribution, "plan-attributions", "PlanAttribution"),
         (AttributionRequest, "requests", "AttributionRequest"),
         (AttributionDecision, "requests", "AttributionDecision"),
+        (PracticeResult, "requests", "PracticeResult"),
+        (MeasureResult, "measures", "MeasureResult"),
+        (RateResult, "measures", "RateResult"),
+        (Gaps, "gaps", "Gaps"),
+        (RateGap, "gaps", "Gap"),
+        (Aggregate, "aggregates", "Aggregate"),
         (Provider, "reference", "Provider"),
         (Practice, "reference", "Practice"),
         (PayerRecord, "reference", "PayerRecord"),

@@ -95,6 +95,14 @@ def test_the_common_model_departs_from_nothing(folder: Folder) -> None:
     assert said(folder.check(PLAIN), "departure") == []
 
 
+def test_the_tables_of_the_program_may_be_named_by_digest(folder: Folder) -> None:
+    kinds = ("incentive_measures", "incentive_shares", "hpi_adjustments")
+    digests = {kind: hashlib.sha256((BUILT_IN / "payment" / f"{kind}.csv").read_bytes()).hexdigest() for kind in kinds}
+    tables = [{"kind": kind, "name": "guide", "version": "1", "digest": digest} for kind, digest in digests.items()]
+    report = folder.check(PLAIN | {"tables": tables}, other(effective_from="2023-01-01", effective_to="2024-07-01"))
+    assert [one.level for one in report.findings] == []
+
+
 def test_every_mistake_of_form_is_told_at_once_with_its_place(folder: Folder) -> None:
     wrong = PLAIN | {
         "capitaton_pmpm": "3",

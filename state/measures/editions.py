@@ -1,0 +1,248 @@
+"""Editions: the measures of a year and program as data. Source: design.md, measures as editions.
+
+An edition binds *roles*, the words in which a measure's rule speaks of codes, to value sets and single codes, and gives each measure
+its parameters. One file, so that a digest names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, Literal
+
+import msgspec
+
+from state.measures.catalogue import MEASURES
+from state.measures.facts import Wanted
+from state.measures.outcome import Measure
+from state.reference.codes import Code, UnknownSystem, UnusableCode, code_of
+from state.reference.tables import BUILT_IN, InvalidTable, TableError, TableFile
+from state.reference.value_sets import Medication, ValueSets
+
+FOLDER = BUILT_IN / "editions"
+
+
+class UnknownEdition(TableError):
+    """No edition has this name."""
+
+
+class MissingValueSets(TableError):
+    """An edition needs value sets that are not loaded; never an empty set instead (measures.md 13)."""
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    sets: Mapping[str, tuple[str, ...]] = {}
+    optional: Mapping[str, tuple[str, ...]] = {}
+    codes: Mapping[str, tuple[str, ...]] = {}
+    parameters: Mapping[str, Any] = {}
+
+
+class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    label: str
+    form: Literal["administrative", "ecqm"]
+    sets: Mapping[str, tuple[str, ...]] = {}
+    optional: Mapping[str, tuple[str, ...]] = {}
+    codes: Mapping[str, tuple[str, ...]] = {}
+    parameters: Mapping[str, Any] = {}
+    measures: Mapping[str, _Section] = {}
+
+
+class Edition(msgspec.Struct, frozen=True):
+    """An edition, read. `label` stands on every rate; `parameters` are typed as each measure asks; `digest` is the file's sha256.
+
+    `optional` sets add to a role where they are loaded, and stop nothing where they are not: what may not be shipped, and what a rule
+    can do without.
+    """
+
+    name: str
+    label: str
+    form: Literal["administrative", "ecqm"]
+    digest: str
+    sets: Mapping[str, tuple[str, ...]]
+    optional: Mapping[str, tuple[str, ...]]
+    codes: Mapping[str, tuple[Code, ...]]
+    parameters: Mapping[str, Any]
+
+    def measures(self) -> tuple[Measure, ...]:
+        """The measures of the edition, by id."""
+        return tuple(MEASURES[name] for name in sorted(self.parameters))
+
+    def roles(self, measure: str) -> frozenset[str]:
+        """The roles that a measure of the edition reads."""
+        return MEASURES[measure].roles(self.parameters[measure])
+
+    def value_sets(self, measure: str) -> frozenset[str]:
+        """The value sets that a measure of the edition needs."""
+        return frozenset(one for role in self.roles(measure) for one in self.sets.get(role, ()))
+
+    def missing(self, loaded: ValueSets) -> Mapping[str, tuple[str, ...]]:
+        """The value sets that are not loaded, each with the measures that it stops."""
+        stopped: dict[str, list[str]] = {}
+        for measure in sorted(self.parameters):
+            for name in sorted(self.value_sets(measure)):
+                if name not in loaded:
+                    stopped.setdefault(name, []).append(measure)
+        return {name: tuple(measures) for name, measures in sorted(stopped.items())}
+
+    def only(self, measures: Iterable[str]) -> Edition:
+        """The edition with some of its measures alone. Raises `UnknownEdition` for a measure that it does not have."""
+        wanted = sorted(set(measures))
+        for name in wanted:
+            if name not in self.parameters:
+                raise UnknownEdition(f"{self.name} has no measure {name}: it has {', '.join(sorted(self.parameters))}.")
+        return msgspec.structs.replace(self, parameters={name: self.parameters[name] for name in wanted})
+
+
+class Bound:
+    """An edition with the value sets that are loaded: which roles a code has, and which measures read a role.
+
+    `roles_of` remembers: a code that came before costs one look-up. `medications` is what the medication lists say of a drug, by its
+    code; where two lists name one, the set of the later id speaks. Raises `MissingValueSets` when a set is missing.
+    """
+
+    def __init__(self, edition: Edition, loaded: ValueSets) -> None:
+        missing = edition.missing(loaded)
+        if missing:
+            some = "; ".join(f"{name} (stops {', '.join(measures)})" for name, measures in list(missing.items())[:5])
+            more = "" if len(missing) <= 5 else f" and {len(missing) - 5} more"
+            raise MissingValueSets(
+                f"{edition.name} needs {len(missing)} value sets that are not loaded: {some}{more}. "
+                f"Lay their files into a folder of value sets; `panelstream valuesets check {edition.name}` lists all."
+            )
+        self.edition = edition
+        roles = {role for measure in edition.parameters for role in edition.roles(measure)}
+        sets = {
+            role: (
+                *edition.sets.get(role, ()),
+                *(name for name in edition.optional.get(role, ()) if name in loaded),
+            )
+            for role in roles
+        }
+        needed = {name for names in sets.values() for name in names}
+        self.value_sets = loaded.restricted_to(needed)
+        self.digest = self.value_sets.digest
+        self.medications: Mapping[Code, Medication] = {
+            code: medication
+            for name in sorted(needed)
+            for code, medication in self.value_sets.medications(name).items()
+        }
+        by_set: dict[str, list[str]] = {}
+        by_code: dict[Code, list[str]] = {}
+        for role in sorted(roles):
+            for name in sets[role]:
+                by_set.setdefault(self.value_sets.id_of(name), []).append(role)
+            for code in edition.codes.get(role, ()):
+                by_code.setdefault(code, []).append(role)
+        self.roles_of: Mapping[Code, tuple[str, ...]] = _RolesOf(self.value_sets, by_set, by_code)
+        readers: dict[str, set[str]] = {}
+        for measure in edition.parameters:
+            for role in edition.roles(measure):
+                readers.setdefault(role, set()).add(measure)
+        self.readers: Mapping[str, frozenset[str]] = {role: frozenset(names) for role, names in readers.items()}
+
+    def touched_by(self, codes: Iterable[Code]) -> frozenset[str]:
+        """The measures that some codes can touch."""
+        return frozenset(
+            measure for code in codes for role in self.roles_of[code] for measure in self.readers.get(role, ())
+        )
+
+
+def wanted_by(bounds: Iterable[Bound]) -> Wanted:
+    """What any of several editions can use a code for."""
+    every = tuple(bound.roles_of for bound in bounds)
+    return lambda code: any(one[code] for one in every)
+
+
+class _RolesOf(dict[Code, tuple[str, ...]]):
+    def __init__(
+        self, value_sets: ValueSets, by_set: Mapping[str, list[str]], by_code: Mapping[Code, list[str]]
+    ) -> None:
+        super().__init__()
+        self._value_sets = value_sets
+        self._by_set = by_set
+        self._by_code = by_code
+
+    def __missing__(self, code: Code) -> tuple[str, ...]:
+        roles = {role for name in self._value_sets.sets_of(code) for role in self._by_set.get(name, ())}
+        found = tuple(sorted(roles.union(self._by_code.get(code, ()))))
+        self[code] = found
+        return found
+
+
+@lru_cache(maxsize=64)
+def parse(file: TableFile) -> Edition:
+    """The edition of a TOML file. Raises `InvalidTable` with the key that is wrong."""
+    try:
+        written = msgspec.convert(tomllib.loads(file.data.decode()), _Written)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as problem:
+        raise InvalidTable(
+            f"{file.name} is not an edition ({problem}): compare it with one of state/data/editions."
+        ) from None
+    sets, optional, codes = dict(written.sets), dict(written.optional), dict(written.codes)
+    parameters: dict[str, Any] = {}
+    for key in written.parameters:
+        if not any(key in MEASURES[name].parameters.__struct_fields__ for name in written.measures if name in MEASURES):
+            raise InvalidTable(
+                f"{file.name}, parameters.{key}: no measure of the edition has this key. Correct it or take it out."
+            )
+    for name, section in written.measures.items():
+        if name not in MEASURES:
+            raise InvalidTable(
+                f"{file.name} speaks of a measure {name}: the measures are {', '.join(sorted(MEASURES))}."
+            )
+        for given, known in ((section.sets, sets), (section.optional, optional), (section.codes, codes)):
+            for role, values in given.items():
+                if known.setdefault(role, values) != values:
+                    raise InvalidTable(
+                        f"{file.name} binds the role {role} twice, and differently: name one of them otherwise."
+                    )
+        try:
+            parameters[name] = _parameters(written, section, MEASURES[name])
+        except msgspec.ValidationError as problem:
+            raise InvalidTable(f"{file.name}, measures.{name}.parameters: {problem}. Correct the key.") from None
+        for role in MEASURES[name].roles(parameters[name]):
+            if role not in sets and role not in optional and role not in codes:
+                raise InvalidTable(
+                    f"{file.name} binds no value set or code to the role {role}, which {name} reads: name one."
+                )
+    return Edition(
+        name=written.name,
+        label=written.label,
+        form=written.form,
+        digest=hashlib.sha256(file.data).hexdigest(),
+        sets=sets,
+        optional=optional,
+        codes={role: tuple(_code(file, role, text) for text in values) for role, values in codes.items()},
+        parameters=parameters,
+    )
+
+
+def _parameters(written: _Written, section: _Section, measure: Measure) -> Any:
+    """What the edition says of a measure: its own section, over what the head of the edition says for every measure that has the key."""
+    known = measure.parameters.__struct_fields__
+    shared = {key: value for key, value in written.parameters.items() if key in known}
+    return msgspec.convert({**shared, **section.parameters}, measure.parameters)
+
+
+def built_in(name: str) -> Edition:
+    """An edition that comes with the project, by name. Raises `UnknownEdition`."""
+    path = FOLDER / f"{name}.toml"
+    known = sorted(one.stem for one in FOLDER.glob("*.toml"))
+    if name not in known:
+        raise UnknownEdition(f"there is no edition {name!r}: the project has {', '.join(known)}.")
+    return parse(TableFile("edition", path.name, path.read_bytes()))
+
+
+def _code(file: TableFile, role: str, text: str) -> Code:
+    system, bar, code = text.rpartition("|")
+    if not bar:
+        raise InvalidTable(
+            f"{file.name}, role {role}: {text!r} is no code: write it as SYSTEM|code, as in LOINC|8480-6."
+        )
+    try:
+        return code_of(system, code)
+    except (UnknownSystem, UnusableCode) as problem:
+        raise InvalidTable(f"{file.name}, role {role}: {problem}") from None

@@ -1,0 +1,58 @@
+"""Every measure of an edition for one member and period: one look at the facts, one outcome a rate, the next day that matters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from state.calendar import Day
+from state.measures.catalogue import MEASURES
+from state.measures.editions import Bound
+from state.measures.facts import Kept, KeptResult, Profile, person_of
+from state.measures.outcome import Outcome
+from state.measures.period import Period
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What the measures say of a member: outcomes by measure, and the next day on which any of them can change by itself."""
+
+    outcomes: Mapping[str, tuple[Outcome, ...]]
+    next_day: Day | None
+
+
+def evaluate(
+    profile: Profile,
+    kept: Iterable[Kept],
+    bound: Bound,
+    period: Period,
+    as_of: Day,
+    *,
+    only: Iterable[str] | None = None,
+    accepted_only: bool = False,
+) -> Found:
+    """Ask the measures of an edition of a member, as of a day; `only` some of them.
+
+    `accepted_only`: results of practices count only once the plan has accepted them, as initial and final readings have it; rejected
+    ones never count. A measure that does not concern the member has no outcome.
+    """
+    counting = _counting(kept, accepted_only=accepted_only)
+    person = person_of(profile, counting, bound.roles_of, as_of, bound.medications)
+    return Found(
+        {
+            name: outcomes
+            for name in (sorted(bound.edition.parameters) if only is None else sorted(only))
+            if (outcomes := MEASURES[name].evaluate(person, period, bound.edition.parameters[name]))
+        },
+        person.next_start,
+    )
+
+
+def _counting(kept: Iterable[Kept], *, accepted_only: bool) -> Iterable[Kept]:
+    return (
+        one
+        for one in kept
+        if not isinstance(one, KeptResult)
+        or one.state == "accepted"
+        or (one.state == "submitted" and not accepted_only)
+    )
