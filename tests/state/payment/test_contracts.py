@@ -296,6 +296,7 @@ def test_shares_over_100_are_refused_under_the_strict_policy(folder: Folder) -> 
     [
         ("incentive_measures", "yes,52,63,67", "yes,64,63,67", "do not run in one direction"),
         ("incentive_measures", "yes,52,63,67", "yes,52,67,67", "do not run in one direction"),
+        ("incentive_measures", "yes,52,63,67", "yes,67,67,67", "do not run in one direction"),
         ("incentive_measures", "yes,26,21,18", "yes,26,17,18", "do not run in one direction"),
         ("incentive_shares", "adult,COL,6.0,9.0", "adult,COL,9.5,9.0", "shares must rise"),
         ("incentive_shares", "adult,COL", "adult,CBP", "stands twice"),
@@ -345,6 +346,7 @@ def test_contracts_of_other_plans_practices_and_dates_stand_beside_each_other(
 def test_products_of_one_payer_may_have_their_own_contracts(folder: Folder) -> None:
     assert said(folder.check(PLAIN | {"products": ["PPO 1"]}, other(products=["PPO 2"]))) == []
     assert len(said(folder.check(PLAIN | {"products": ["PPO 1"]}, other()))) == 1
+    assert len(said(folder.check(PLAIN | {"products": ["PPO 1", "PPO 2"]}, other(products=["PPO 2"])))) == 1
 
 
 def test_a_later_record_of_the_same_contract_takes_its_place(folder: Folder) -> None:
@@ -451,10 +453,9 @@ def practice(**changes: Any) -> dict[str, Any]:
 
 def test_contracts_are_checked_against_the_practices_beside_them(folder: Folder) -> None:
     assert any("no practice record of A" in line for line in said(folder.check(PLAIN, practice(practice_id="B"))))
-    assert any(
-        "hpi_percentile: does not lie in 0 to 100" in line
-        for line in said(folder.check(PLAIN, practice(hpi_percentile="120")))
-    )
+    for percentile in ("120", "NaN"):
+        found = said(folder.check(PLAIN, practice(hpi_percentile=percentile)))
+        assert any("hpi_percentile: does not lie in 0 to 100" in line for line in found)
     track_b = folder.in_track("B")
     for score in ({}, {"census_tract": "06037000200"}):
         assert any("has no HPI score" in line for line in said(folder.check(track_b, practice(**score)), "warning"))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from schemas.money import Policies
 from state.payment.incentive import Performance, gold_sum, reachable, score
+from state.payment.program_tables import Thresholds
 from tests.money_cases import ADULT, GOLD, MIXED, PEDIATRIC, SPEC_RESULTS, amounts, d, result, stated, terms
 
 TERMS = terms()
@@ -271,6 +273,20 @@ def test_the_initial_statement_projects_missing_claims_and_pays_the_agreed_part(
     assert lines["COL"].amount == d("5806.08")
     assert "completion factors: AHU 1.05" in statement.notes[-1]
     assert stated("final", [result("AHU", 20)], of=of).lines[7].rate == d("20.00")
+
+
+def test_the_cap_of_an_initial_statement_is_the_agreed_part_of_the_pool() -> None:
+    goals = Thresholds(minimum=d(1), threshold=d(2), gold=d(3))
+    measures = {
+        name: msgspec.structs.replace(one, thresholds=one.thresholds or goals)
+        for name, one in TERMS.program.measures.items()
+    }
+    program = msgspec.structs.replace(TERMS.program, measures=measures)
+    of = msgspec.structs.replace(terms(initial_pct="0.8"), program=program)
+    all_gold = [result(name, one.thresholds.gold) for name, one in measures.items() if one.thresholds]
+    assert stated("initial", all_gold, of=of).total == d(
+        "41472.00"
+    )  # 80% of 51,840.00, where 102% of it would be 42,301.44
 
 
 def test_a_measure_that_nobody_reported_is_no_data() -> None:

@@ -20,9 +20,9 @@ from state.payment.hpi import Adjustment
 from state.payment.incentive import IncentiveReading, Performance, incentive_payment
 from state.payment.pool import PoolMonth, incentive_pool
 from state.payment.program_tables import PRACTICE_TYPES, MeasureTerms, Shares
-from state.payment.statements import encode
+from state.payment.statements import encode, period_statement
 from state.payment.what_if import chances
-from tests.money_cases import ADULT, MIXED, P2, SPEC_RESULTS, contract, d, pool_months, result, stated, terms
+from tests.money_cases import ADULT, MIXED, P2, SPEC_RESULTS, contract, d, pool_months, result, statable, stated, terms
 
 TERMS = terms()
 JULY = dt.date(2025, 7, 1)
@@ -306,3 +306,6 @@ def test_names_that_differ_only_in_signs_have_different_ids() -> None:
 def test_the_window_of_rates_is_12_months_to_the_end_of_the_period() -> None:
     statement = stated("initial", SPEC_RESULTS, ADULT)
     assert (statement.covers_from, statement.covers_to) == (dt.date(2024, 7, 1), P2.performance_end)
+    half = msgspec.structs.replace(P2, window_months=6)
+    shorter = period_statement(statable("P2-initial"), TERMS, half, "initial", ADULT, [], [])
+    assert shorter.covers_from == dt.date(2025, 1, 1)

@@ -139,7 +139,9 @@ def test_utilisation_is_observed_over_expected_times_the_reference_rate() -> Non
 def test_without_weights_or_a_reference_rate_the_raw_rate_is_never_paid_on() -> None:
     weighed = [Counts(payer="acme", measure="AHU", numerator=d(18), denominator=d(900), expected=d(20))]
     raw = [Counts(payer="acme", measure="AHU", numerator=d(18), denominator=d(900))]
+    nothing_expected = [Counts(payer="acme", measure="AHU", numerator=d(18), denominator=d(900), expected=d(0))]
     assert performance(MEASURES["AHU"], weighed, None).unscored == NO_RISK_WEIGHTS
+    assert performance(MEASURES["AHU"], nothing_expected, None, d("0.025")).unscored == NO_RISK_WEIGHTS
     for found in (performance(MEASURES["AHU"], raw, None, d("0.025")), performance(MEASURES["TCOC"], raw, None)):
         assert (found.rate, found.unscored) == (None, NO_RISK_WEIGHTS)
 

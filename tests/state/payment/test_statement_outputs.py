@@ -203,9 +203,10 @@ def test_several_plans_stand_in_one_view_and_add_up() -> None:
 
 
 def test_names_cannot_break_the_page() -> None:
-    odd = msgspec.structs.replace(FINAL, payee_name="<b>A & B</b>", payer='"x"<script>', notes=("<i>",))
+    lines = (msgspec.structs.replace(FINAL.lines[0], label="<u>", formula="1 <s> 2"),)
+    odd = msgspec.structs.replace(FINAL, lines=lines, payee_name="<b>A & B</b>", payer='"x"<script>', notes=("<i>",))
     outline = Outline(page("<script>", [View(statement=odd, state="draft")]))
-    assert not {"script", "b", "i"} & {tag for tag, _ in outline.tags}
+    assert not {"script", "b", "i", "u", "s"} & {tag for tag, _ in outline.tags}
     assert "<b>A & B</b>" in " ".join(outline.words)
 
 
