@@ -1,7 +1,8 @@
 """Published test patients of CMS130 as facts of our own, with the populations that are expected of them.
 
 From the MADiE test cases in cqframework/ecqm-content-qicore-2024 (period 2025) and -2025 (period 2026): name, birth, facts,
-(initial population, denominator, denominator exclusion, numerator). Births and visits that decide nothing follow the deck's pattern.
+(initial population, denominator, denominator exclusion, numerator). Births and visits that decide nothing follow the deck's
+pattern.
 """
 
 from __future__ import annotations
