@@ -430,6 +430,35 @@ def test_published_frailty_alone_at_81(number: int) -> None:
     assert ecqm(number, f"{number - 80}-12-31", *kept, drug) == EXCLUDED
 
 
+@YEARS
+def test_published_hospice_assessment_that_says_no(number: int) -> None:
+    assessed = observation(
+        "hospice_assessment",
+        f"{number - 1}-12-31T00:00:00.000+00:00",
+        f"{number}-01-01T00:00:00.000+00:00",
+        category="survey",
+    )
+    assert ecqm(number, eighteen(number), office(number), hypertensive(number), assessed) == OPEN
+
+
+@YEARS
+def test_published_hospice_encounter_that_ends_before_the_period(number: int) -> None:
+    before = encounter(
+        "hospice_encounter", f"{number - 1}-12-31T21:59:59.000+00:00", f"{number - 1}-12-31T23:59:59.000+00:00"
+    )
+    assert ecqm(number, eighteen(number), office(number), hypertensive(number), before) == OPEN
+    into = encounter(
+        "hospice_encounter", f"{number - 1}-12-31T21:59:59.000+00:00", f"{number}-01-01T00:00:00.000+00:00"
+    )
+    assert ecqm(number, eighteen(number), office(number), hypertensive(number), into) == EXCLUDED
+
+
+@YEARS
+def test_published_dialysis_on_december_30(number: int) -> None:
+    dialysis = procedure("renal_procedure", f"{number}-12-30T00:00:00.000+00:00", f"{number}-12-30T23:59:59.000+00:00")
+    assert ecqm(number, eighteen(number), office(number), hypertensive(number), dialysis) == EXCLUDED
+
+
 # ---- the eCQM: paths of the CQL
 
 

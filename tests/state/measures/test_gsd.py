@@ -295,6 +295,28 @@ def test_published_frail_and_ill(number: int) -> None:
     assert ecqm(number, f"{number - 65}-12-31", home(number), diabetic(number), chair, drug) == MET
 
 
+@YEARS
+def test_published_wheelchair_that_was_not_ordered(number: int) -> None:
+    chair = order("device", "frailty_device", f"{number}-11-01T23:59:00.000Z", status="completed", not_done=True)
+    drug = medication("dementia_medication", f"{number}-12-30", f"{number + 1}-03-29")
+    assert ecqm(number, f"{number - 19}-01-01", home(number), diabetic(number), chair, drug) == MET
+    assert ecqm(number, f"{number - 70}-01-01", home(number), diabetic(number), chair, drug) == MET
+
+
+@YEARS
+def test_published_advanced_illness_of_the_last_second_of_the_year_before(number: int) -> None:
+    ill = condition("advanced_illness", f"{number - 1}-12-31T23:59:59.000Z", category="encounter-diagnosis")
+    chair = order("device", "frailty_device", f"{number}-11-01T23:59:00.000Z", status="completed")
+    birth = f"{number - 67}-12-31"
+    assert ecqm(number, birth, home(number), diabetic(number), ill, chair) == EXCLUDED
+    assert ecqm(number, birth, home(number), diabetic(number), ill) == MET
+
+
+@YEARS
+def test_published_member_without_diabetes(number: int) -> None:
+    assert ecqm(number, eighteen(number), home(number)) == OUT
+
+
 # ---- the eCQM: paths of the CQL
 
 
