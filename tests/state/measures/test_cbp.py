@@ -184,6 +184,11 @@ def test_a_reading_at_an_office_visit_counts_on_the_day_of_an_emergency_too() ->
 # ---- CPT II
 
 
+@pytest.mark.parametrize(("unit", "expected"), [("", MET), ("mm[Hg]", MET), ("mmHg", MET), ("kPa", OPEN)])
+def test_a_number_in_an_unknown_unit_is_none(unit: str, expected: tuple[int, int, int, int]) -> None:
+    assert program(*HYPERTENSIVE, *blood_pressure("2025-05-01", 18, 11, unit=unit)) == expected
+
+
 def test_cpt_ii_classes_count_as_numbers_in_them() -> None:
     low = (service("systolic_130_139", "2025-10-01"), service("diastolic_80_89", "2025-10-01"))
     assert program(*HYPERTENSIVE, *low) == MET

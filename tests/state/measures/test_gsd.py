@@ -183,6 +183,11 @@ def test_a_number_in_an_unknown_unit_is_a_result_and_in_neither_rate() -> None:
     assert of_codes(measured("2025-06-01", "7.0", "stones")) == BETWEEN
 
 
+def test_a_test_of_a_laboratorys_own_code_is_read_in_the_units_of_hba1c() -> None:
+    assert program(*DIABETIC, a1c("2025-06-01", "53", unit="mmol/mol")) == GOOD
+    assert program(*DIABETIC, a1c("2025-06-01", "0.9", unit="g/dL")) == BETWEEN
+
+
 def test_average_glucose_under_the_code_of_the_indicator_is_converted() -> None:
     assert of_codes(measured("2025-06-01", "154", "mg/dL", "97506-0")) == GOOD
     assert of_codes(measured("2025-06-01", "211.6", "mg/dL", "97506-0")) == BETWEEN
