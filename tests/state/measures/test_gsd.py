@@ -24,6 +24,7 @@ from tests.measure_builders import (
     order,
     outcomes,
     populations,
+    procedure,
     result,
     service,
     year,
@@ -320,6 +321,73 @@ def test_published_advanced_illness_of_the_last_second_of_the_year_before(number
 @YEARS
 def test_published_member_without_diabetes(number: int) -> None:
     assert ecqm(number, eighteen(number), home(number)) == OUT
+
+
+@YEARS
+def test_published_palliative_survey_that_overlaps_the_end(number: int) -> None:
+    survey = observation(
+        "palliative_assessment",
+        f"{number}-12-31T00:00:00.000+00:00",
+        f"{number + 1}-01-01T00:00:00.000+00:00",
+        category="survey",
+        says="yes",
+    )
+    assert ecqm(number, f"{number - 19}-01-01", home(number), diabetic(number), survey) == EXCLUDED
+
+
+@YEARS
+def test_published_symptom_of_frailty_of_the_first_moment_with_a_drug_for_dementia(number: int) -> None:
+    first = f"{number}-01-01T00:00:00.000+00:00"
+    symptom = observation("frailty_symptom", first, first, category="survey")
+    drug = medication("dementia_medication", f"{number}-01-01", f"{number}-03-31")
+    assert ecqm(number, f"{number - 67}-12-31", home(number), diabetic(number), symptom, drug) == EXCLUDED
+
+
+@YEARS
+def test_published_order_of_hospice_care(number: int) -> None:
+    ordered = order("procedure", "hospice_intervention", f"{number}-01-02T00:00:00.000+00:00", status="completed")
+    assert ecqm(number, f"{number - 20}-01-01", home(number), diabetic(number), ordered) == EXCLUDED
+
+
+@YEARS
+def test_published_hospice_care_on_the_last_day(number: int) -> None:
+    care = procedure("hospice_intervention", f"{number}-12-31T00:00:00.000+00:00", f"{number}-12-31T23:59:59.000+00:00")
+    assert ecqm(number, f"{number - 20}-01-01", home(number), diabetic(number), care) == EXCLUDED
+
+
+@YEARS
+def test_published_hospice_diagnosis_of_the_last_second(number: int) -> None:
+    found = condition("hospice_diagnosis", f"{number}-12-31T23:59:59Z")
+    assert ecqm(number, f"{number - 19}-01-01", home(number), diabetic(number), found) == EXCLUDED
+
+
+@YEARS
+def test_published_nursing_home(number: int) -> None:
+    lives = observation(
+        "housing_status",
+        f"{number - 1}-12-31T00:00:00Z",
+        f"{number}-01-01T00:00:00Z",
+        category="survey",
+        says="nursing_home",
+    )
+    assert ecqm(number, f"{number - 67}-12-31", home(number), diabetic(number), lives) == EXCLUDED
+
+
+@YEARS
+def test_published_advanced_illness_without_frailty(number: int) -> None:
+    ill = condition("advanced_illness", f"{number - 1}-01-01T00:00:00Z")
+    assert ecqm(number, f"{number - 74}-12-31", home(number), diabetic(number), ill) == MET
+
+
+@YEARS
+@pytest.mark.parametrize(("age", "expected"), [(75, MET), (76, OUT)])
+def test_published_members_of_75_and_76(number: int, age: int, expected: Counts) -> None:
+    assert ecqm(number, f"{number - age}-01-01", home(number), diabetic(number)) == expected
+
+
+@YEARS
+def test_published_member_without_a_visit(number: int) -> None:
+    assert ecqm(number, f"{number - 19}-01-01", diabetic(number)) == OUT
 
 
 # ---- the eCQM: paths of the CQL
