@@ -245,7 +245,7 @@ class PlanAttribution(
     member_id: MemberId
     attribution_month: str
     practice_id: PracticeId
-    list_version: int
+    list_version: Whole
     npi: Npi | None = None
     method_label: str | None = None
 
@@ -290,6 +290,30 @@ class AttributionDecision(
     reason: str | None = None
     decided_by: str | None = None
     due_date: dt.date | None = None
+
+
+class PracticeResult(
+    Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="practice_result"
+):
+    """A result that a practice submitted for a measure, and what the plan made of it. The highest result_version stands.
+
+    Only accepted ones count in initial and final readings; the live one shows submitted ones too.
+    """
+
+    payer: Payer
+    member_id: MemberId
+    practice_id: PracticeId
+    result_id: str
+    result_version: Whole
+    code_system: str
+    code: str
+    date: dt.date
+    document_ref: str
+    state: Literal["submitted", "accepted", "rejected"]
+    value: Decimal | None = None
+    unit: str | None = None
+    decided_by: str | None = None
+    reason: str | None = None
 
 
 class Provider(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="provider"):
@@ -475,6 +499,7 @@ MemberFact = (
     | PlanAttribution
     | AttributionRequest
     | AttributionDecision
+    | PracticeResult
 )
 ReferenceRecord = Provider | Practice | PayerRecord | Table | FeedManifest | Period
 ControlRecord = Provider | Practice | PayerRecord | Table | FeedManifest | Period | Tick | Close | CloseAnnul | Partial
@@ -657,6 +682,95 @@ class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
     cause_position: str
     decided_on: dt.date
     ruleset: str
+    engine_version: str
+
+
+class RateResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One rate of a measure for a member, counted as state.measures.outcome counts."""
+
+    rate: str
+    initial_population: int
+    denominator: int
+    denominator_exclusion: int
+    numerator: int
+    numerator_exclusion: int
+    denominator_exception: int
+    band: str
+    evidence: tuple[str, ...]
+    note: str
+
+
+class MeasureResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a measure says of a member, rate by rate. `label` is how the rate is to be called."""
+
+    payer: Payer
+    member_id: MemberId
+    practice_id: str | None
+    edition: str
+    period: str
+    period_start: dt.date
+    period_end: dt.date
+    reading: str
+    measure: str
+    as_of: dt.date
+    rates: tuple[RateResult, ...]
+    label: str
+    value_sets: str
+    engine_version: str
+
+
+class RateGap(msgspec.Struct, frozen=True, kw_only=True):
+    """The gap of one rate."""
+
+    rate: str
+    status: str
+    closes_with: str
+    due_by: dt.date | None
+    evidence: tuple[str, ...]
+
+
+class Gaps(msgspec.Struct, frozen=True, kw_only=True):
+    """What is still to be done for a member under a measure; only for members in a denominator."""
+
+    payer: Payer
+    member_id: MemberId
+    practice_id: str | None
+    edition: str
+    period: str
+    period_start: dt.date
+    period_end: dt.date
+    reading: str
+    measure: str
+    as_of: dt.date
+    gaps: tuple[RateGap, ...]
+    label: str
+    value_sets: str
+    engine_version: str
+
+
+class NamedSum(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """A sum of a rate that is no proportion."""
+
+    name: str
+    value: Decimal
+
+
+class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
+    """What the members of one partition add up to under a rate: absolute, so that the newest for a key replaces the one before."""
+
+    source_partition: int
+    practice_id: str
+    payer: str
+    edition: str
+    measure: str
+    rate: str
+    stratum: str
+    period: str
+    reading: str
+    as_of: dt.date
+    denominator: int
+    numerator: int
+    sums: tuple[NamedSum, ...]
     engine_version: str
 
 

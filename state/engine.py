@@ -12,7 +12,7 @@ from hashlib import blake2b
 import msgspec
 
 from schemas.keys import member_key
-from schemas.records import Adjustment, Alert, Attribution, AttributionChange
+from schemas.records import Adjustment, Aggregate, Alert, Attribution, AttributionChange, Gaps, MeasureResult
 from state.attribution import alerts, frozen, grounds, plan_list, requests
 from state.attribution.answer import Answer, answer
 from state.attribution.decision import View
@@ -76,7 +76,7 @@ class Output(msgspec.Struct, frozen=True):
 
     topic: str
     key: str
-    record: Attribution | AttributionChange | Alert | Adjustment | None
+    record: Attribution | AttributionChange | Alert | Adjustment | MeasureResult | Gaps | Aggregate | None
 
 
 class OnList(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,7 +209,7 @@ def advance(
     matter, for what is frozen already; `rows` are all cold rows of the member where the knowledge `needs_history`.
     """
     day = from_date(as_of)
-    prune(member, day, knowledge.earliest_frozen, knowledge.ruleset.longest_window)
+    prune(member, day, knowledge.earliest_needed(day), knowledge.ruleset.longest_window)
     frozen.forget(member, knowledge)
     if member.plan_entries:
         plan_list.forget(member, min(add_months(day, -KEPT_MONTHS), knowledge.earliest_frozen), knowledge)
@@ -235,7 +235,7 @@ def advance(
     member.said = now
     return Advanced(
         tuple(outputs),
-        to_date(_due(member, view, found, day)),
+        to_date(_due(member, view, found, current, day)),
         current is not None,
         frozen.terms_of_lists(member, knowledge, rows),
     )
@@ -306,7 +306,7 @@ def _closed(member: Member, practice: str, day: Day) -> list[Closed]:
     return sorted([*(one for one in member.closed if one.practice_id != practice), Closed(practice, day)])
 
 
-def _due(member: Member, view: View, found: Answer, day: Day) -> Day | None:
+def _due(member: Member, view: View, found: Answer, current: Alert | None, day: Day) -> Day | None:
     days = [next_change(view, day), *(one.day + alerts.WITHDRAWN_AFTER for one in member.closed)]
     for projection in (found.projection, found.shadow):
         end = projection.secure_until
@@ -315,6 +315,8 @@ def _due(member: Member, view: View, found: Answer, day: Day) -> Day | None:
             days += [end, *(end - horizon for horizon in alerts.HORIZONS)]
             if projection.visits_needed is not None:
                 days.append(end - projection.visits_needed + 1)
+    if current is not None:
+        days.append(alerts.panel_lost_on(view, found, current, day))
     return min((one for one in days if one is not None and one > day), default=None)
 
 

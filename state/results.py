@@ -170,7 +170,7 @@ def close_manifest(snapshot: Snapshot, files: dict[str, str]) -> dict[str, objec
 
 def answer_digest(answer: Attribution) -> int:
     """The sha256 of an answer's line of panel.csv as a number. A list's content digest is their sum, whatever their order."""
-    return int.from_bytes(hashlib.sha256(_line(PANEL, answer)).digest())
+    return int.from_bytes(hashlib.sha256(line(getattr(answer, column) for column in PANEL)).digest())
 
 
 def content_digest(total: int) -> str:
@@ -178,9 +178,10 @@ def content_digest(total: int) -> str:
     return f"{total % (1 << 256):064x}"
 
 
-def _line(columns: Sequence[str], record: msgspec.Struct) -> bytes:
+def line(values: Iterable[object]) -> bytes:
+    """One line of a CSV file."""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow([_text(getattr(record, column)) for column in columns])
+    csv.writer(buffer, lineterminator="\n").writerow([_text(value) for value in values])
     return buffer.getvalue().encode()
 
 

@@ -32,12 +32,16 @@ from schemas.records import (
 )
 from schemas.registry import EmbeddedRegistry
 from state import engine, results, validation
-from state.calendar import from_date
+from state.calendar import EARLIEST, LATEST, from_date
+from state.measures.editions import Bound
+from state.measures.period import Period
+from state.measures.results import period_named
 from state.reference.knowledge import Knowledge
 from state.reference.tables import TableStore
 from state.results import Quarantined
 from streams.files import write_whole
 from streams.log_files import NO_EVENTS, UNREADABLE, Logged, LogPlace, logged
+from streams.measuring import Measuring
 from streams.publishing import accepted_on, decode
 from streams.snapshots import Cut, Manifest
 from streams.stopping import EXIT_CONFIG, Stop
@@ -66,6 +70,10 @@ class Question:
     """A ruleset of the project by name, in place of any that the files bring. None: theirs, else the guide's."""
     snapshot: Manifest | None = None
     """The close to ask again: what it knew is known, by its tables, of the members that it froze."""
+    editions: Sequence[Bound] = ()
+    """The measures to ask, with their value sets."""
+    periods: Sequence[Period] = ()
+    """The periods to ask them of."""
 
     @classmethod
     def of_snapshot(cls, manifest: Manifest) -> Question:
@@ -153,7 +161,7 @@ class History:
         files = EventFiles(paths)
         self = cls(files, Codec(EmbeddedRegistry()), question, knowledge)
         known_on = (question.known_at or _EPOCH).astimezone(dt.UTC).date()
-        otherwise = known_on if question.known_at else validation.LATEST
+        otherwise = min(max(known_on, EARLIEST), LATEST) if question.known_at else LATEST
         cut = None if question.snapshot is None else Cut(question.snapshot)
         for table, position in () if question.snapshot is None else question.snapshot.base_tables(knowledge):
             self.knowledge = self.knowledge.apply(table, position, as_of=None).knowledge
@@ -196,12 +204,8 @@ class History:
         """The members spoken of, by payer and member id."""
         return sorted(self.places)
 
-    def fold(self, name: MemberName) -> engine.Member | None:
-        """A member with all its facts folded; None when none of them was kept. Their refusals join `refused`."""
-        return self.fold_with_rows(name)[0]
-
-    def fold_with_rows(self, name: MemberName) -> tuple[engine.Member | None, dict[str, engine.Row | None]]:
-        """The same with all cold rows of the member."""
+    def fold(self, name: MemberName) -> tuple[engine.Member | None, dict[str, engine.Row | None]]:
+        """A member with all its facts folded, and all its cold rows; None when no fact was kept. Their refusals join `refused`."""
         member = engine.new_member(*name)
         rows: dict[str, engine.Row | None] = {}
         kept = False
@@ -302,6 +306,8 @@ class Replayed:
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
     """Members whose facts could not be worked, with the kind of the fault: they are missing from the results."""
+    taxonomy_unknown: Counter[str] = field(default_factory=Counter)
+    """Members by payer of whom lines would be visits if anything said what the provider is. Source: attribution.md 2.2 rule 5."""
     content_digest: str = ""
     """Of the answers, as a close has it (state.results)."""
     left_out: int = 0
@@ -318,7 +324,7 @@ def replay(
     *,
     report: Callable[[str], Report] = lambda _what: _silent,
 ) -> Replayed:
-    """Write panel.csv, alerts.csv, quarantine.csv and manifest.json into `out`.
+    """Write panel.csv, alerts.csv, quarantine.csv and manifest.json into `out`; with editions measures.csv, rates.csv, gaps.csv too.
 
     `report(what)` gives whom to tell how far that part of the work is. The manifest is written last and names the sha256 of
     every file. Raises `Stop` and `TableError` as `History.of` does.
@@ -327,7 +333,8 @@ def replay(
     replayed = Replayed()
     alerts: list[Alert] = []
     out.mkdir(parents=True, exist_ok=True)
-    answers = _answers(history, replayed, alerts, report("members"))
+    measuring = Measuring(question.editions, question.periods, question.as_of) if question.editions else None
+    answers = _answers(history, replayed, alerts, measuring, report("members"))
     digests = {
         "panel.csv": write_whole(out / "panel.csv", results.panel_csv(answers)),
         "alerts.csv": write_whole(
@@ -335,6 +342,7 @@ def replay(
             results.alerts_csv(sorted(alerts, key=lambda alert: (alert.payer, alert.member_id, alert.practice_id))),
         ),
         "quarantine.csv": write_whole(out / "quarantine.csv", results.quarantine_csv(history.refused)),
+        **({} if measuring is None else measuring.write(out)),
     }
     replayed.counts["quarantined"] = len(set(history.refused))
     if question.snapshot is not None:
@@ -347,8 +355,10 @@ def replay(
     return replayed
 
 
-def _answers(history: History, replayed: Replayed, alerts: list[Alert], report: Report) -> Iterator[Attribution]:
-    """The answer of every member, by payer and member id; open alerts go to `alerts`."""
+def _answers(
+    history: History, replayed: Replayed, alerts: list[Alert], measuring: Measuring | None, report: Report
+) -> Iterator[Attribution]:
+    """The answer of every member, by payer and member id; open alerts go to `alerts`, what measures say to `measuring`."""
     counts, question, total = replayed.counts, history.question, 0
     snapshot = question.snapshot
     names = [name for name in history.members() if snapshot is None or not snapshot.leaves_out(*name)]
@@ -358,9 +368,11 @@ def _answers(history: History, replayed: Replayed, alerts: list[Alert], report: 
         if done % 500 == 0:
             report(done, len(names))
         try:
-            member = history.fold(name)
+            member, rows = history.fold(name)
             if member is None:
                 continue
+            if measuring is not None:
+                measuring.take(*name, member, rows, history.knowledge)
             advanced = engine.advance(member, question.as_of, history.knowledge, cause="tick", position="")
         except Exception as fault:
             # As in the service, one member's fault must not stop the others, and nobody may overlook it.
@@ -372,6 +384,8 @@ def _answers(history: History, replayed: Replayed, alerts: list[Alert], report: 
             if isinstance(record, Attribution):
                 counts["members"] += 1
                 counts[record.status] += 1
+                if "taxonomy_unknown" in record.flags:
+                    replayed.taxonomy_unknown[record.payer] += 1
                 total += results.answer_digest(record)
                 yield record
             elif isinstance(record, Alert) and output.topic == "attribution-alerts":
@@ -389,8 +403,14 @@ def _manifest(history: History, replayed: Replayed, digests: dict[str, str]) -> 
         "engine_version": knowledge.engine_version,
         "ruleset": {"name": knowledge.ruleset_name, "digest": in_force.pop("ruleset")},
         "tables": in_force,
+        "editions": [
+            {"name": bound.edition.name, "digest": bound.edition.digest, "value_sets": bound.digest}
+            for bound in question.editions
+        ],
+        "periods": [period_named(period) for period in question.periods],
         "content_digest": replayed.content_digest,
         "counts": dict(sorted(replayed.counts.items())),
+        "taxonomy_unknown": dict(sorted(replayed.taxonomy_unknown.items())),
         "failed_members": replayed.failed,
         "files": digests,
         "positions": {

@@ -83,14 +83,14 @@ def roles(parameters: Parameters) -> frozenset[str]:
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """Whether a woman of the age had her mammogram. Empty for anybody else."""
     statuses = parameters.statuses
+    # measures.md 3, "Women; ages" and "Enrollment"; CMS125 CQL, Initial Population.
+    woman = is_woman(person, parameters)
+    aged = eligibility.is_aged(person, period, parameters.youngest, parameters.oldest)
+    if not (woman.holds and aged.holds):
+        return ()
     outcome = proportion(
         RATE,
-        # measures.md 3, "Women; ages" and "Enrollment"; CMS125 CQL, Initial Population.
-        population=(
-            is_woman(person, parameters),
-            eligibility.is_aged(person, period, parameters.youngest, parameters.oldest),
-            eligibility.is_eligible(person, period, parameters.eligibility, statuses),
-        ),
+        population=(woman, aged, eligibility.is_eligible(person, period, parameters.eligibility, statuses)),
         # measures.md 3, "Exclusions", and 1.4; CMS125 CQL, Denominator Exclusions.
         exclusions=(
             *exclusions.of_all(person, period, statuses, death_excludes=parameters.death),

@@ -68,13 +68,13 @@ def roles(parameters: Parameters) -> frozenset[str]:
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """Whether a member of the age was screened. Empty for anybody else."""
     statuses = parameters.statuses
+    # measures.md 5, first line; CMS130 CQL, Initial Population.
+    aged = eligibility.is_aged(person, period, parameters.youngest, parameters.oldest)
+    if not aged.holds:
+        return ()
     outcome = proportion(
         RATE,
-        # measures.md 5, first line; CMS130 CQL, Initial Population.
-        population=(
-            eligibility.is_aged(person, period, parameters.youngest, parameters.oldest),
-            eligibility.is_eligible(person, period, parameters.eligibility, statuses),
-        ),
+        population=(aged, eligibility.is_eligible(person, period, parameters.eligibility, statuses)),
         # measures.md 5, "Exclusions", and 1.4; CMS130 CQL, Denominator Exclusions.
         exclusions=(
             *exclusions.of_all(person, period, statuses, death_excludes=parameters.death),

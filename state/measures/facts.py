@@ -7,7 +7,7 @@ day, included; FOREVER while something has no end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
@@ -16,6 +16,9 @@ import msgspec
 
 from state.calendar import FOREVER, Day
 from state.reference.codes import Code
+from state.reference.value_sets import Medication
+
+_NO_MEDICATIONS: Mapping[Code, Medication] = {}
 
 Kind = Literal[
     "service",
@@ -34,6 +37,8 @@ Kind = Literal[
 the kinds of clinical records."""
 
 
+Wanted = Callable[[Code], bool]
+"""Whether any value set or rule in use can touch a code."""
 ENCOUNTER_CLASS = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 """The code system of an encounter's class, which is the category of its record: AMB, EMER, IMP and so on."""
 
@@ -142,6 +147,7 @@ class KeptResult(msgspec.Struct, frozen=True, array_like=True, tag="p"):
     code: str
     day: Day
     value: Decimal | None
+    unit: str
     state: Literal["submitted", "accepted", "rejected"]
     document_ref: str
 
@@ -262,6 +268,7 @@ class Person:
     """A member as a measure sees them on a day: who they are, and the facts by the role of their code.
 
     Facts that begin after `as_of` are known and not yet live: they are left out, and `next_start` is the day of the first of them.
+    `medications` is what the medication lists in use say of a drug, beside that it is on them.
     """
 
     profile: Profile
@@ -269,6 +276,7 @@ class Person:
     roles: Mapping[str, tuple[Fact, ...]] = field(default_factory=dict)
     next_start: Day | None = None
     roles_of: Mapping[Code, tuple[str, ...]] = field(default_factory=dict)
+    medications: Mapping[Code, Medication] = field(default_factory=dict)
 
     def facts(self, *roles: str) -> Iterator[Fact]:
         """The facts whose code has one of the roles, role by role, in the order of their days."""
@@ -293,8 +301,14 @@ class Person:
         return [fact for fact in self.facts(*roles) if fact.record is not None and fact.record.part_of == name]
 
 
-def person_of(profile: Profile, kept: Iterable[Kept], roles_of: Mapping[Code, tuple[str, ...]], as_of: Day) -> Person:
-    """The member on a day. `roles_of` gives the roles of a code under an edition (state.reference.editions.Bound)."""
+def person_of(
+    profile: Profile,
+    kept: Iterable[Kept],
+    roles_of: Mapping[Code, tuple[str, ...]],
+    as_of: Day,
+    medications: Mapping[Code, Medication] = _NO_MEDICATIONS,
+) -> Person:
+    """The member on a day. `roles_of` and `medications` are those of an edition (state.measures.editions.Bound)."""
     roles: dict[str, list[Fact]] = {}
     next_start: Day | None = None
     for one in kept:
@@ -309,7 +323,8 @@ def person_of(profile: Profile, kept: Iterable[Kept], roles_of: Mapping[Code, tu
                 roles.setdefault(role, []).append(fact)
     for found in roles.values():
         found.sort(key=_by_day)
-    return Person(profile, as_of, {role: tuple(found) for role, found in roles.items()}, next_start, roles_of)
+    by_role = {role: tuple(found) for role, found in roles.items()}
+    return Person(profile, as_of, by_role, next_start, roles_of, medications)
 
 
 def _by_day(fact: Fact) -> tuple[Day, Day, str, Code]:

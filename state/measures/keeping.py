@@ -5,9 +5,11 @@ Source: measures.md 1.5 (the final version of each line; what is reversed leaves
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 
-from schemas.records import Claim, Clinical, Coverage, Enrollment, PharmacyClaim
+import msgspec
+
+from schemas.records import Claim, Clinical, Coverage, Enrollment, PharmacyClaim, PracticeResult
 from state.calendar import FOREVER, Day, day_written, from_date
 from state.ledger.claims import CONTRIBUTES, resolve
 from state.ledger.rows import History, Row, Statement, standing
@@ -19,12 +21,12 @@ from state.measures.facts import (
     KeptDispensing,
     KeptLine,
     KeptRecord,
+    KeptResult,
     Profile,
+    Wanted,
 )
 from state.reference.codes import Code, System, UnknownSystem, UnusableCode, code_of
 
-Wanted = Callable[[Code], bool]
-"""Whether any value set or rule in use can touch a code."""
 _ALL_BENEFITS = Coverage(medical=True, pharmacy=True, mental_health=True)
 
 
@@ -47,38 +49,66 @@ def kept_of(name: str, row: Row | None, wanted: Wanted, *, allow_reopen: bool) -
         record = newest(row, "record_version").body
         assert isinstance(record, Clinical)  # noqa: S101 - a record's history holds its versions
         return _record(name, record, wanted)
+    if isinstance(first, PracticeResult):
+        result = newest(row, "result_version").body
+        assert isinstance(result, PracticeResult)  # noqa: S101 - a result's history holds its versions
+        return _result(name, result, wanted)
     return None
 
 
-def profile_of(rows: Iterable[Row | None]) -> Profile:
-    """Who the member is, by the newest version of every enrollment span."""
-    spans: list[CoverSpan] = []
-    said: list[tuple[Day, str, Enrollment]] = []
-    for row in rows:
-        if not isinstance(row, History) or not isinstance(row.statements[0].body, Enrollment):
-            continue
-        body = newest(row, "span_version").body
-        assert isinstance(body, Enrollment)  # noqa: S101 - a span's history holds enrollments
-        start = from_date(body.enrollment_start_date)
-        end = from_date(body.enrollment_end_date)
-        said.append((start, body.span_id, body))
-        if start <= end:
-            # A plan that does not say which benefits a span has is taken to cover them all.
-            cover = body.coverage or _ALL_BENEFITS
-            spans.append(CoverSpan(start, end, body.product, cover.medical, cover.pharmacy, cover.mental_health))
+class Said(msgspec.Struct, frozen=True, array_like=True):
+    """What the newest version of an enrollment span says, as far as measures look at it. `start` after `end`: it never took effect."""
+
+    span_id: str
+    start: Day
+    end: Day
+    product: str
+    benefits: tuple[bool, bool, bool]
+    birth: Day
+    gender: str
+    death: Day | None = None
+    race: str = ""
+    ethnicity: str = ""
+    language: str = ""
+
+
+def span_of(name: str, row: History) -> Said:
+    """What of a span's row stands. Raises `TypeError` for a row of anything else."""
+    body = newest(row, "span_version").body
+    if not isinstance(body, Enrollment):
+        raise TypeError(f"{name} is no enrollment span")
+    # A plan that does not say which benefits a span has is taken to cover them all.
+    cover = body.coverage or _ALL_BENEFITS
+    return Said(
+        body.span_id,
+        from_date(body.enrollment_start_date),
+        from_date(body.enrollment_end_date),
+        body.product,
+        (cover.medical, cover.pharmacy, cover.mental_health),
+        from_date(body.birth_date),
+        body.gender,
+        None if body.death_date is None else from_date(body.death_date),
+        body.race or "",
+        body.ethnicity or "",
+        body.language or "",
+    )
+
+
+def profile_of(spans: Iterable[Said]) -> Profile:
+    """Who the member is, by the newest version of every enrollment span; of what several say, the span that starts last has it."""
+    said = sorted(spans, key=lambda one: (one.start, one.span_id), reverse=True)
     if not said:
         return Profile()
-    said.sort(key=lambda one: one[:2], reverse=True)
-    latest = said[0][2]
-    deaths = [from_date(body.death_date) for _, _, body in said if body.death_date is not None]
     return Profile(
-        birth=from_date(latest.birth_date),
-        gender=latest.gender,
-        death=deaths[0] if deaths else None,
-        spans=tuple(sorted(spans)),
-        race=next((body.race for _, _, body in said if body.race), ""),
-        ethnicity=next((body.ethnicity for _, _, body in said if body.ethnicity), ""),
-        language=next((body.language for _, _, body in said if body.language), ""),
+        birth=said[0].birth,
+        gender=said[0].gender,
+        death=next((one.death for one in said if one.death is not None), None),
+        spans=tuple(
+            sorted(CoverSpan(one.start, one.end, one.product, *one.benefits) for one in said if one.start <= one.end)
+        ),
+        race=next((one.race for one in said if one.race), ""),
+        ethnicity=next((one.ethnicity for one in said if one.ethnicity), ""),
+        language=next((one.language for one in said if one.language), ""),
     )
 
 
@@ -198,6 +228,23 @@ def _record(name: str, record: Clinical, wanted: Wanted) -> KeptRecord | None:
     )
 
 
+def _result(name: str, result: PracticeResult, wanted: Wanted) -> KeptResult | None:
+    code = next(iter(_one(result.code_system, result.code)), None)
+    if code is None or not wanted(code):
+        return None
+    return KeptResult(
+        row=name,
+        practice_id=result.practice_id,
+        system=code[0],
+        code=code[1],
+        day=from_date(result.date),
+        value=result.value,
+        unit=result.unit or "",
+        state=result.state,
+        document_ref=result.document_ref,
+    )
+
+
 def _value_codes(text: str | None) -> tuple[Code, ...]:
     """What a coded result says: `system|code`, several joined by `;`. Anything else stays as it is; always at least one."""
     return tuple(_value_code(one) for one in _several(text))
@@ -234,9 +281,3 @@ def _one(system: str, text: str | None) -> tuple[Code, ...]:
 
 def _text(codes: tuple[Code, ...]) -> str:
     return codes[0][1] if codes else ""
-
-
-def wanted_by(roles: Iterable[Mapping[Code, tuple[str, ...]]]) -> Wanted:
-    """What any of several editions can use a code for."""
-    every = tuple(roles)
-    return lambda code: any(one[code] for one in every)

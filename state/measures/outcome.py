@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import msgspec
@@ -27,14 +27,23 @@ def step(asks: str, found: Iterable[Fact]) -> Step:
     return Step(asks, holds=bool(facts), evidence=tuple(dict.fromkeys(fact.evidence for fact in facts)))
 
 
+def one_of(asks: str, found: Iterable[Fact]) -> Step:
+    """A step that holds when there is any fact for it, however many: the first is its evidence, since one is enough."""
+    first = min(found, key=lambda fact: (fact.start, fact.evidence), default=None)
+    return Step(asks, holds=first is not None, evidence=() if first is None else (first.evidence,))
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A rate of a measure for one member. Counts are 0 or 1; for a rate that counts more than once a member, the number.
 
     The populations are nested as CQL-based measures nest them: exclusions are taken out of `denominator` by whoever makes a rate, never
     here, so that 1 in `denominator` and 1 in `denominator_exclusion` stand side by side (measures.md 16.21). `numerator` is only
     counted for members in the denominator who are not excluded. `sums` are what a rate that is no proportion adds up (observed events,
-    expected events, prices, months). `closes_with` and `due_by` say what would close an open gap, and the last day for it; `opens_on`
-    the first day on which it can be closed, where that lies ahead. `lower_is_better`: the numerator is the gap.
+    expected events, prices, months).
+
+    `closes_with` and `due_by` say what would close an open gap, and the last day for it; `opens_on` the first day on which it can be
+    closed, where that lies ahead. `lower_is_better`: the numerator is the gap. `anchor`: the day that decides whose credit it is, None
+    for the period's last; `most_months`: the practice of most attributed months has it (state.measures.credit).
     """
 
     rate: str
@@ -48,12 +57,49 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     steps: tuple[Step, ...] = ()
     band: str = ""
     anchor: Day | None = None
+    most_months: bool = False
     closes_with: str = ""
     due_by: Day | None = None
     opens_on: Day | None = None
     lower_is_better: bool = False
     sums: Mapping[str, Decimal] = {}
     note: str = ""
+
+
+HUNDREDTH = Decimal("0.01")
+
+
+class Sums(msgspec.Struct, frozen=True, array_like=True):
+    """What outcomes of many members add up to: denominator and numerator after exclusions and exceptions, and named sums of other rates."""
+
+    denominator: int = 0
+    numerator: int = 0
+    more: Mapping[str, Decimal] = {}
+
+    def __add__(self, other: Sums) -> Sums:
+        more = dict(self.more)
+        for name, value in other.more.items():
+            more[name] = more.get(name, Decimal()) + value
+        return Sums(
+            self.denominator + other.denominator,
+            self.numerator + other.numerator,
+            {name: value for name, value in sorted(more.items()) if value},
+        )
+
+    def __neg__(self) -> Sums:
+        return Sums(-self.denominator, -self.numerator, {name: -value for name, value in self.more.items()})
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether nothing is counted."""
+        return self.denominator == 0 and self.numerator == 0 and not self.more
+
+
+def percent(sums: Sums, rate: str, parameters: Any) -> tuple[Decimal | None, str]:  # noqa: ARG001 - asked alike of all measures
+    """A proportion in percent, to two decimals, half up (payment.md 4.3), and nothing to note; None of nobody."""
+    if sums.denominator <= 0:
+        return None, ""
+    return (Decimal(100 * sums.numerator) / sums.denominator).quantize(HUNDREDTH, ROUND_HALF_UP), ""
 
 
 def proportion(
@@ -88,7 +134,7 @@ def proportion(
         steps=(*population, *exclusions, *numerator),
         band=band,
         anchor=anchor,
-        closes_with=closes_with if is_open else "",
+        closes_with=closes_with,
         due_by=due_by if is_open else None,
     )
 
@@ -99,7 +145,7 @@ class Measure(msgspec.Struct, frozen=True):
     `parameters` is the type of what an edition says of it; `roles` names the roles of codes that it reads under given parameters, so
     that a missing value set is found at the start; `evaluate` answers for one member; its outcomes carry every rate of the measure, in
     one order, also for a member outside the initial population (all counts 0), unless nothing of the measure concerns the member at
-    all, when it is empty.
+    all, when it is empty. `value` makes a rate's value of its sums, with a note where it has none or another than its name says.
     """
 
     id: str
@@ -107,6 +153,7 @@ class Measure(msgspec.Struct, frozen=True):
     parameters: type[Any]
     roles: Callable[[Any], frozenset[str]]
     evaluate: Callable[[Person, Period, Any], tuple[Outcome, ...]]
+    value: Callable[[Sums, str, Any], tuple[Decimal | None, str]] = percent
 
 
 def none_of(rate: str) -> Outcome:

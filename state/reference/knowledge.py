@@ -33,12 +33,15 @@ from state.attribution.engines import Engine
 from state.attribution.rulesets import Ruleset
 from state.calendar import FOREVER, Day, add_months, from_date, month_of
 from state.ledger.member import PROGRAM_PERIOD
+from state.measures import editions
+from state.measures.measuring import Measuring
 from state.reference import services as service_lists
 from state.reference import taxonomies as taxonomy_lists
 from state.reference.roster import Changed, Roster
 from state.reference.services import Services
 from state.reference.tables import MissingTable, TableFile, TableStore
 from state.reference.taxonomies import Directory, Taxonomies
+from state.reference.value_set_files.reading import read_files
 
 if TYPE_CHECKING:
     from state.attribution.standing import Timeline
@@ -52,8 +55,14 @@ _PARSERS = {
     "ruleset": rulesets.parse,
 }
 
+MEASURED = ("editions", "value_sets")
+"""Kinds of tables of which several are in force at a time, one under each name; they are what is measured by."""
 ALWAYS_IN_FORCE = ("primary_care_services", "primary_care_taxonomies")
 """Kinds of which there is always a table in force; the others only once a record has brought one."""
+
+
+COMPARED = 3
+"""Months for which a panel is at least remembered, so that the next one is compared with it, late as it may be closed."""
 
 
 class Touch(msgspec.Struct, frozen=True):
@@ -84,6 +93,11 @@ class FrozenList(msgspec.Struct, frozen=True):
         """The list of a close that the conductor has taken up."""
         day = from_date(close.as_of)
         return cls(number, close, day, add_months(max(day, from_date(close.closed_on)), close.retro_months))
+
+    @property
+    def kept_until(self) -> Day:
+        """The first day on which nothing needs the list: it is adjusted no more, and no panel is compared with it."""
+        return max(self.until, add_months(self.as_of, COMPARED)) if self.close.reading == "panel" else self.until
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -140,8 +154,12 @@ class Knowledge:
     claims_cover: Mapping[str, dt.date] = field(default_factory=dict)
     periods: Mapping[str, tuple[Period, Position]] = field(default_factory=dict)
     frozen: tuple[FrozenList, ...] = ()
-    """The frozen lists that may still be adjusted, in the order in which they were asked for."""
+    """The frozen lists that may still be adjusted or compared with, in the order in which they were asked for."""
     plan_lists: Mapping[str, tuple[PlanList, ...]] = field(default_factory=dict)
+    measuring: Measuring = field(default_factory=Measuring)
+    """What is measured: nothing until a record has put an edition in force."""
+    closed_for_good: Mapping[str, str] = field(default_factory=dict)
+    """The periods whose final reading is frozen, with the close that did it."""
     version: int = 0
     timelines: dict[Setting, Timeline] = field(default_factory=dict)
     tables_on: dict[Day, Tables] = field(default_factory=dict)
@@ -222,7 +240,7 @@ class Knowledge:
         found = {kind: hashlib.sha256(self.store.built_in(kind).data).hexdigest() for kind in ALWAYS_IN_FORCE}
         found["ruleset"] = self.built_in_ruleset
         for record, _ in self.table_records:
-            if from_date(record.activated_from) <= day:
+            if record.kind not in MEASURED and from_date(record.activated_from) <= day:
                 found[record.kind] = record.digest
         return tuple(TableInForce(kind=kind, digest=found[kind]) for kind in sorted(found))
 
@@ -230,6 +248,12 @@ class Knowledge:
     def earliest_frozen(self) -> Day:
         """The earliest day of a list that may still be adjusted; FOREVER when there is none."""
         return min((one.as_of for one in self.frozen), default=FOREVER)
+
+    def earliest_needed(self, as_of: Day) -> Day:
+        """The earliest day whose attribution may still be asked: of a frozen list, or of an open period that is measured."""
+        if self.measuring.is_nothing:
+            return self.earliest_frozen
+        return min(self.earliest_frozen, self.measuring.earliest(as_of))
 
     def needs_history(self) -> bool:
         """Whether a list that may be adjusted rests on other code lists than those in force, so that lines must be read anew for it."""
@@ -249,8 +273,7 @@ class Knowledge:
             case Close():
                 return self._with_close(record, position)
             case CloseAnnul():
-                kept = tuple(one for one in self.frozen if one.close.close_id != record.close_id)
-                return Applied(replace(self, frozen=kept), Touch())
+                return self._with_annulment(record)
             case PayerRecord():
                 return self._with_payer(record, position)
             case FeedManifest():
@@ -263,7 +286,7 @@ class Knowledge:
         day = from_date(as_of)
         if self.reached is not None and day <= self.reached:
             return Applied(self, Touch())
-        kept = tuple(one for one in self.frozen if one.until > day)
+        kept = tuple(one for one in self.frozen if one.kept_until > day)
         applied = self._in_force(self.table_records, day)
         return Applied(replace(applied.knowledge, frozen=kept), applied.touch)
 
@@ -281,6 +304,8 @@ class Knowledge:
         if known is not None and known[1] >= position:
             return Applied(self, Touch())
         knowledge = replace(self, periods={**self.periods, record.period: (record, position)}, version=self.version + 1)
+        if not self.measuring.is_nothing:
+            return Applied(_measured_again(knowledge), Touch(everyone=True))
         ends = {record.performance_end, *(() if known is None else (known[0].performance_end,))}
         if known is not None and len(ends) == 1:
             return Applied(knowledge, Touch())
@@ -289,7 +314,18 @@ class Knowledge:
     def _with_close(self, record: Close, position: Position) -> Applied:
         if record.reading == "initial":
             return Applied(self, Touch())
-        return Applied(replace(self, frozen=(*self.frozen, self.frozen_list(record, position.offset))), Touch())
+        frozen = replace(self, frozen=(*self.frozen, self.frozen_list(record, position.offset)))
+        if record.reading == "panel":
+            return Applied(frozen, Touch())
+        closed = {**self.closed_for_good, record.period: record.close_id}
+        return Applied(_measured_again(replace(frozen, closed_for_good=closed)), Touch())
+
+    def _with_annulment(self, record: CloseAnnul) -> Applied:
+        kept = tuple(one for one in self.frozen if one.close.close_id != record.close_id)
+        closed = {period: close_id for period, close_id in self.closed_for_good.items() if close_id != record.close_id}
+        reopened = len(closed) < len(self.closed_for_good) and not self.measuring.is_nothing
+        knowledge = replace(self, frozen=kept, closed_for_good=closed)
+        return Applied(_measured_again(knowledge) if reopened else knowledge, Touch(everyone=reopened))
 
     def _with_payer(self, record: PayerRecord, position: Position) -> Applied:
         known = self.payers.get(record.payer, ())
@@ -331,11 +367,11 @@ class Knowledge:
         return Applied(replace(self, plan_lists=lists, version=self.version + 1), touch)
 
     def _with_table(self, record: Table, position: Position, as_of: dt.date | None) -> Applied:
-        if record.kind not in _PARSERS:
-            raise MissingTable(
-                f"tables of kind {record.kind!r} are unknown to this release: it knows {', '.join(sorted(_PARSERS))}."
-            )
-        _PARSERS[record.kind](self.store.load(record.kind, record.digest))
+        if record.kind not in _PARSERS and record.kind not in MEASURED:
+            kinds = ", ".join(sorted((*_PARSERS, *MEASURED)))
+            raise MissingTable(f"tables of kind {record.kind!r} are unknown to this release: it knows {kinds}.")
+        if record.kind in _PARSERS:
+            _PARSERS[record.kind](self.store.load(record.kind, record.digest))
         place = (record.activated_from, position)
         places = [(one.activated_from, at) for one, at in self.table_records]
         if place in places:
@@ -353,12 +389,14 @@ class Knowledge:
     def _in_force(self, records: tuple[tuple[Table, Position], ...], day: Day, *, known: bool = True) -> Applied:
         """The tables in force on a day put in force."""
         tables = self._tables_on(records, day)
-        changed = tables is not self.tables
+        measuring = self._measuring_on(records, day)
+        changed = tables is not self.tables or measuring is not self.measuring
         return Applied(
             replace(
                 self,
                 table_records=records,
                 tables=tables,
+                measuring=measuring,
                 reached=day,
                 version=self.version + (changed or not known),
                 timelines={} if changed else self.timelines,
@@ -384,6 +422,35 @@ class Knowledge:
             engine=engines.parse(engine) if engine else self.built_in.engine,
         )
         return self.tables if tables.same_as(self.tables) else tables
+
+    def _measuring_on(self, records: tuple[tuple[Table, Position], ...], day: Day) -> Measuring:
+        """What is measured on a day: of each name the edition and the value sets latest activated."""
+        latest = {
+            (record.kind, record.name): record.digest
+            for record, _ in records
+            if record.kind in MEASURED and from_date(record.activated_from) <= day
+        }
+        digests = tuple(sorted((kind, digest) for (kind, _), digest in latest.items()))
+        if digests == self.measuring.digests:
+            return self.measuring
+        sets = read_files(self.store.load(kind, digest) for kind, digest in digests if kind == "value_sets").in_force()
+        bounds = [
+            editions.Bound(editions.parse(self.store.load(kind, digest)), sets)
+            for kind, digest in digests
+            if kind == "editions"
+        ]
+        periods = [period for period, _ in self.periods.values()]
+        return Measuring.of(bounds, periods, frozenset(self.closed_for_good), digests)
+
+
+def _measured_again(knowledge: Knowledge) -> Knowledge:
+    """The same editions over the periods that are open now."""
+    measuring = knowledge.measuring
+    if measuring.is_nothing:
+        return knowledge
+    periods = [period for period, _ in knowledge.periods.values()]
+    closed = frozenset(knowledge.closed_for_good)
+    return replace(knowledge, measuring=Measuring.of(measuring.bounds, periods, closed, measuring.digests))
 
 
 def _terms_of(record: PayerRecord) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ import datetime as dt
 import hashlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import msgspec
@@ -81,7 +82,7 @@ class TableStore:
         return _shipped("ruleset", BUILT_IN / "rulesets" / f"{name}.toml")
 
     def _look(self) -> None:
-        shipped = [*BUILT_IN.glob("*.csv"), *BUILT_IN.glob("*/*.toml")]
+        shipped = [*BUILT_IN.glob("*.csv"), *BUILT_IN.glob("payment/*.csv"), *BUILT_IN.glob("*/*.toml")]
         laid = [
             path for folder in self._folders if folder.is_dir() for path in sorted(folder.iterdir()) if path.is_file()
         ]
@@ -114,6 +115,17 @@ class TableRow:
         value = self._values[column].strip()
         if not value:
             raise self.wrong(column, "is empty")
+        return value
+
+    def number(self, column: str) -> Decimal:
+        """A number from 0 upwards that must be there."""
+        text = self.text(column)
+        try:
+            value = Decimal(text)
+        except InvalidOperation:
+            raise self.wrong(column, f"{text!r} is not a number") from None
+        if not value.is_finite() or value < 0:
+            raise self.wrong(column, f"{text!r} is not a number from 0 upwards")
         return value
 
     def words(self, column: str, allowed: Iterable[str]) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ CONTENT = (
     "SELECT event_offset, envelope FROM held ORDER BY event_offset",
     "SELECT member, event_offset, ordinal, record FROM changes ORDER BY member, event_offset, ordinal",
     "SELECT event_offset, digest, reason FROM skips ORDER BY event_offset",
+    "SELECT key, state FROM measures ORDER BY key",
+    "SELECT cell, sums FROM sums ORDER BY cell",
 )
 """What makes two state files the same: all but positions, epochs and times of acceptance."""
 NEVER = "9999-12-31"
@@ -95,6 +97,8 @@ class MemberState(LogState):
             member TEXT NOT NULL, event_offset INTEGER NOT NULL, ordinal INTEGER NOT NULL, as_of TEXT NOT NULL, record BLOB NOT NULL,
             PRIMARY KEY (member, event_offset, ordinal)
         ) WITHOUT ROWID;
+        CREATE TABLE measures (key TEXT PRIMARY KEY, state BLOB NOT NULL);
+        CREATE TABLE sums (cell TEXT PRIMARY KEY, sums BLOB NOT NULL) WITHOUT ROWID;
         CREATE TABLE freezing (event_offset INTEGER PRIMARY KEY, tally BLOB NOT NULL);
         CREATE TABLE reference (control INTEGER PRIMARY KEY, record BLOB NOT NULL, event_offset INTEGER NOT NULL);
         """
@@ -176,6 +180,37 @@ class MemberState(LogState):
         await self._db.executemany(
             "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (member, name) DO UPDATE SET state = excluded.state",
             list(rows),
+        )
+
+    async def standings(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """What is stored of the measures of members, by key."""
+        found: dict[str, bytes] = {}
+        for some in _in_portions(keys):
+            marks = ",".join("?" * len(some))
+            found.update(await self.fetch(f"SELECT key, state FROM measures WHERE key IN ({marks})", some))  # type: ignore[arg-type] # noqa: S608
+        return found
+
+    async def write_standings(self, rows: Iterable[tuple[str, bytes]]) -> None:
+        """Insert or replace what is stored of the measures of members (key, bytes). Inside a transaction."""
+        await self._db.executemany(
+            "INSERT INTO measures VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET state = excluded.state", list(rows)
+        )
+
+    async def sums(self, cells: Sequence[str]) -> dict[str, bytes]:
+        """What members add up to, by cell."""
+        found: dict[str, bytes] = {}
+        for some in _in_portions(cells):
+            marks = ",".join("?" * len(some))
+            found.update(await self.fetch(f"SELECT cell, sums FROM sums WHERE cell IN ({marks})", some))  # type: ignore[arg-type] # noqa: S608
+        return found
+
+    async def write_sums(self, rows: Iterable[tuple[str, bytes | None]]) -> None:
+        """Insert or replace sums (cell, bytes); None: nothing is counted there any more. Inside a transaction."""
+        every = list(rows)
+        await self._db.executemany("DELETE FROM sums WHERE cell = ?", [(cell,) for cell, sums in every if sums is None])
+        await self._db.executemany(
+            "INSERT INTO sums VALUES (?, ?) ON CONFLICT (cell) DO UPDATE SET sums = excluded.sums",
+            [(cell, sums) for cell, sums in every if sums is not None],
         )
 
     async def write_terms(self, terms: Iterable[tuple[str, str]]) -> None:

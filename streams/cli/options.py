@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from state.calendar import EARLIEST, LATEST
 from streams.stopping import EXIT_CONFIG, Stop
+
+if TYPE_CHECKING:
+    from state.measures.period import Period
 
 
 def day(text: str) -> dt.date:
-    """A date as YYYY-MM-DD. Raises `typer.BadParameter`."""
+    """A date as YYYY-MM-DD, of a year in which records may lie. Raises `typer.BadParameter`."""
     try:
-        return dt.date.fromisoformat(text)
+        date = dt.date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a date: give it as YYYY-MM-DD.") from None
+    if not EARLIEST <= date <= LATEST:
+        raise typer.BadParameter(f"{text} is not between {EARLIEST.year} and {LATEST.year}: give the day you mean.")
+    return date
 
 
 def moment(text: str) -> dt.datetime:
@@ -30,6 +37,21 @@ def moment(text: str) -> dt.datetime:
     if when is None or when.tzinfo is None:
         raise typer.BadParameter(f"{text!r} is not a time with its zone: give it as 2025-07-01T00:00:00Z.")
     return when
+
+
+def measured_period(text: str) -> Period:
+    """A measurement period as START..END, both days included. Raises `Stop`."""
+    from state.measures.period import Period
+
+    start, dots, end = text.partition("..")
+    try:
+        first, last = dt.date.fromisoformat(start), dt.date.fromisoformat(end)
+    except ValueError:
+        first = last = dt.date.min
+        dots = ""
+    if not dots or first > last:
+        raise Stop(f"{text!r} is no period: give its first and last day as 2025-01-01..2025-12-31.", EXIT_CONFIG)
+    return Period(first.toordinal(), last.toordinal())
 
 
 Bootstrap = Annotated[
@@ -50,6 +72,14 @@ Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Event file
 Tables = Annotated[
     Path | None,
     typer.Option("--tables", metavar="DIR", help="Folder of your own tables. Default: PANELSTREAM_TABLES."),
+]
+ValueSetFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--valuesets",
+        metavar="DIR",
+        help="Folder of your own value sets (FHIR ValueSets, workbooks, CSV). Default: PANELSTREAM_VALUESETS.",
+    ),
 ]
 
 

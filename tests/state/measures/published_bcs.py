@@ -338,5 +338,27 @@ PERIOD_2026: tuple[Case, ...] = (
         (_SEX, encounter("qualifying_visit", "2026-01-01T00:00:00.000+00:00", "2026-01-01T01:00:00.000+00:00")),
         IN,
     ),
+    (
+        "DENEXPass-AdvIllnessDxWithin2Yrs",
+        "1952-12-31",
+        (
+            _SEX,
+            _VISIT_AT_THE_END,
+            condition("advanced_illness", "2025-01-01T00:00:00.000+00:00"),
+            order("device", "frailty_device", "2026-11-01T23:59:00.000+00:00", status="completed"),
+        ),
+        OUT,
+    ),
+    (
+        "DENEXPass-UniMastRandLProcDec31OfMP",
+        "1974-12-31",
+        (
+            _SEX,
+            _VISIT,
+            procedure("unilateral_mastectomy_right", "2026-12-31T23:59:59.000+00:00", "2026-12-31T23:59:59.000+00:00"),
+            procedure("unilateral_mastectomy_left", "2026-12-31T23:59:59.000+00:00", "2026-12-31T23:59:59.000+00:00"),
+        ),
+        OUT,
+    ),
     ("IPFail-75yoWOfficVisEncJan1OfMP", "1950-12-31", (_SEX, _VISIT), NOT_IN),
 )

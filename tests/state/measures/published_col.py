@@ -278,4 +278,30 @@ PERIOD_2026: tuple[Case, ...] = (
         ),
         IN,
     ),
+    (
+        "NUMERPass-sDNA2YearsPriorMP",
+        "1979-12-31",
+        (_CALL_2026, _lab("stool_dna", "2024-12-31T01:00:00.000+00:00", "2024-12-31T01:15:00.000+00:00")),
+        MET,
+    ),
+    (
+        "DENEXPass-DementiaStartsDuringMP",
+        "1958-12-31",
+        (
+            _OFFICE_2026,
+            medication("dementia_medication", "2026-12-30", "2027-03-29"),
+            order("device", "frailty_device", "2026-11-01T23:59:00.000+00:00", status="completed"),
+        ),
+        OUT,
+    ),
+    (
+        "DENEXFail-FrailtyDeviceB4MP",
+        "1958-12-31",
+        (
+            _OFFICE_2026,
+            condition("advanced_illness", "2024-12-31T23:59:59.000+00:00"),
+            order("device", "frailty_device", "2024-11-01T23:59:00.000+00:00", status="completed"),
+        ),
+        IN,
+    ),
 )

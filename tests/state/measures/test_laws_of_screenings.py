@@ -13,10 +13,13 @@ from state.measures.catalogue import MEASURES
 from state.measures.editions import built_in
 from state.measures.facts import Kept, Profile
 from state.measures.period import Period
+from tests.fixtures.lengths import LONG
 from tests.measure_builders import outcomes, person, populations
 from tests.state.measures import naive_bcs, naive_col
 from tests.state.measures.drawn_members import members
 
+AGREEMENT = settings(deadline=None) if LONG else settings(max_examples=200, derandomize=True, deadline=None)
+LAW = settings(deadline=None) if LONG else settings(max_examples=100, derandomize=True, deadline=None)
 EDITIONS = ("capc-2024", "capc-2025", "cms-2025", "cms-2026")
 BCS_ROLES = (
     ("observation", "mammography"),
@@ -56,7 +59,7 @@ Drawn = tuple[Period, Profile, list[Kept]]
 
 
 @pytest.mark.parametrize("edition", EDITIONS)
-@settings(max_examples=300, deadline=None)
+@AGREEMENT
 @given(drawn=WOMEN)
 def test_bcs_is_what_a_second_reading_says(edition: str, drawn: Drawn) -> None:
     period, profile, kept = drawn
@@ -65,7 +68,7 @@ def test_bcs_is_what_a_second_reading_says(edition: str, drawn: Drawn) -> None:
 
 
 @pytest.mark.parametrize("edition", EDITIONS)
-@settings(max_examples=300, deadline=None)
+@AGREEMENT
 @given(drawn=ADULTS)
 def test_col_is_what_a_second_reading_says(edition: str, drawn: Drawn) -> None:
     period, profile, kept = drawn
@@ -73,7 +76,7 @@ def test_col_is_what_a_second_reading_says(edition: str, drawn: Drawn) -> None:
     assert found == naive_col.in_period(edition, period.start, period.end, profile, kept)
 
 
-@settings(max_examples=150, deadline=None)
+@LAW
 @given(drawn=st.one_of(WOMEN, ADULTS), edition=st.sampled_from(EDITIONS), seed=st.integers(0, 1000))
 def test_the_order_in_which_facts_came_makes_no_difference(drawn: Drawn, edition: str, seed: int) -> None:
     period, profile, kept = drawn
@@ -83,7 +86,7 @@ def test_the_order_in_which_facts_came_makes_no_difference(drawn: Drawn, edition
         assert outcomes(edition, measure, period, profile, *kept) == outcomes(edition, measure, period, profile, *mixed)
 
 
-@settings(max_examples=150, deadline=None)
+@LAW
 @given(drawn=st.one_of(WOMEN, ADULTS), edition=st.sampled_from(EDITIONS))
 def test_a_fact_that_is_said_twice_is_one_fact(drawn: Drawn, edition: str) -> None:
     period, profile, kept = drawn
@@ -92,7 +95,7 @@ def test_a_fact_that_is_said_twice_is_one_fact(drawn: Drawn, edition: str) -> No
         assert outcomes(edition, measure, period, profile, *kept) == twice
 
 
-@settings(max_examples=60, deadline=None)
+@LAW
 @given(drawn=st.one_of(WOMEN, ADULTS), edition=st.sampled_from(EDITIONS))
 def test_nothing_changes_by_itself_before_the_next_day(drawn: Drawn, edition: str) -> None:
     period, profile, kept = drawn

@@ -1,0 +1,53 @@
+"""Who gets the credit for a measure: the practice of the member on the measure's anchor day. Source: attribution.md 2.9."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from state.calendar import Day, add_months, month_of
+from state.measures.outcome import Outcome
+from state.measures.period import Period
+
+PracticeOn = Callable[[Day], str]
+"""Whose patient the member is on a day; "" for nobody's."""
+
+
+class Credit(msgspec.Struct, frozen=True, array_like=True):
+    """How the credit for a measure is found. `anchor`: the day that decides, None for the period's last.
+
+    `most_months`: the practice of most attributed months of the period has it, the latest on a tie; a month is attributed as on its
+    first day.
+    """
+
+    anchor: Day | None = None
+    most_months: bool = False
+
+    def practice(self, period: Period, as_of: Day, practice_on: PracticeOn) -> str:
+        """The practice that gets the credit: on the anchor, or today where that is earlier; "" for nobody."""
+        if self.most_months:
+            return most_months(period, as_of, practice_on)
+        return practice_on(min(period.end if self.anchor is None else self.anchor, as_of))
+
+
+def credit_of(outcomes: Iterable[Outcome]) -> Credit:
+    """How the credit is found for a measure, as its outcomes name it; of several anchors the first."""
+    some = list(outcomes)
+    anchors = [outcome.anchor for outcome in some if outcome.anchor is not None]
+    return Credit(min(anchors, default=None), any(outcome.most_months for outcome in some))
+
+
+def most_months(period: Period, as_of: Day, practice_on: PracticeOn) -> str:
+    """The practice of most attributed months of a period up to a day, the latest on a tie; "" when no month is attributed."""
+    months: Counter[str] = Counter()
+    latest: dict[str, Day] = {}
+    month = month_of(period.start)
+    while month <= min(period.end, as_of):
+        practice = practice_on(max(month, period.start))
+        if practice:
+            months[practice] += 1
+            latest[practice] = month
+        month = add_months(month, 1)
+    return max(months, key=lambda one: (months[one], latest[one], one), default="")

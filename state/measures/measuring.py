@@ -1,0 +1,77 @@
+"""What is measured: the editions in force with their value sets, and the periods that are open. Source: design.md, measures as editions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from schemas.records import Period as ProgramPeriod
+from state.calendar import Day, add_months, from_date, month_of
+from state.measures.editions import Bound, wanted_by
+from state.measures.period import Period
+from state.reference.codes import Code
+
+ROLLING = "rolling"
+"""The id of the twelve months that end with the month of the day."""
+YEAR = 12
+
+
+class Window(msgspec.Struct, frozen=True, order=True):
+    """An open period: `id` is a program period's, or ROLLING."""
+
+    id: str
+    period: Period
+
+
+def rolling(as_of: Day) -> Period:
+    """The twelve months that end with the month of a day: a month's worth of days gives one answer, so that a day costs nothing."""
+    end = add_months(month_of(as_of), 1) - 1
+    return Period(add_months(end + 1, -YEAR), end)
+
+
+def of_program(period: ProgramPeriod) -> Period:
+    """The months whose rates a program period pays. Source: payment.md 4.0."""
+    end = from_date(period.performance_end)
+    return Period(add_months(end + 1, -period.window_months), end)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measuring:
+    """The editions in force, bound to their value sets, and the program's periods that have no final close."""
+
+    bounds: tuple[Bound, ...] = ()
+    program: tuple[Window, ...] = ()
+    wanted: Callable[[Code], bool] = field(default=lambda _code: False)
+    digests: tuple[tuple[str, str], ...] = ()
+    """(kind, sha256) of the tables that say it: editions and value sets."""
+
+    @classmethod
+    def of(
+        cls,
+        bounds: Iterable[Bound],
+        periods: Iterable[ProgramPeriod],
+        closed: frozenset[str],
+        digests: tuple[tuple[str, str], ...] = (),
+    ) -> Measuring:
+        """What is measured by these editions; `closed` are the periods whose final reading is frozen."""
+        some = tuple(bounds)
+        program = tuple(sorted(Window(one.period, of_program(one)) for one in periods if one.period not in closed))
+        return cls(some, program, wanted_by(some), digests)
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether no edition is in force."""
+        return not self.bounds
+
+    def windows(self, as_of: Day) -> tuple[Window, ...]:
+        """The open periods on a day: the rolling one, and those of the program that have begun."""
+        return (
+            *(one for one in self.program if one.period.start <= as_of),
+            Window(ROLLING, rolling(as_of)),
+        )
+
+    def earliest(self, as_of: Day) -> Day:
+        """The first day of the open periods."""
+        return min(one.period.start for one in self.windows(as_of))

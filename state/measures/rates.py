@@ -1,0 +1,58 @@
+"""Rates of a practice: outcomes of its members added up, and the value that follows.
+
+Sums are absolute and add up over members, partitions and payers alike; a value is made from sums alone. Excluded members leave both
+denominator and numerator (measures.md 16.21).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from state.measures.facts import Profile
+from state.measures.outcome import Outcome, Sums
+
+SMALL = 30
+"""Below so many members a rate is flagged, never dropped (payment.md 4.6)."""
+
+
+class Cell(msgspec.Struct, frozen=True, order=True):
+    """Where an outcome is counted. `stratum` is "" for all members, else `band:...`, `race:...`, `ethnicity:...` or `language:...`."""
+
+    measure: str
+    rate: str
+    payer: str
+    practice_id: str
+    stratum: str
+
+
+def sums_of(outcome: Outcome) -> Sums:
+    """What one member adds to a rate."""
+    counted = outcome.denominator - outcome.denominator_exclusion - outcome.denominator_exception
+    if counted <= 0:
+        return Sums(more=outcome.sums)
+    return Sums(counted, outcome.numerator - outcome.numerator_exclusion, outcome.sums)
+
+
+def strata_of(profile: Profile, band: str) -> Iterator[str]:
+    """The strata in which a member counts besides all: age band, race, ethnicity, language; `unknown` where the plan does not say."""
+    if band:
+        yield f"band:{band}"
+    for kind, value in (("race", profile.race), ("ethnicity", profile.ethnicity), ("language", profile.language)):
+        yield f"{kind}:{value or 'unknown'}"
+
+
+def counted(
+    measure: str, payer: str, practice_id: str, profile: Profile, outcomes: Iterable[Outcome]
+) -> Iterator[tuple[Cell, Sums]]:
+    """Where a member counts with a measure, and with what. Nothing for a member whom nobody gets the credit for."""
+    if not practice_id:
+        return
+    for outcome in outcomes:
+        sums = sums_of(outcome)
+        if sums.is_nothing:
+            continue
+        yield Cell(measure, outcome.rate, payer, practice_id, ""), sums
+        for stratum in strata_of(profile, outcome.band):
+            yield Cell(measure, outcome.rate, payer, practice_id, stratum), sums

@@ -1,0 +1,110 @@
+"""What is said of measures on topics: results and gaps of members, and what practices' members add up to (interface.md section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from schemas.keys import member_key
+from schemas.records import Aggregate, Gaps, MeasureResult, MemberId, NamedSum, Payer, RateGap, RateResult
+from state.calendar import Day, to_date
+from state.measures.gaps import gap_of
+from state.measures.measuring import Measuring
+from state.measures.outcome import Outcome, Sums
+from state.measures.rates import Cell
+from state.measures.results import Asked
+from state.measures.standing import LIVE, Result
+
+Said = tuple[str, str, MeasureResult | Gaps | None]
+"""Topic, key, and the record; None withdraws what stands under the key."""
+
+
+def said_of(
+    result: Result, measuring: Measuring, as_of: Day, payer: str, member_id: str, engine_version: str
+) -> Iterator[Said]:
+    """What a result says on the topics `measures` and `gaps`; who is in no population any more is withdrawn from both."""
+    key = f"{member_key(Payer(payer), MemberId(member_id))}|{result.edition}|{result.measure}|{result.window.id}"
+    if not result.outcomes:
+        yield "measures", key, None
+        yield "gaps", key, None
+        return
+    bound = next(one for one in measuring.bounds if one.edition.name == result.edition)
+    about = {
+        "payer": payer,
+        "member_id": member_id,
+        "practice_id": result.practice or None,
+        "edition": result.edition,
+        "period": result.window.id,
+        "period_start": to_date(result.window.period.start),
+        "period_end": to_date(result.window.period.end),
+        "reading": LIVE,
+        "measure": result.measure,
+        "as_of": to_date(as_of),
+        "label": bound.edition.label,
+        "value_sets": bound.digest,
+        "engine_version": engine_version,
+    }
+    yield "measures", key, MeasureResult(rates=tuple(_rate(one) for one in result.outcomes), **about)  # type: ignore[arg-type]
+    gaps = tuple(
+        RateGap(
+            rate=outcome.rate,
+            status=gap.status,
+            closes_with=gap.closes_with,
+            due_by=to_date(gap.due_by),
+            evidence=gap.evidence,
+        )
+        for outcome in result.outcomes
+        if (gap := gap_of(outcome, as_of)) is not None
+    )
+    yield "gaps", key, Gaps(gaps=gaps, **about) if gaps else None  # type: ignore[arg-type]
+
+
+def cell_key(partition: int, asked: Asked, cell: Cell) -> str:
+    """The key of a sum: everything that it is a sum over."""
+    return "|".join(
+        (
+            str(partition),
+            cell.practice_id,
+            cell.payer,
+            asked.edition,
+            cell.measure,
+            cell.rate,
+            cell.stratum,
+            asked.period,
+            asked.reading,
+        )
+    )
+
+
+def aggregate(partition: int, asked: Asked, cell: Cell, sums: Sums, as_of: Day, engine_version: str) -> Aggregate:
+    """A sum as it is said: absolute, so that the newest for a key replaces the one before."""
+    return Aggregate(
+        source_partition=partition,
+        practice_id=cell.practice_id,
+        payer=cell.payer,
+        edition=asked.edition,
+        measure=cell.measure,
+        rate=cell.rate,
+        stratum=cell.stratum,
+        period=asked.period,
+        reading=asked.reading,
+        as_of=to_date(as_of),  # type: ignore[arg-type]
+        denominator=sums.denominator,
+        numerator=sums.numerator,
+        sums=tuple(NamedSum(name=name, value=value) for name, value in sorted(sums.more.items())),
+        engine_version=engine_version,
+    )
+
+
+def _rate(outcome: Outcome) -> RateResult:
+    return RateResult(
+        rate=outcome.rate,
+        initial_population=outcome.initial_population,
+        denominator=outcome.denominator,
+        denominator_exclusion=outcome.denominator_exclusion,
+        numerator=outcome.numerator,
+        numerator_exclusion=outcome.numerator_exclusion,
+        denominator_exception=outcome.denominator_exception,
+        band=outcome.band,
+        evidence=outcome.evidence,
+        note=outcome.note,
+    )

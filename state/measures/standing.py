@@ -1,0 +1,278 @@
+"""The measures of one member as they stand: what is kept of its facts, what was last said, and what an event changes of it.
+
+An event touches only the measures that its codes can touch, and only open periods (design.md law 4). What was said is kept, so that a
+difference can be told: results as a whole, and what they add to the sums of practices.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from hashlib import blake2b
+
+import msgspec
+
+from schemas.records import Enrollment
+from state.calendar import Day
+from state.ledger.rows import History, Row
+from state.measures.credit import Credit, PracticeOn, credit_of
+from state.measures.evaluation import evaluate
+from state.measures.facts import Kept, Profile, coded
+from state.measures.gaps import gap_of
+from state.measures.keeping import Said as SaidSpan
+from state.measures.keeping import kept_of, profile_of, span_of
+from state.measures.measuring import Measuring, Window
+from state.measures.outcome import Outcome, Sums
+from state.measures.rates import Cell, strata_of, sums_of
+from state.measures.results import Asked
+
+LIVE = "live"
+Key = tuple[str, str, str]
+"""Edition, window and measure."""
+_encoder = msgspec.msgpack.Encoder()
+
+
+class Counted(msgspec.Struct, frozen=True, array_like=True):
+    """What one rate of a member was last counted with."""
+
+    rate: str
+    band: str
+    denominator: int
+    numerator: int
+    more: Mapping[str, Decimal] = {}
+
+
+class SaidMeasure(msgspec.Struct, frozen=True, array_like=True):
+    """What was last said of a measure: whose credit, a digest of the result, and what it was counted with.
+
+    `window` is the id of the open period, `start` and `end` its days; `opens_on` the next day on which a prospective gap opens.
+    """
+
+    edition: str
+    window: str
+    measure: str
+    start: Day
+    end: Day
+    credit: Credit
+    practice: str
+    mark: bytes
+    counted: tuple[Counted, ...]
+    opens_on: Day | None = None
+
+    @property
+    def key(self) -> Key:
+        """What it is of."""
+        return self.edition, self.window, self.measure
+
+    def counts_otherwise(self, other: SaidMeasure) -> bool:
+        """Whether another is counted for another practice, or with other numbers."""
+        return (self.practice, self.counted) != (other.practice, other.counted)
+
+
+class Standing(msgspec.Struct, array_like=True):
+    """A member's measures as a state file keeps them. `kept` is sorted by row."""
+
+    spans: list[SaidSpan] = []
+    kept: list[Kept] = []
+    said: list[SaidMeasure] = []
+    next_day: Day | None = None
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What is now said of a measure; no outcomes: the member is not in its population any more."""
+
+    edition: str
+    window: Window
+    measure: str
+    practice: str
+    outcomes: tuple[Outcome, ...]
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """Results that are others than last time, and what sums change by."""
+
+    results: tuple[Result, ...] = ()
+    sums: tuple[tuple[Asked, Cell, Sums], ...] = ()
+
+
+class Touched(msgspec.Struct, frozen=True):
+    """What of a member an event has touched: measures by edition. `everything`: demographics or coverage are others."""
+
+    everything: bool = False
+    measures: Mapping[str, frozenset[str]] = {}
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether no measure can have changed."""
+        return not self.everything and not any(self.measures.values())
+
+
+def take(
+    standing: Standing, rows: Iterable[tuple[str, Row | None]], measuring: Measuring, *, allow_reopen: bool
+) -> Touched:
+    """Take up cold rows as they are now; say what they can touch. Rows that no measure reads change nothing."""
+    everything = False
+    measures: dict[str, set[str]] = {}
+    for name, row in rows:
+        if isinstance(row, History) and isinstance(row.statements[0].body, Enrollment):
+            everything |= _take_span(standing, name, row)
+            continue
+        before = _kept(standing, name)
+        after = kept_of(name, row, measuring.wanted, allow_reopen=allow_reopen)
+        if before == after:
+            continue
+        _put(standing, name, after)
+        codes = {fact.code for one in (before, after) if one is not None for fact in coded(one)}
+        for bound in measuring.bounds:
+            measures.setdefault(bound.edition.name, set()).update(bound.touched_by(codes))
+    return Touched(everything, {edition: frozenset(names) for edition, names in measures.items()})
+
+
+def retake(
+    rows: Mapping[str, Row | None], measuring: Measuring, said: list[SaidMeasure], *, allow_reopen: bool
+) -> Standing:
+    """A member's standing made anew from all cold rows, with what was said before."""
+    standing = Standing(said=said)
+    take(standing, sorted(rows.items()), measuring, allow_reopen=allow_reopen)
+    return standing
+
+
+def advance(
+    standing: Standing,
+    measuring: Measuring,
+    as_of: Day,
+    payer: str,
+    practice_on: PracticeOn,
+    *,
+    touched: Touched | None,
+    before: Profile,
+) -> Changes:
+    """Ask again what was touched (None: everything) on a day, remember it, and say the differences.
+
+    `before` is who the member was when things were last said: what is taken back is taken from the strata in which it was counted. Whose
+    credit a measure is, is asked of all, since attribution may be another. What was said of a period that is no longer open stays said.
+    """
+    profile = profile_of(standing.spans)
+    windows = measuring.windows(as_of)
+    known = {one.key: one for one in standing.said}
+    found: dict[Key, SaidMeasure] = {}
+    results: list[Result] = []
+    sums: list[tuple[Asked, Cell, Sums]] = []
+    for bound in measuring.bounds:
+        edition = bound.edition.name
+        for window in windows:
+            here = {key: one for key, one in known.items() if key[:2] == (edition, window.id)}
+            asked = _asked(touched, edition, window, here, as_of, practice_on)
+            if asked is not None and not asked:
+                found.update(here)
+                continue
+            evaluated = evaluate(profile, standing.kept, bound, window.period, as_of, only=asked)
+            now = {
+                (edition, window.id, measure): _said(edition, window, measure, outcomes, as_of, practice_on)
+                for measure, outcomes in evaluated.outcomes.items()
+            }
+            for key, one in here.items():
+                if asked is not None and key[2] not in asked:
+                    found[key] = one
+                elif key not in now:
+                    results.append(Result(edition, window, key[2], "", ()))
+                    sums.extend(_taken_back(one, payer, before))
+            for key, one in now.items():
+                found[key] = one
+                old = here.get(key)
+                if old != one:
+                    results.append(Result(edition, window, key[2], one.practice, evaluated.outcomes[key[2]]))
+                if old is None or old.counts_otherwise(one) or before != profile:
+                    sums.extend(() if old is None else _taken_back(old, payer, before))
+                    sums.extend(_cells(one, payer, profile))
+    standing.said = [found[key] for key in sorted(found)]
+    opens = (one.opens_on for one in standing.said if one.opens_on is not None)
+    ahead = (fact.start for one in standing.kept for fact in coded(one) if fact.start > as_of)
+    standing.next_day = min((*opens, *ahead), default=None)
+    return Changes(tuple(results), tuple(sums))
+
+
+def _asked(
+    touched: Touched | None,
+    edition: str,
+    window: Window,
+    here: Mapping[Key, SaidMeasure],
+    as_of: Day,
+    practice_on: PracticeOn,
+) -> frozenset[str] | None:
+    """The measures to ask: those touched, those whose gap has opened, and those whose credit is another's now. None: all."""
+    if touched is None or touched.everything:
+        return None
+    also = {
+        one.measure
+        for one in here.values()
+        if (one.opens_on is not None and one.opens_on <= as_of)
+        or one.credit.practice(window.period, as_of, practice_on) != one.practice
+    }
+    return touched.measures.get(edition, frozenset()) | also
+
+
+def _said(
+    edition: str, window: Window, measure: str, outcomes: tuple[Outcome, ...], as_of: Day, practice_on: PracticeOn
+) -> SaidMeasure:
+    counted: list[Counted] = []
+    opens: list[Day] = []
+    statuses: list[str] = []
+    for outcome in outcomes:
+        sums = sums_of(outcome)
+        if not sums.is_nothing:
+            counted.append(Counted(outcome.rate, outcome.band, sums.denominator, sums.numerator, sums.more))
+        gap = gap_of(outcome, as_of)
+        statuses.append("" if gap is None else gap.status)
+        if gap is not None and gap.status == "prospective" and outcome.opens_on is not None:
+            opens.append(outcome.opens_on)
+    credit = credit_of(outcomes)
+    return SaidMeasure(
+        edition=edition,
+        window=window.id,
+        measure=measure,
+        start=window.period.start,
+        end=window.period.end,
+        credit=credit,
+        practice=credit.practice(window.period, as_of, practice_on),
+        mark=blake2b(_encoder.encode((outcomes, statuses)), digest_size=8).digest(),
+        counted=tuple(counted),
+        opens_on=min(opens, default=None),
+    )
+
+
+def _taken_back(one: SaidMeasure, payer: str, profile: Profile) -> Iterator[tuple[Asked, Cell, Sums]]:
+    return ((asked, cell, -sums) for asked, cell, sums in _cells(one, payer, profile))
+
+
+def _cells(one: SaidMeasure, payer: str, profile: Profile) -> Iterator[tuple[Asked, Cell, Sums]]:
+    if not one.practice:
+        return
+    asked = Asked(one.edition, one.window, LIVE)
+    for counted in one.counted:
+        sums = Sums(counted.denominator, counted.numerator, counted.more)
+        for stratum in ("", *strata_of(profile, counted.band)):
+            yield asked, Cell(one.measure, counted.rate, payer, one.practice, stratum), sums
+
+
+def _take_span(standing: Standing, name: str, row: History) -> bool:
+    span = span_of(name, row)
+    known = next((one for one in standing.spans if one.span_id == span.span_id), None)
+    if known == span:
+        return False
+    standing.spans = sorted([*(one for one in standing.spans if one is not known), span], key=lambda one: one.span_id)
+    return True
+
+
+def _kept(standing: Standing, name: str) -> Kept | None:
+    at = bisect_left(standing.kept, name, key=lambda one: one.row)
+    return standing.kept[at] if at < len(standing.kept) and standing.kept[at].row == name else None
+
+
+def _put(standing: Standing, name: str, one: Kept | None) -> None:
+    at = bisect_left(standing.kept, name, key=lambda kept: kept.row)
+    if at < len(standing.kept) and standing.kept[at].row == name:
+        del standing.kept[at]
+    if one is not None:
+        insort(standing.kept, one, key=lambda kept: kept.row)
