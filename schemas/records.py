@@ -141,7 +141,7 @@ class Clinical(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field=
 
     `start`, `end` and `authored` are a day as YYYY-MM-DD or a moment with its zone, as the source wrote it: the day is the one
     written. `value` is a number in `unit`; a coded result is `value_code`. `part_of` is the record_id of what it belongs to, such as
-    the blood pressure of which it is the systolic part.
+    the blood pressure of which it is the systolic part. `body_site` tells left from right where the code does not.
     """
 
     payer: Payer
@@ -166,6 +166,7 @@ class Clinical(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     disposition_code: str | None = None
     authored: str | None = None
     part_of: str | None = None
+    body_site: str | None = None
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from state.measures import bcs, col
 from state.measures.outcome import Measure
 
-_ALL: tuple[Measure, ...] = ()
+_ALL: tuple[Measure, ...] = (
+    bcs.MEASURE,
+    col.MEASURE,
+)
 
 MEASURES: Mapping[str, Measure] = {one.id: one for one in _ALL}

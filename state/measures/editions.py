@@ -46,6 +46,7 @@ class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sets: Mapping[str, tuple[str, ...]] = {}
     optional: Mapping[str, tuple[str, ...]] = {}
     codes: Mapping[str, tuple[str, ...]] = {}
+    parameters: Mapping[str, Any] = {}
     measures: Mapping[str, _Section] = {}
 
 
@@ -176,6 +177,11 @@ def parse(file: TableFile) -> Edition:
         ) from None
     sets, optional, codes = dict(written.sets), dict(written.optional), dict(written.codes)
     parameters: dict[str, Any] = {}
+    for key in written.parameters:
+        if not any(key in MEASURES[name].parameters.__struct_fields__ for name in written.measures if name in MEASURES):
+            raise InvalidTable(
+                f"{file.name}, parameters.{key}: no measure of the edition has this key. Correct it or take it out."
+            )
     for name, section in written.measures.items():
         if name not in MEASURES:
             raise InvalidTable(
@@ -188,7 +194,7 @@ def parse(file: TableFile) -> Edition:
                         f"{file.name} binds the role {role} twice, and differently: name one of them otherwise."
                     )
         try:
-            parameters[name] = msgspec.convert(section.parameters, MEASURES[name].parameters)
+            parameters[name] = _parameters(written, section, MEASURES[name])
         except msgspec.ValidationError as problem:
             raise InvalidTable(f"{file.name}, measures.{name}.parameters: {problem}. Correct the key.") from None
         for role in MEASURES[name].roles(parameters[name]):
@@ -206,6 +212,13 @@ def parse(file: TableFile) -> Edition:
         codes={role: tuple(_code(file, role, text) for text in values) for role, values in codes.items()},
         parameters=parameters,
     )
+
+
+def _parameters(written: _Written, section: _Section, measure: Measure) -> Any:
+    """What the edition says of a measure: its own section, over what the head of the edition says for every measure that has the key."""
+    known = measure.parameters.__struct_fields__
+    shared = {key: value for key, value in written.parameters.items() if key in known}
+    return msgspec.convert({**shared, **section.parameters}, measure.parameters)
 
 
 def built_in(name: str) -> Edition:

@@ -57,7 +57,8 @@ class KeptLine(msgspec.Struct, frozen=True, order=True, array_like=True):
 class KeptClaim(msgspec.Struct, frozen=True, array_like=True, tag="c"):
     """The version of a claim family that stands. `principal` is its first diagnosis, `diagnoses` are all, in their order.
 
-    `start` and `end` are admission and discharge, where given, else the first and last day of its lines.
+    `start` and `end` are admission and discharge, where given, else the first and last day of its lines. `places` are the places of
+    service of all its lines, of those too that no value set can touch.
     """
 
     row: str
@@ -75,6 +76,7 @@ class KeptClaim(msgspec.Struct, frozen=True, array_like=True, tag="c"):
     drg: str = ""
     discharged: bool = False
     disposition: str = ""
+    places: tuple[str, ...] = ()
 
 
 class KeptDispensing(msgspec.Struct, frozen=True, array_like=True, tag="d"):
@@ -95,7 +97,8 @@ class KeptRecord(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     """The version of a clinical record that stands, as events.md has it, with days for dates.
 
     `start_at` and `end_at` are the moments as written where the source gave more than a day, else "". `end` is FOREVER where none is
-    given. `value_code` is a normal code; `value_system` is "" where the source names none.
+    given. `value_code` is a normal code; `value_system` is "" where the source names none. `reason_code`, `disposition` and `body_site`
+    are codes without their system.
     """
 
     row: str
@@ -120,6 +123,7 @@ class KeptRecord(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     disposition: str = ""
     authored: Day | None = None
     part_of: str = ""
+    body_site: str = ""
 
     @property
     def evidence(self) -> str:
@@ -210,6 +214,8 @@ def coded(kept: Kept) -> Iterator[Fact]:
                 yield Fact("service", ("UBTOB", kept.bill_type), kept.start, kept.end, kept)
             if kept.drg:
                 yield Fact("service", ("MSDRG", kept.drg), kept.start, kept.end, kept)
+            if kept.disposition:
+                yield Fact("service", ("DISCHARGE_STATUS", kept.disposition), kept.start, kept.end, kept)
         case KeptDispensing():
             last = kept.day + max(kept.days_supply, 1) - 1
             if kept.ndc:

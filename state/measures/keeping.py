@@ -125,7 +125,8 @@ def _claim(name: str, claim: Claim, wanted: Wanted) -> KeptClaim | None:
     bill_type = _one("UBTOB", claim.bill_type_code)
     drg = _one("MSDRG", claim.drg_code)
     lines: list[KeptLine] = []
-    touched = any(wanted(code) for code in (*diagnoses, *procedures, *bill_type, *drg))
+    disposition = _one("DISCHARGE_STATUS", claim.discharge_disposition_code)
+    touched = any(wanted(code) for code in (*diagnoses, *procedures, *bill_type, *drg, *disposition))
     for line in claim.lines:
         hcpcs, revenue = _one("HCPCS", line.hcpcs_code), _one("UBREV", line.revenue_center_code)
         if not any(wanted(code) for code in (*hcpcs, *revenue)):
@@ -168,7 +169,8 @@ def _claim(name: str, claim: Claim, wanted: Wanted) -> KeptClaim | None:
         bill_type=_text(bill_type),
         drg=_text(drg),
         discharged=claim.discharge_date is not None,
-        disposition=claim.discharge_disposition_code or "",
+        disposition=_text(disposition),
+        places=tuple(sorted({place for line in claim.lines for _, place in _one("POS", line.place_of_service_code)})),
     )
 
 
@@ -214,10 +216,11 @@ def _record(name: str, record: Clinical, wanted: Wanted) -> KeptRecord | None:
         verification=record.verification_status or "",
         intent=record.intent or "",
         not_done=record.not_done,
-        reason_code=record.reason_code or "",
-        disposition=record.disposition_code or "",
+        reason_code=_value_code(record.reason_code)[1],
+        disposition=_value_code(record.disposition_code)[1],
         authored=None if record.authored is None else from_date(day_written(record.authored)),
         part_of=record.part_of or "",
+        body_site=_value_code(record.body_site)[1],
     )
 
 

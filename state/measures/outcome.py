@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import msgspec
 
 from state.calendar import Day
-from state.measures.facts import Person
+from state.measures.facts import Fact, Person
 from state.measures.period import Period
 
 
@@ -19,6 +19,12 @@ class Step(msgspec.Struct, frozen=True, array_like=True):
     asks: str
     holds: bool
     evidence: tuple[str, ...] = ()
+
+
+def step(asks: str, found: Iterable[Fact]) -> Step:
+    """A step that holds when there are facts for it: they are its evidence, each cited once, in the order of their days."""
+    facts = sorted(found, key=lambda fact: (fact.start, fact.evidence))
+    return Step(asks, holds=bool(facts), evidence=tuple(dict.fromkeys(fact.evidence for fact in facts)))
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -52,6 +58,43 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lower_is_better: bool = False
     sums: Mapping[str, Decimal] = {}
     note: str = ""
+
+
+def proportion(
+    rate: str,
+    *,
+    population: Sequence[Step],
+    exclusions: Sequence[Step],
+    numerator: Sequence[Step],
+    closes_with: str,
+    due_by: Day,
+    anchor: Day,
+    band: str = "",
+) -> Outcome | None:
+    """The outcome of a rate that a member meets or does not: in the population if every step of it holds, out if any exclusion does.
+
+    None outside the initial population. Evidence: what put the member in, then what took the member out, else what met the rate. What
+    would close the gap is named only where there is one.
+    """
+    if not all(one.holds for one in population):
+        return None
+    out = [one for one in exclusions if one.holds]
+    met = [one for one in numerator if one.holds] if not out else []
+    deciding = (*population, *(out or met))
+    is_open = not out and not met
+    return Outcome(
+        rate=rate,
+        initial_population=1,
+        denominator=1,
+        denominator_exclusion=int(bool(out)),
+        numerator=int(bool(met)),
+        evidence=tuple(dict.fromkeys(name for one in deciding for name in one.evidence)),
+        steps=(*population, *exclusions, *numerator),
+        band=band,
+        anchor=anchor,
+        closes_with=closes_with if is_open else "",
+        due_by=due_by if is_open else None,
+    )
 
 
 HUNDREDTH = Decimal("0.01")

@@ -1,4 +1,4 @@
-"""`panelstream import tuva|synthea`: a source's files as an event file."""
+"""`panelstream import tuva|synthea|fhir`: a source's files as an event file."""
 
 from __future__ import annotations
 
@@ -35,3 +35,28 @@ def synthea(folder: Folder, out: Out) -> None:
     from streams.adapters import synthea as adapter
 
     write_events(adapter.events(folder), out)
+
+
+@app.command()
+def fhir(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR_OR_FILE...", help="Folders and files of FHIR R4: bundles (.json), bulk .ndjson."),
+    ],
+    out: Out,
+    payer: Annotated[
+        str, typer.Option("--payer", metavar="NAME", help="The payer of patients whose coverage names none.")
+    ] = "fhir",
+) -> None:
+    """Turn FHIR R4 (QI-Core, US Core, CARIN Blue Button) into an event file; what it cannot say is counted and listed beside it.
+
+    Example: panelstream import fhir export/ --out fhir.ndjson --payer acme
+    """
+    from streams.adapters.fhir import events
+    from streams.adapters.fhir.left_out import list_beside, listing
+
+    with listing(out) as left_out:
+        write_events(events(paths, left_out, payer), out)
+    for sentence in left_out.sentences():
+        typer.echo(sentence)
+    typer.echo(f"{left_out.counts.total():,} things left out or said otherwise, listed in {list_beside(out)}")

@@ -1,0 +1,86 @@
+"""When a thing was: its first and last day, and how that lies to a window. Days are compared as written, never moments.
+
+A window is two days, both included. Sources: QICoreCommon of the eCQMs (toInterval, prevalenceInterval, latest), the interval relations
+of CQL ("during day of", "overlaps day of", "ends during day of").
+"""
+
+from __future__ import annotations
+
+from state.calendar import FOREVER, Day
+from state.measures.facts import Fact, KeptRecord
+
+GOING_ON = frozenset({"active", "recurrence", "relapse"})
+"""Clinical statuses in which a condition without an end goes on. Source: QICoreCommon, prevalenceInterval."""
+_POINTS = frozenset({"observation", "immunization", "procedure", "device", "allergy"})
+"""Kinds that took place on one day when no end is given; an encounter without an end goes on."""
+
+
+def end_of(fact: Fact) -> Day:
+    """The last day of a fact; FOREVER while it goes on. What has no end and is no stretch of time ends on the day on which it began."""
+    return fact.start if fact.end == FOREVER and fact.kind in _POINTS else fact.end
+
+
+def prevalence(fact: Fact) -> tuple[Day, Day | None]:
+    """From the onset of a condition to its abatement: FOREVER while it goes on, None when it is over and nobody said since when.
+
+    A diagnosis on a claim is a condition on the days of its service. Source: QICoreCommon, prevalenceInterval.
+    """
+    record = fact.of
+    if isinstance(record, KeptRecord) and record.end == FOREVER and record.status not in GOING_ON:
+        return record.start, None
+    return fact.start, fact.end
+
+
+def prevails(fact: Fact, start: Day, end: Day) -> bool:
+    """Whether a condition surely was there on some day of the window.
+
+    With an end that nobody said, that is sure only if it began in the window. Source: CQL, overlaps with an unknown boundary.
+    """
+    first, last = prevalence(fact)
+    return start <= first <= end if last is None else first <= end and last >= start
+
+
+def overlaps(fact: Fact, start: Day, end: Day) -> bool:
+    """Whether a fact that is no condition has a day in the window ("overlaps day of")."""
+    return fact.start <= end and end_of(fact) >= start
+
+
+def starts_in(fact: Fact, start: Day, end: Day) -> bool:
+    """Whether it begins in the window ("starts during day of")."""
+    return start <= fact.start <= end
+
+
+def ends_in(fact: Fact, start: Day, end: Day) -> bool:
+    """Whether it ends in the window ("ends during day of"); what goes on does not."""
+    return start <= end_of(fact) <= end
+
+
+def lies_in(fact: Fact, start: Day, end: Day) -> bool:
+    """Whether it begins and ends in the window ("during day of")."""
+    return start <= fact.start and end_of(fact) <= end
+
+
+def latest(fact: Fact) -> Day:
+    """The day to which a result belongs: the end of its period where there is one, else its start. Source: QICoreCommon, latest."""
+    return fact.start if fact.end == FOREVER else fact.end
+
+
+def ordered_on(fact: Fact) -> Day:
+    """The day on which an order was written ("authoredOn")."""
+    record = fact.record
+    return fact.start if record is None or record.authored is None else record.authored
+
+
+def supply_overlaps(fact: Fact, start: Day, end: Day) -> bool:
+    """Whether the period of a medication order has a day in the window; an order that says no length has no period.
+
+    Source: CumulativeMedicationDuration, medicationRequestPeriod.
+    """
+    return fact.end != FOREVER and fact.start <= end and fact.end >= start
+
+
+def end_order(fact: Fact) -> tuple[Day, str, Day, str]:
+    """A key that sorts by the end, to the moment where moments are written, then by the start, then by the name of the record."""
+    record = fact.record
+    at = "" if record is None else record.end_at or record.start_at
+    return end_of(fact), at, fact.start, fact.of.row
