@@ -14,6 +14,7 @@ from typer.exceptions import Abort, TyperException
 from ops import demo, generate
 from schemas.registry import RegistryAway, RegistryError
 from state.reference.tables import TableError
+from state.reference.value_sets import InvalidValueSets
 from state.stores.log_state import StateFileError
 from streams.adapters.sources import SourceError
 from streams.cli.program import program
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _end(stop.sentence, stop.code)
     except RegistryAway as problem:
         _end(str(problem), EXIT_BROKER)
-    except (TableError, RegistryError, SourceError) as problem:
+    except (TableError, RegistryError, SourceError, InvalidValueSets) as problem:
         _end(str(problem), EXIT_CONFIG)
     except StateFileError as problem:
         _end(str(problem), EXIT_STATE)

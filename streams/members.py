@@ -11,7 +11,7 @@ import datetime as dt
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -33,12 +33,13 @@ from schemas.records import (
 from schemas.topics import TOPICS
 from schemas.topics import name as topic_name
 from state import engine
-from state.calendar import FOREVER, Day
+from state.calendar import FOREVER, Day, from_date, month_of, to_date
 from state.freezing import Freezing
 from state.reference.knowledge import Knowledge, Touch
 from state.stores.log_state import OutboxRow
 from state.stores.members import AT_ONCE, ChangeRow, Cursor, MemberRow, MemberState, Selection
 from streams.batching import Batch, Record
+from streams.member_measures import MeasuredMember, SumChange, summed
 from streams.stopping import EXIT_FAULT, EXIT_HOLE, Stop, failpoint
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class Working:
     changed: bool = False
     stored: set[str] = field(default_factory=set)
     held: list[tuple[int, bytes]] = field(default_factory=list)
+    measured: MeasuredMember = field(default_factory=lambda: MeasuredMember(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ class MemberPartition:
         """Records worked since somebody last looked, by kind and result."""
         self.said: Counter[tuple[str, str]] = Counter()
         """Outputs made since somebody last looked: an alert by its state, a change or adjustment by its cause, a refusal by its reason."""
+        self._sums: list[tuple[str, bytes | None]] = []
+        """Rows of sums that the transaction under way is to write."""
         self._codec = codec
         self._prefix = prefix
         self._partition = partition
@@ -201,21 +205,26 @@ class MemberPartition:
         facts = [self._fact(one) for one in run]
         working = await self._fetch(run, facts)
         outputs: list[tuple[Version, engine.Output | Refused]] = []
+        sums: list[tuple[int, SumChange]] = []
         for place, (one, fact) in enumerate(zip(run, facts, strict=True)):
             mine = working[one.key]
             if mine.failed is not None:
                 mine.held.append((one.offset, one.raw))
                 continue
             try:
-                self._work(mine, one, fact, outputs)
+                self._work(mine, one, fact, outputs, sums)
             except Exception as fault:
                 outputs = [out for out in outputs if out[0].offset != one.offset]
+                sums = [change for change in sums if change[0] != one.offset]
                 working[one.key] = await self._failed(one, run[:place], facts[:place], fault)
                 outputs.append((Version(self._partition, one.offset, 0), self._refused(one, _fault_refusal(fault))))
         failpoint("before_commit")
         end = run[-1].offset + 1
+        ordinal = sum(version.offset == end - 1 for version, _ in outputs)
+        outputs.extend(await self._summed((change for _, change in sums), end - 1, ordinal))
         async with self.state.transaction(watermark=end):
             await self._write(working)
+            await self._write_sums()
             await self.state.put_out(self._outbox(outputs))
             await self._note_changes(outputs)
             await self.state.note_accepted(max(one.envelope.accepted_at for one in run))
@@ -248,6 +257,7 @@ class MemberPartition:
         if self._needs_history:
             for key, rows in (await self._all_rows(list(working))).items():
                 working[key].rows.update(rows)
+        await self._fetch_measures(working)
         needed = [
             (one.key, name)
             for one, fact in zip(run, facts, strict=True)
@@ -267,6 +277,11 @@ class MemberPartition:
             ]
         return working
 
+    async def _fetch_measures(self, working: Mapping[str, Working]) -> None:
+        if not self.knowledge.measuring.is_nothing:
+            for key, stored in (await self.state.standings(list(working))).items():
+                working[key].measured = MeasuredMember(stored)
+
     async def _all_rows(self, keys: Sequence[str]) -> dict[str, dict[str, engine.Row | None]]:
         """Every cold row of some members."""
         stored = await self.state.all_rows(keys)
@@ -277,7 +292,12 @@ class MemberPartition:
         return bool(self.knowledge.frozen) and self.knowledge.needs_history()
 
     def _work(
-        self, mine: Working, one: Arrived, fact: engine.Fact, outputs: list[tuple[Version, engine.Output | Refused]]
+        self,
+        mine: Working,
+        one: Arrived,
+        fact: engine.Fact,
+        outputs: list[tuple[Version, engine.Output | Refused]],
+        sums: list[tuple[int, SumChange]],
     ) -> None:
         folded = engine.fold(mine.member, mine.rows, fact, self.knowledge)
         mine.stored |= folded.stored
@@ -298,6 +318,17 @@ class MemberPartition:
                         mine, self.state.as_of, engine.CAUSE_OF_FACT[fact.kind], str(fact.position), folded.since
                     )
                 )
+        if not self.knowledge.measuring.is_nothing and (folded.changed or folded.stored):
+            said, changes = mine.measured.take(
+                [(name, mine.rows[name]) for name in sorted(folded.stored)],
+                mine.member,
+                None if self.state.as_of is None else from_date(self.state.as_of),
+                self.knowledge,
+                answered=folded.changed,
+            )
+            made.extend(said)
+            sums.extend((one.offset, change) for change in changes)
+            mine.due = _sooner(mine.due, mine.measured.due)
         outputs.extend((Version(self._partition, one.offset, ordinal), out) for ordinal, out in enumerate(made))
 
     def _advance(
@@ -330,7 +361,7 @@ class MemberPartition:
             )
         )[one.key]
         for earlier, fact in mine_before:
-            self._work(again, earlier, fact, [])
+            self._work(again, earlier, fact, [], [])
         again.failed = type(fault).__name__
         again.changed = True
         again.held.append((one.offset, one.raw))
@@ -362,7 +393,11 @@ class MemberPartition:
                 reached = self.knowledge.reach(record.date)
                 self.knowledge = reached.knowledge
                 touch = reached.touch if reached.touch.everyone else None
-                await self._wide(one, touch, record.date, cause, position)
+                monthly = not self.knowledge.measuring.is_nothing and (
+                    self.state.as_of is None
+                    or month_of(from_date(self.state.as_of)) != month_of(from_date(record.date))
+                )
+                await self._wide(one, touch, record.date, cause, position, monthly=monthly)
                 await self._finish(one, as_of=record.date, record=None)
             else:
                 await self._finish(one, as_of=None, record=None)
@@ -377,9 +412,21 @@ class MemberPartition:
             await self._wide(one, applied.touch, None, cause, position)
         await self._finish(one, as_of=None, record=one.envelope.facts)
 
-    async def _wide(self, one: Arrived, touch: Touch | None, as_of: dt.date | None, cause: str, position: str) -> None:
-        """Work the members a control record concerns in steps, with a cursor in the file. `touch` None: those who are due."""
-        selections = _selections(touch, as_of)
+    async def _wide(
+        self,
+        one: Arrived,
+        touch: Touch | None,
+        as_of: dt.date | None,
+        cause: str,
+        position: str,
+        *,
+        monthly: bool = False,
+    ) -> None:
+        """Work the members a control record concerns in steps, with a cursor in the file. `touch` None: those who are due.
+
+        `monthly`: a month has begun, so that the measures of everyone look at other twelve months.
+        """
+        selections = [Selection()] if monthly else _selections(touch, as_of)
         cursor = self.state.cursor
         if cursor is None or cursor.offset != one.offset:
             cursor = Cursor(one.offset, "", 0)
@@ -388,7 +435,7 @@ class MemberPartition:
                 rows = await self.state.concerned(selection, cursor.last_key, STEP)
                 if not rows:
                     break
-                cursor = await self._step(one, rows, cursor, touch, as_of, cause, position)
+                cursor = await self._step(one, rows, cursor, touch, as_of, cause, position, monthly=monthly)
 
     async def _step(
         self,
@@ -399,42 +446,81 @@ class MemberPartition:
         as_of: dt.date | None,
         cause: str,
         position: str,
+        *,
+        monthly: bool,
     ) -> Cursor:
         codes_changed = touch is not None and touch.everyone
         cold = await self._all_rows([row.key for row in rows]) if codes_changed or self._needs_history else {}
-        working: dict[str, Working] = {}
+        working = {row.key: _stored(row) for row in rows}
+        await self._fetch_measures(working)
         outputs: list[tuple[Version, engine.Output | Refused]] = []
+        sums: list[SumChange] = []
         ordinal = cursor.ordinal
         for row in rows:
-            mine = _stored(row)
+            mine = working[row.key]
+            changes: tuple[SumChange, ...] = ()
+            made: tuple[engine.Output, ...] = ()
             try:
                 mine.rows.update(cold.get(row.key, {}))
                 if codes_changed:
                     engine.rederive(mine.member, mine.rows, self.knowledge)
                     mine.changed = True
                 since = FOREVER if touch is None or cause == "tick" else touch.since
-                made = self._advance(mine, as_of, cause, position, since) if as_of is not None else ()
+                if as_of is not None:
+                    made = self._advance(mine, as_of, cause, position, since)
+                if not self.knowledge.measuring.is_nothing:
+                    if codes_changed:
+                        mine.measured.retake(mine.rows, self.knowledge)
+                    if as_of is not None:
+                        said, changes = mine.measured.advance(
+                            mine.member, from_date(as_of), self.knowledge, everything=codes_changed or monthly
+                        )
+                        made = (*made, *said)
+                        mine.due = _sooner(mine.due, mine.measured.due)
             except Exception as fault:
                 logger.error(
                     "a member of %s failed at offset %d: %s", self._place(one.offset), one.offset, type(fault).__name__
                 )
-                mine = _stored(row)
+                mine = working[row.key] = _stored(row)
                 mine.failed, mine.changed = type(fault).__name__, True
-                made = ()
+                made, changes = (), ()
                 self.counts[cause, "failed"] += 1
-            working[row.key] = mine
+            sums.extend(changes)
             for out in made:
                 outputs.append((Version(self._partition, one.offset, ordinal), out))
                 ordinal += 1
-        after = Cursor(one.offset, rows[-1].key, ordinal)
+        outputs.extend(await self._summed(sums, one.offset, ordinal))
+        after = Cursor(one.offset, rows[-1].key, cursor.ordinal + len(outputs))
         failpoint("before_step")
         async with self.state.transaction():
             await self._write(working)
+            await self._write_sums()
             await self.state.put_out(self._outbox(outputs))
             await self._note_changes(outputs)
             await self.state.move_cursor(after)
         failpoint("after_step")
         return after
+
+    async def _summed(
+        self, changes: Iterable[SumChange], offset: int, ordinal: int
+    ) -> list[tuple[Version, engine.Output | Refused]]:
+        """The sums that a batch has changed, as outputs of its last record; the rows wait for `_write_sums`."""
+        every = list(changes)
+        if not every or self.state.as_of is None:
+            self._sums = []
+            return []
+        self._sums, said = await summed(
+            self.state, self._partition, every, from_date(self.state.as_of), self.knowledge.engine_version
+        )
+        return [
+            (Version(self._partition, offset, ordinal + place), engine.Output("aggregates", key, record))
+            for place, (key, record) in enumerate(said)
+        ]
+
+    async def _write_sums(self) -> None:
+        if self._sums:
+            await self.state.write_sums(self._sums)
+            self._sums = []
 
     # -- closes ---------------------------------------------------------------------------------------------------------
 
@@ -530,6 +616,9 @@ class MemberPartition:
             MemberRow(key, mine.due, mine.alert_open, mine.failed, engine.encode_member(mine.member))
             for key, mine in changed
         )
+        measured = [(key, mine.measured.encoded()) for key, mine in working.items() if mine.measured.changed]
+        if measured:
+            await self.state.write_standings(measured)
         rows = [
             (key, name, engine.encode_row(row))
             for key, mine in working.items()
@@ -567,7 +656,7 @@ class MemberPartition:
                 self.said["refused", f"{out.topic}|{out.reason}"] += 1
             else:
                 topic, key, record = out.topic, out.key, out.record
-                partition = self._partition
+                partition = self._partition if topic != "aggregates" else partition_of(key, self._partitions)
                 label = SAID_BY.get(topic)
                 if label is not None:
                     self.said[topic, getattr(record, label)] += 1
@@ -594,6 +683,12 @@ class MemberPartition:
 
     def _place(self, offset: int) -> str:
         return f"member-events[{self._partition}] at {offset}"
+
+
+def _sooner(one: dt.date | None, day: Day | None) -> dt.date | None:
+    """The earlier of a date and a day; None for neither."""
+    other = to_date(day)
+    return one if other is None else other if one is None else min(one, other)
 
 
 def _stored(row: MemberRow) -> Working:

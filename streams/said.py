@@ -21,7 +21,15 @@ from streams.reading import committed_reader
 from streams.settings import Settings
 from streams.stopping import EXIT_BROKER, EXIT_HOLE, Stop
 
-VERSIONED = ("attribution", "attribution-changes", "attribution-alerts", "alert-history", "adjustments")
+VERSIONED = (
+    "attribution",
+    "attribution-changes",
+    "attribution-alerts",
+    "alert-history",
+    "adjustments",
+    "measures",
+    "gaps",
+)
 """The topics whose records carry a version; a member's partition there is that of its events."""
 LAST = 16
 """Offsets looked at from the end at first: the last record, the mark of its transaction, some that were aborted."""

@@ -26,6 +26,8 @@ class Settings:
     """Folder of the state files; local disk, never a network volume."""
     tables: Path
     """Content-addressed folder of the tables that users bring: `<sha256>.csv`."""
+    value_sets: Path
+    """Folder of the value sets that users bring: FHIR ValueSets, workbooks, CSV. They go before those of the project."""
     keys: Path
     """Folder of the payers' keys (mode 0600); losing a key loses that payer's original bytes."""
     partitions: int
@@ -69,6 +71,7 @@ class Settings:
             "prefix": env.get("PANELSTREAM_PREFIX", ""),
             "state": state,
             "tables": Path(env.get("PANELSTREAM_TABLES", str(state / "tables"))),
+            "value_sets": Path(env.get("PANELSTREAM_VALUESETS", str(state / "value-sets"))),
             "keys": Path(env.get("PANELSTREAM_KEYS", str(state / "keys"))),
             "partitions": _whole_number(env, "PANELSTREAM_PARTITIONS", DEFAULT_PARTITIONS),
             "timezone": timezone,

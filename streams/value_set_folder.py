@@ -7,7 +7,7 @@ from pathlib import Path
 
 from state.reference.tables import TableFile
 from state.reference.value_set_files.reading import ValueSetFiles, read_files
-from state.reference.value_sets import InvalidValueSets
+from state.reference.value_sets import InvalidValueSets, ValueSets
 
 _READ = (".json", ".csv", ".xlsx")
 
@@ -19,6 +19,14 @@ def load_value_sets(folders: Iterable[Path | str]) -> ValueSetFiles:
     file to read. Hidden files and the `~$` files of an open workbook are left alone.
     """
     return read_files(file for folder in folders for file in _files(Path(folder)))
+
+
+def value_sets_in_force(folder: Path, *, is_given: bool) -> ValueSets:
+    """All sets that measures may use: those of a folder before those that come with the project.
+
+    `is_given`: somebody has named the folder, so that it must be there; the default one may be missing.
+    """
+    return load_value_sets([folder] if is_given or folder.is_dir() else []).in_force()
 
 
 def _files(folder: Path) -> list[TableFile]:

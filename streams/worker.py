@@ -28,6 +28,7 @@ from schemas.topics import TOPICS
 from schemas.topics import name as topic_name
 from state.reference.knowledge import Knowledge
 from state.reference.tables import TableError, TableStore
+from state.reference.value_sets import InvalidValueSets
 from state.stores.log_state import LogState, StateFileError
 from state.stores.members import MemberState
 from state.stores.program import ProgramState
@@ -167,7 +168,7 @@ class Worker:
             end_process(str(problem), EXIT_STATE)
         except RegistryAway as problem:
             end_process(str(problem), EXIT_BROKER)
-        except (TableError, RegistryError) as problem:
+        except (TableError, RegistryError, InvalidValueSets) as problem:
             end_process(str(problem), EXIT_CONFIG)
         except sqlite3.OperationalError as problem:
             end_process(

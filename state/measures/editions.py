@@ -19,7 +19,7 @@ from state.measures.facts import Wanted
 from state.measures.outcome import Measure
 from state.reference.codes import Code, UnknownSystem, UnusableCode, code_of
 from state.reference.tables import BUILT_IN, InvalidTable, TableError, TableFile
-from state.reference.value_sets import ValueSets
+from state.reference.value_sets import Medication, ValueSets
 
 FOLDER = BUILT_IN / "editions"
 
@@ -99,7 +99,8 @@ class Edition(msgspec.Struct, frozen=True):
 class Bound:
     """An edition with the value sets that are loaded: which roles a code has, and which measures read a role.
 
-    `roles_of` remembers: a code that came before costs one look-up. Raises `MissingValueSets` when a set is missing.
+    `roles_of` remembers: a code that came before costs one look-up. `medications` is what the medication lists say of a drug, by its
+    code; where two lists name one, the set of the later id speaks. Raises `MissingValueSets` when a set is missing.
     """
 
     def __init__(self, edition: Edition, loaded: ValueSets) -> None:
@@ -123,6 +124,11 @@ class Bound:
         needed = {name for names in sets.values() for name in names}
         self.value_sets = loaded.restricted_to(needed)
         self.digest = self.value_sets.digest
+        self.medications: Mapping[Code, Medication] = {
+            code: medication
+            for name in sorted(needed)
+            for code, medication in self.value_sets.medications(name).items()
+        }
         by_set: dict[str, list[str]] = {}
         by_code: dict[Code, list[str]] = {}
         for role in sorted(roles):

@@ -36,7 +36,8 @@ def evaluate(
     `accepted_only`: results of practices count only once the plan has accepted them, as initial and final readings have it; rejected
     ones never count. A measure that does not concern the member has no outcome.
     """
-    person = person_of(profile, _counting(kept, accepted_only=accepted_only), bound.roles_of, as_of)
+    counting = _counting(kept, accepted_only=accepted_only)
+    person = person_of(profile, counting, bound.roles_of, as_of, bound.medications)
     return Found(
         {
             name: outcomes

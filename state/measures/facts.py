@@ -16,6 +16,9 @@ import msgspec
 
 from state.calendar import FOREVER, Day
 from state.reference.codes import Code
+from state.reference.value_sets import Medication
+
+_NO_MEDICATIONS: Mapping[Code, Medication] = {}
 
 Kind = Literal[
     "service",
@@ -259,6 +262,7 @@ class Person:
     """A member as a measure sees them on a day: who they are, and the facts by the role of their code.
 
     Facts that begin after `as_of` are known and not yet live: they are left out, and `next_start` is the day of the first of them.
+    `medications` is what the medication lists in use say of a drug, beside that it is on them.
     """
 
     profile: Profile
@@ -266,6 +270,7 @@ class Person:
     roles: Mapping[str, tuple[Fact, ...]] = field(default_factory=dict)
     next_start: Day | None = None
     roles_of: Mapping[Code, tuple[str, ...]] = field(default_factory=dict)
+    medications: Mapping[Code, Medication] = field(default_factory=dict)
 
     def facts(self, *roles: str) -> Iterator[Fact]:
         """The facts whose code has one of the roles, role by role, in the order of their days."""
@@ -286,8 +291,14 @@ class Person:
         return [fact for fact in self.facts(*roles) if fact.record is not None and fact.record.part_of == name]
 
 
-def person_of(profile: Profile, kept: Iterable[Kept], roles_of: Mapping[Code, tuple[str, ...]], as_of: Day) -> Person:
-    """The member on a day. `roles_of` gives the roles of a code under an edition (state.reference.editions.Bound)."""
+def person_of(
+    profile: Profile,
+    kept: Iterable[Kept],
+    roles_of: Mapping[Code, tuple[str, ...]],
+    as_of: Day,
+    medications: Mapping[Code, Medication] = _NO_MEDICATIONS,
+) -> Person:
+    """The member on a day. `roles_of` and `medications` are those of an edition (state.measures.editions.Bound)."""
     roles: dict[str, list[Fact]] = {}
     next_start: Day | None = None
     for one in kept:
@@ -302,7 +313,8 @@ def person_of(profile: Profile, kept: Iterable[Kept], roles_of: Mapping[Code, tu
                 roles.setdefault(role, []).append(fact)
     for found in roles.values():
         found.sort(key=_by_day)
-    return Person(profile, as_of, {role: tuple(found) for role, found in roles.items()}, next_start, roles_of)
+    by_role = {role: tuple(found) for role, found in roles.items()}
+    return Person(profile, as_of, by_role, next_start, roles_of, medications)
 
 
 def _by_day(fact: Fact) -> tuple[Day, Day, str, Code]:

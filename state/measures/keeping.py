@@ -138,7 +138,7 @@ def _claim(name: str, claim: Claim, wanted: Wanted) -> KeptClaim | None:
                 start=start,
                 end=start if line.claim_line_end_date is None else from_date(line.claim_line_end_date),
                 hcpcs=_text(hcpcs),
-                hcpcs_system=hcpcs[0][0] if hcpcs else "",  # type: ignore[arg-type]  # normal_code names CPT or HCPCS
+                hcpcs_system=hcpcs[0][0] if hcpcs else "",  # type: ignore[arg-type]  # code_of names CPT or HCPCS
                 revenue=_text(revenue),
                 place=_text(_one("POS", line.place_of_service_code)),
                 modifiers=tuple(modifier.strip().upper() for modifier in line.modifiers),

@@ -60,43 +60,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     note: str = ""
 
 
-def proportion(
-    rate: str,
-    *,
-    population: Sequence[Step],
-    exclusions: Sequence[Step],
-    numerator: Sequence[Step],
-    closes_with: str,
-    due_by: Day,
-    anchor: Day,
-    band: str = "",
-) -> Outcome | None:
-    """The outcome of a rate that a member meets or does not: in the population if every step of it holds, out if any exclusion does.
-
-    None outside the initial population. Evidence: what put the member in, then what took the member out, else what met the rate. What
-    would close the gap is named only where there is one.
-    """
-    if not all(one.holds for one in population):
-        return None
-    out = [one for one in exclusions if one.holds]
-    met = [one for one in numerator if one.holds] if not out else []
-    deciding = (*population, *(out or met))
-    is_open = not out and not met
-    return Outcome(
-        rate=rate,
-        initial_population=1,
-        denominator=1,
-        denominator_exclusion=int(bool(out)),
-        numerator=int(bool(met)),
-        evidence=tuple(dict.fromkeys(name for one in deciding for name in one.evidence)),
-        steps=(*population, *exclusions, *numerator),
-        band=band,
-        anchor=anchor,
-        closes_with=closes_with if is_open else "",
-        due_by=due_by if is_open else None,
-    )
-
-
 HUNDREDTH = Decimal("0.01")
 
 
@@ -131,6 +94,43 @@ def percent(sums: Sums, rate: str, parameters: Any) -> tuple[Decimal | None, str
     if sums.denominator <= 0:
         return None, ""
     return (Decimal(100 * sums.numerator) / sums.denominator).quantize(HUNDREDTH, ROUND_HALF_UP), ""
+
+
+def proportion(
+    rate: str,
+    *,
+    population: Sequence[Step],
+    exclusions: Sequence[Step],
+    numerator: Sequence[Step],
+    closes_with: str,
+    due_by: Day,
+    anchor: Day,
+    band: str = "",
+) -> Outcome | None:
+    """The outcome of a rate that a member meets or does not: in the population if every step of it holds, out if any exclusion does.
+
+    None outside the initial population. Evidence: what put the member in, then what took the member out, else what met the rate. What
+    would close the gap is named only where there is one.
+    """
+    if not all(one.holds for one in population):
+        return None
+    out = [one for one in exclusions if one.holds]
+    met = [one for one in numerator if one.holds] if not out else []
+    deciding = (*population, *(out or met))
+    is_open = not out and not met
+    return Outcome(
+        rate=rate,
+        initial_population=1,
+        denominator=1,
+        denominator_exclusion=int(bool(out)),
+        numerator=int(bool(met)),
+        evidence=tuple(dict.fromkeys(name for one in deciding for name in one.evidence)),
+        steps=(*population, *exclusions, *numerator),
+        band=band,
+        anchor=anchor,
+        closes_with=closes_with,
+        due_by=due_by if is_open else None,
+    )
 
 
 class Measure(msgspec.Struct, frozen=True):

@@ -159,15 +159,15 @@ def advance(
     found: dict[Key, SaidMeasure] = {}
     results: list[Result] = []
     sums: list[tuple[Asked, Cell, Sums]] = []
-    next_days: list[Day] = []
     for bound in measuring.bounds:
         edition = bound.edition.name
         for window in windows:
             here = {key: one for key, one in known.items() if key[:2] == (edition, window.id)}
             asked = _asked(touched, edition, window, here, as_of, practice_on)
+            if asked is not None and not asked:
+                found.update(here)
+                continue
             evaluated = evaluate(profile, standing.kept, bound, window.period, as_of, only=asked)
-            if evaluated.next_day is not None:
-                next_days.append(evaluated.next_day)
             now = {
                 (edition, window.id, measure): _said(edition, window, measure, outcomes, as_of, practice_on)
                 for measure, outcomes in evaluated.outcomes.items()
@@ -187,9 +187,9 @@ def advance(
                     sums.extend(() if old is None else _taken_back(old, payer, before))
                     sums.extend(_cells(one, payer, profile))
     standing.said = [found[key] for key in sorted(found)]
-    standing.next_day = min(
-        (*next_days, *(one.opens_on for one in standing.said if one.opens_on is not None)), default=None
-    )
+    opens = (one.opens_on for one in standing.said if one.opens_on is not None)
+    ahead = (fact.start for one in standing.kept for fact in coded(one) if fact.start > as_of)
+    standing.next_day = min((*opens, *ahead), default=None)
     return Changes(tuple(results), tuple(sums))
 
 

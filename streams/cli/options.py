@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streams.stopping import EXIT_CONFIG, Stop
+
+if TYPE_CHECKING:
+    from state.measures.period import Period
 
 
 def day(text: str) -> dt.date:
@@ -32,6 +35,21 @@ def moment(text: str) -> dt.datetime:
     return when
 
 
+def measured_period(text: str) -> Period:
+    """A measurement period as START..END, both days included. Raises `Stop`."""
+    from state.measures.period import Period
+
+    start, dots, end = text.partition("..")
+    try:
+        first, last = dt.date.fromisoformat(start), dt.date.fromisoformat(end)
+    except ValueError:
+        first = last = dt.date.min
+        dots = ""
+    if not dots or first > last:
+        raise Stop(f"{text!r} is no period: give its first and last day as 2025-01-01..2025-12-31.", EXIT_CONFIG)
+    return Period(first.toordinal(), last.toordinal())
+
+
 Bootstrap = Annotated[
     str | None,
     typer.Option(
@@ -50,6 +68,14 @@ Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Event file
 Tables = Annotated[
     Path | None,
     typer.Option("--tables", metavar="DIR", help="Folder of your own tables. Default: PANELSTREAM_TABLES."),
+]
+ValueSetFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--valuesets",
+        metavar="DIR",
+        help="Folder of your own value sets (FHIR ValueSets, workbooks, CSV). Default: PANELSTREAM_VALUESETS.",
+    ),
 ]
 
 

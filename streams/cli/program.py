@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from streams.cli import close, explain, imports, log, publish, quarantine, rebuild, replay, skip, tick, topics, worker
+from streams.cli import (
+    close,
+    explain,
+    imports,
+    log,
+    publish,
+    quarantine,
+    rebuild,
+    replay,
+    skip,
+    tick,
+    topics,
+    valuesets,
+    worker,
+)
 
 
 def program() -> typer.Typer:
@@ -21,6 +35,7 @@ def program() -> typer.Typer:
     app.add_typer(imports.app, name="import")
     app.add_typer(close.app, name="close")
     app.command("replay")(replay.command)
+    app.add_typer(valuesets.app, name="valuesets")
     app.add_typer(log.app, name="log")
     app.command("explain")(explain.command)
     app.add_typer(quarantine.app, name="quarantine")

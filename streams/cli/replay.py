@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import Files, Tables, day, existing_files, moment
+from streams.cli.options import Files, Tables, ValueSetFolder, day, existing_files, measured_period, moment
 from streams.cli.progress import progress
 from streams.settings import Settings
 from streams.stopping import EXIT_CONFIG, EXIT_FAULT, Stop
 
 if TYPE_CHECKING:
+    from state.measures.editions import Bound
     from streams.replaying import Replayed
 
 
 def command(
     files: Files,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for panel.csv, alerts.csv, quarantine.csv, manifest.json.")
-    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the CSV files and manifest.json.")],
     as_of: Annotated[
         dt.date | None,
         typer.Option(
@@ -51,6 +50,20 @@ def command(
             help="The manifest.json of a close: answer again what it answered, from an exported log, and compare.",
         ),
     ] = None,
+    period: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="START..END", help="A measurement period, both days included; may be given several times."
+        ),
+    ] = None,
+    edition: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:MEASURE,...]",
+            help="An edition of measures to ask, as capc-2025 or cms-2025:BCS,COL; may be given several times.",
+        ),
+    ] = None,
+    valuesets: ValueSetFolder = None,
     tables: Tables = None,
 ) -> None:
     """Work event files as the service would, without a broker, and write what it would say on a day.
@@ -58,25 +71,36 @@ def command(
     Equal records give equal bytes, in whatever order and however often they stand in the files. Between two versions that nothing
     else orders, the file's name decides, then the row.
 
+    With --edition and --period it asks the measures too, and writes measures.csv, rates.csv and gaps.csv; a value set that is missing
+    stops it with its name.
+
     With --snapshot the day, the rules and what was known are those of the close; it ends with status 0 only if the same content digest
     comes out.
 
     Example: panelstream replay events.ndjson --as-of 2025-07-01 --known-at 2025-07-15 --out july
+    Example: panelstream replay events.ndjson --as-of 2025-12-31 --edition capc-2025 --period 2025-01-01..2025-12-31 --out y2025
     """
     from state.reference.tables import TableStore
     from streams.replaying import Question, replay
     from streams.snapshots import Manifest
 
     existing_files(files)
+    settings = Settings.from_environment(tables=tables, value_sets=valuesets)
+    if bool(period) != bool(edition):
+        raise Stop("--edition and --period go together: name the measures and the period to ask them of.", EXIT_CONFIG)
     if snapshot is not None:
-        if as_of or known_at or ruleset:
-            raise Stop("--snapshot brings its own --as-of, --known-at and --ruleset: leave them out.", EXIT_CONFIG)
+        if as_of or known_at or ruleset or edition:
+            raise Stop(
+                "--snapshot brings its own --as-of, --known-at and --ruleset, and asks no measures: leave them and --edition out.",
+                EXIT_CONFIG,
+            )
         question = Question.of_snapshot(Manifest.read(snapshot))
     elif as_of is not None:
-        question = Question(as_of, known_at, ruleset)
+        bounds = _bound(edition or [], settings.value_sets, is_given=valuesets is not None)
+        periods = [measured_period(one) for one in period or []]
+        question = Question(as_of, known_at, ruleset, editions=bounds, periods=periods)
     else:
         raise Stop("Give --as-of DATE, or --snapshot MANIFEST. See `panelstream replay --help`.", EXIT_CONFIG)
-    settings = Settings.from_environment(tables=tables)
     with progress() as part:
         replayed = replay(files, question, TableStore([settings.tables]), out, report=part)
     counts = replayed.counts
@@ -93,6 +117,22 @@ def command(
         _compare(question.snapshot.close.id, replayed, out)
     if replayed.failed:
         raise typer.Exit(1)
+
+
+def _bound(names: list[str], folder: Path, *, is_given: bool) -> list[Bound]:
+    """Editions with their value sets. Raises `TableError` and `InvalidValueSets`."""
+    from state.measures.editions import Bound, built_in
+    from streams.value_set_folder import value_sets_in_force
+
+    if not names:
+        return []
+    sets = value_sets_in_force(folder, is_given=is_given)
+    bounds = []
+    for text in dict.fromkeys(names):
+        name, _, some = text.partition(":")
+        wanted = built_in(name)
+        bounds.append(Bound(wanted.only(some.split(",")) if some else wanted, sets))
+    return bounds
 
 
 def _compare(close_id: str, replayed: Replayed, out: Path) -> None:

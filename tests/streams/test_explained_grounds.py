@@ -27,7 +27,7 @@ SAMPLE = Path(__file__).parents[2] / "ops" / "sample"
 def grounds(folder: Path, events: Iterable[Event], day: dt.date = D, ruleset: str | None = None) -> engine.Grounds:
     path = write(folder / "events.ndjson", [*reference(), *events])
     history = History.of([path], Question(day, ruleset=ruleset), TableStore([]))
-    member, rows = history.fold_with_rows(("acme", "M"))
+    member, rows = history.fold(("acme", "M"))
     assert member is not None
     return engine.grounds_of(member, day, history.knowledge, rows)
 
@@ -169,7 +169,7 @@ def test_every_member_of_the_samples_and_of_a_population_can_be_explained(tmp_pa
         history = History.of(paths, Question(day), TableStore([]))
         assert history.members()
         for name in history.members():
-            member, rows = history.fold_with_rows(name)
+            member, rows = history.fold(name)
             if member is None:
                 continue
             answer = engine.attribution(member, day, history.knowledge)

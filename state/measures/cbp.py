@@ -1,0 +1,191 @@
+"""CBP, Controlling High Blood Pressure: members with hypertension whose last blood pressure of the period is below 140/90.
+
+Sources: measures.md 4; for the eCQM editions CMS165 CQL (FHIR; 0.1.000 for 2025, 0.5.000 for 2026).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from state.calendar import Day, add_months
+from state.measures import blood_pressure, death, eligibility, frailty, hospice, palliative, status
+from state.measures.blood_pressure import BloodPressureRule, is_controlled, readings
+from state.measures.diagnosed_visits import diagnosed_visits
+from state.measures.eligibility import Eligibility, is_aged, is_eligible
+from state.measures.facts import Person
+from state.measures.frailty import FrailtyRule
+from state.measures.outcome import Measure, Outcome, Step, proportion, step
+from state.measures.period import Period
+from state.measures.status import Statuses
+from state.measures.timing import end_of, prevails
+
+
+class DiagnosedVisits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="by", tag="visits"):
+    """Hypertension by visits on so many different dates, from so many months before the period until so many months into it."""
+
+    visits: int = 2
+    months_before: int = 12
+    months_into: int = 6
+
+
+class PrevalentCondition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="by", tag="condition"):
+    """Hypertension by a condition that was there on some day of the first so many months of the period."""
+
+    months_into: int = 6
+
+
+class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an edition says of CBP.
+
+    `renal_ever`: kidney disease, dialysis and the like take out whenever they were until the end of the period; else a diagnosis must
+    prevail in the period. `nonacute_stays`: an admission to a facility that is no acute hospital takes out. `death`: so does death.
+    """
+
+    eligibility: Eligibility
+    hypertension: DiagnosedVisits | PrevalentCondition
+    statuses: Statuses
+    frailty: FrailtyRule
+    reading: BloodPressureRule
+    youngest: int = 18
+    oldest: int = 85
+    renal_ever: bool = False
+    nonacute_stays: bool = False
+    death: bool = False
+
+
+def roles(parameters: Parameters) -> frozenset[str]:
+    """The roles that the measure reads under an edition."""
+    found = {"hypertension", "pregnancy", "renal_diagnosis", "renal_procedure"}
+    if isinstance(parameters.hypertension, DiagnosedVisits):
+        found.add("diagnosed_visit")
+    if not parameters.renal_ever:
+        found.add("renal_encounter")
+    if parameters.nonacute_stays:
+        found |= {"inpatient_stay", "nonacute_inpatient_stay"}
+    if parameters.death:
+        found |= death.ROLES
+    return frozenset(found).union(
+        blood_pressure.roles(parameters.reading),
+        eligibility.roles(parameters.eligibility),
+        frailty.roles(parameters.frailty),
+        hospice.ROLES,
+        palliative.ROLES,
+        status.ROLES,
+    )
+
+
+def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
+    """The one rate, "controlled". Empty outside the initial population."""
+    aged = is_aged(person, period, parameters.youngest, parameters.oldest)
+    if not aged.holds:
+        return ()
+    hypertension, since = has_hypertension(person, period, parameters)
+    if not hypertension.holds:
+        return ()
+    eligible = is_eligible(person, period, parameters.eligibility, parameters.statuses)
+    if not eligible.holds:
+        return ()
+    limits = f"{parameters.reading.systolic_below}/{parameters.reading.diastolic_below}"
+    outcome = proportion(
+        "controlled",
+        population=(aged, hypertension, eligible),
+        exclusions=exclusions(person, period, parameters),
+        numerator=(controlled(person, max(since, period.start), period.end, parameters),),
+        closes_with=f"a blood pressure below {limits} as the last of the period",
+        due_by=period.end,
+        anchor=period.end,
+    )
+    return () if outcome is None else (outcome,)
+
+
+def has_hypertension(person: Person, period: Period, parameters: Parameters) -> tuple[Step, Day]:
+    """Whether the member has hypertension, and the first day from which a reading counts.
+
+    By visits: the day of the second (or whichever is asked for) of them, in order. By a condition: the first day of the period.
+    Sources: measures.md 4, denominator and numerator; CMS165 CQL, Essential Hypertension Diagnosis (the months end before their last day
+    plus one, so that July 1 is out).
+    """
+    rule, statuses = parameters.hypertension, parameters.statuses
+    last = add_months(period.start, rule.months_into) - 1
+    if isinstance(rule, DiagnosedVisits):
+        first = period.months_before_start(rule.months_before)
+        visits = diagnosed_visits(person, statuses, ("diagnosed_visit",), ("hypertension",))
+        days = sorted(day for day in visits if first <= day <= last)
+        asks = (
+            f"{rule.visits} visits with hypertension on different dates until {rule.months_into} months into the period"
+        )
+        if len(days) < rule.visits:
+            return step(asks, ()), period.start
+        return step(asks, (fact for day in days[: rule.visits] for fact in visits[day])), days[rule.visits - 1]
+    found = status.conditions(person, statuses, "hypertension")
+    asks = f"hypertension in the first {rule.months_into} months of the period"
+    return step(asks, [fact for fact in found if prevails(fact, period.start, last)]), period.start
+
+
+def exclusions(person: Person, period: Period, parameters: Parameters) -> tuple[Step, ...]:
+    """Every exclusion, as a step. Sources: measures.md 4 and 1.4; CMS165 CQL, Denominator Exclusions."""
+    statuses = parameters.statuses
+    return (
+        hospice.in_hospice(person, period, statuses),
+        *((death.died(person, period, statuses),) if parameters.death else ()),
+        is_pregnant(person, period, statuses),
+        has_renal_disease(person, period, parameters),
+        *frailty.excluded(person, period, parameters.frailty, statuses),
+        palliative.in_palliative_care(person, period, statuses),
+        *((in_nonacute_stay(person, period, statuses),) if parameters.nonacute_stays else ()),
+    )
+
+
+def is_pregnant(person: Person, period: Period, statuses: Statuses) -> Step:
+    """Whether the member was pregnant on a day of the period. Source: CMS165 CQL, Pregnancy or Renal Diagnosis."""
+    found = status.conditions(person, statuses, "pregnancy")
+    return step("pregnant in the period", [fact for fact in found if prevails(fact, period.start, period.end)])
+
+
+def has_renal_disease(person: Person, period: Period, parameters: Parameters) -> Step:
+    """Whether the kidneys have failed, or one was taken out or transplanted, until the end of the period.
+
+    Procedures count whenever they ended. Diagnoses count whenever they were stated, or if they prevail in the period, as the edition
+    says; monthly care of failed kidneys counts by the day on which it began. Sources: measures.md 4 ("any time through Dec 31"); CMS165
+    CQL, End Stage Renal Disease Procedures and Encounter.
+    """
+    statuses, end = parameters.statuses, period.end
+    found = [f for f in status.procedures(person, statuses, "renal_procedure") if end_of(f) <= end]
+    for fact in status.conditions(person, statuses, "renal_diagnosis"):
+        if fact.start <= end if parameters.renal_ever else prevails(fact, period.start, end):
+            found.append(fact)
+    if not parameters.renal_ever:
+        found += [f for f in status.encounters(person, statuses, "renal_encounter") if f.start <= end]
+    return step("kidney failure, removal or transplant until the end of the period", found)
+
+
+def in_nonacute_stay(person: Person, period: Period, statuses: Statuses) -> Step:
+    """Whether an admission of the period was to a facility other than an acute hospital.
+
+    An inpatient stay whose claim also says that it is none of acute care, by its day of admission. Source: measures.md 4.
+    """
+    nonacute = {f.of.row for f in status.encounters(person, statuses, "nonacute_inpatient_stay")}
+    stays = [
+        fact
+        for fact in status.encounters(person, statuses, "inpatient_stay")
+        if fact.of.row in nonacute and period.holds(fact.start if fact.claim is None else fact.claim.start)
+    ]
+    return step("admitted to nonacute inpatient care in the period", stays)
+
+
+def controlled(person: Person, first: Day, last: Day, parameters: Parameters) -> Step:
+    """Whether the last day from `first` to `last` with a reading that counts is controlled. Its readings are the evidence.
+
+    Source: measures.md 4, numerator; CMS165 CQL, Numerator.
+    """
+    asks = "the last blood pressure of the period is controlled"
+    counted = [one for one in readings(person, parameters.reading, parameters.statuses) if first <= one.day <= last]
+    if not counted:
+        return Step(asks, holds=False)
+    most_recent = max(one.day for one in counted)
+    on_last_day = [one for one in counted if one.day == most_recent]
+    found = step(asks, (one.fact for one in on_last_day))
+    return found if is_controlled(on_last_day, parameters.reading) else Step(asks, holds=False, evidence=found.evidence)
+
+
+CBP = Measure("CBP", "Controlling High Blood Pressure", Parameters, roles, evaluate)

@@ -1,0 +1,231 @@
+"""GSD, Glycemic Status Assessment for Patients With Diabetes: the last HbA1c or glucose management indicator of the period.
+
+Sources: measures.md 6; for the eCQM editions CMS122 CQL (FHIR; 0.1.002 for 2025, 0.5.000 for 2026), which has the rate above 9 alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+import msgspec
+
+from state.calendar import Day
+from state.measures import death, eligibility, frailty, hospice, palliative, status
+from state.measures.eligibility import Eligibility, is_aged, is_eligible
+from state.measures.facts import Fact, KeptRecord, Person
+from state.measures.frailty import FrailtyRule
+from state.measures.outcome import Measure, Outcome, Step, proportion, step
+from state.measures.period import Period
+from state.measures.status import Statuses
+from state.measures.timing import latest, prevails, starts_in
+from state.reference.measured_units import UnknownUnit, converted
+
+
+class StatedDiabetes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="by", tag="diagnoses"):
+    """Diabetes by diagnoses on so many different dates from so many months before the period to its end, or by one and a drug.
+
+    `drugs`: the roles of glucose-lowering drugs of which one dispensing in that time suffices.
+    """
+
+    diagnoses: int = 2
+    months_before: int = 12
+    drugs: tuple[str, ...] = ("diabetes_medication",)
+
+
+class PrevalentDiabetes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="by", tag="condition"):
+    """Diabetes by a condition that was there on some day of the period; of a category, where one is named."""
+
+    category: str = ""
+
+
+class GlycemicRate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A rate of the measure: the last result `below` a percentage, or `above` one; above counts a missing result and no test as well."""
+
+    name: str
+    below: Decimal | None = None
+    above: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        if (self.below is None) == (self.above is None):
+            raise ValueError("a rate has either `below` or `above`")
+
+
+class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an edition says of GSD.
+
+    `classes`: roles of CPT II codes, each with a percentage that stands for the class. `missing_is_lowest`: of several results of the last
+    day one that is missing is the lowest, as CQL sorts; else a number of the day takes its place, as when a claim tells of the test
+    and the laboratory of its result.
+    """
+
+    eligibility: Eligibility
+    diabetes: StatedDiabetes | PrevalentDiabetes
+    statuses: Statuses
+    frailty: FrailtyRule
+    rates: tuple[GlycemicRate, ...]
+    classes: Mapping[str, Decimal] = {}
+    missing_is_lowest: bool = False
+    youngest: int = 18
+    oldest: int = 75
+    death: bool = False
+
+
+def roles(parameters: Parameters) -> frozenset[str]:
+    """The roles that the measure reads under an edition."""
+    found = {"diabetes", "hba1c_test", "gmi", *parameters.classes}
+    if isinstance(parameters.diabetes, StatedDiabetes):
+        found |= set(parameters.diabetes.drugs)
+    if parameters.death:
+        found |= death.ROLES
+    return frozenset(found).union(
+        eligibility.roles(parameters.eligibility),
+        frailty.roles(parameters.frailty),
+        hospice.ROLES,
+        palliative.ROLES,
+        status.ROLES,
+    )
+
+
+def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
+    """The rates of the edition, in its order. Empty outside the initial population."""
+    aged = is_aged(person, period, parameters.youngest, parameters.oldest)
+    if not aged.holds:
+        return ()
+    diabetes = has_diabetes(person, period, parameters)
+    if not diabetes.holds:
+        return ()
+    eligible = is_eligible(person, period, parameters.eligibility, parameters.statuses)
+    if not eligible.holds:
+        return ()
+    population, out = (aged, diabetes, eligible), exclusions(person, period, parameters)
+    last = last_result(person, period, parameters)
+    outcomes = (_rate(rate, period, population, out, last) for rate in parameters.rates)
+    return tuple(outcome for outcome in outcomes if outcome is not None)
+
+
+def has_diabetes(person: Person, period: Period, parameters: Parameters) -> Step:
+    """Whether the member has diabetes. Sources: measures.md 6, denominator; CMS122 CQL, Initial Population."""
+    rule, statuses = parameters.diabetes, parameters.statuses
+    diagnoses = list(status.conditions(person, statuses, "diabetes"))
+    if isinstance(rule, PrevalentDiabetes):
+        return step(
+            "diabetes in the period",
+            (f for f in diagnoses if _is_of(f, rule.category) and prevails(f, period.start, period.end)),
+        )
+    first = period.months_before_start(rule.months_before)
+    stated = [fact for fact in diagnoses if starts_in(fact, first, period.end)]
+    drugs = [f for f in status.dispensed(person, statuses, *rule.drugs) if starts_in(f, first, period.end)]
+    asks = f"diabetes diagnosed on {rule.diagnoses} dates, or once with a drug for it, since {rule.months_before} months before"
+    if len({fact.start for fact in stated}) >= rule.diagnoses:
+        return step(asks, stated)
+    return step(asks, [*stated, *drugs] if stated and drugs else ())
+
+
+def exclusions(person: Person, period: Period, parameters: Parameters) -> tuple[Step, ...]:
+    """Every exclusion, as a step. Sources: measures.md 1.4; CMS122 CQL, Denominator Exclusions."""
+    statuses = parameters.statuses
+    return (
+        hospice.in_hospice(person, period, statuses),
+        *((death.died(person, period, statuses),) if parameters.death else ()),
+        *frailty.excluded(person, period, parameters.frailty, statuses),
+        palliative.in_palliative_care(person, period, statuses),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LastResult:
+    """What is known of the last day with a test. `percent`: its lowest result; None when there is none. `is_other`: a result, but no number."""
+
+    percent: Decimal | None = None
+    is_other: bool = False
+    facts: tuple[Fact, ...] = ()
+
+
+def last_result(person: Person, period: Period, parameters: Parameters) -> LastResult:
+    """The lowest result of the last day of the period with a test, with result or without.
+
+    A result of a stretch of time, such as the indicator, belongs to its last day. Sources: measures.md 6, numerator; CMS122 CQL, Lowest
+    Glycemic Status Assessment Reading on Most Recent Day.
+    """
+    tests = [one for one in _tests(person, parameters) if period.holds(one[0])]
+    if not tests:
+        return LastResult()
+    last = max(day for day, _, _ in tests)
+    of_day = [(percent, fact) for day, percent, fact in tests if day == last]
+    facts = tuple(fact for _, fact in of_day)
+    numbers = [percent for percent, _ in of_day if percent is not None]
+    if not numbers or (parameters.missing_is_lowest and len(numbers) < len(of_day)):
+        without = [fact for percent, fact in of_day if percent is None]
+        return LastResult(is_other=all(status.has_result(fact) for fact in without), facts=facts)
+    return LastResult(min(numbers), facts=facts)
+
+
+def _tests(person: Person, parameters: Parameters) -> Iterator[tuple[Day, Decimal | None, Fact]]:
+    """Every test with its day and its result in percent."""
+    statuses = parameters.statuses
+    for fact in status.laboratory_tests(person, statuses, "hba1c_test", "gmi"):
+        yield latest(fact), _percent(fact), fact
+    for role in sorted(parameters.classes):
+        for fact in status.procedures(person, statuses, role):
+            yield fact.start, parameters.classes[role], fact
+
+
+def _percent(fact: Fact) -> Decimal | None:
+    """The result in percent, unrounded; None where there is no number, or none in a known unit."""
+    if fact.value is None:
+        return None
+    try:
+        return converted(fact.code, fact.value, fact.record.unit if fact.record is not None else "")
+    except UnknownUnit:
+        return None
+
+
+def _is_of(fact: Fact, category: str) -> bool:
+    """Whether a condition is of a category; a diagnosis on a claim is an encounter's diagnosis."""
+    if not category:
+        return True
+    return category in (fact.of.category.split(";") if isinstance(fact.of, KeptRecord) else ("encounter-diagnosis",))
+
+
+def _rate(
+    rate: GlycemicRate, period: Period, population: tuple[Step, ...], out: tuple[Step, ...], last: LastResult
+) -> Outcome | None:
+    percent = last.percent
+    if rate.above is not None:
+        # No test counts, a test without a result counts, a result that is no number does not: CMS122 CQL, Numerator.
+        holds = percent > rate.above if percent is not None else not last.is_other
+        asks = f"the last result is above {rate.above} %, missing, or there is none"
+    else:
+        holds = percent is not None and rate.below is not None and percent < rate.below
+        asks = f"the last result is below {rate.below} %"
+    shown = step(asks, last.facts)
+    outcome = proportion(
+        rate.name,
+        population=population,
+        exclusions=out,
+        numerator=(Step(asks, holds, shown.evidence),),
+        closes_with=f"an HbA1c or GMI of {_wanted(rate)} as the last of the period",
+        due_by=period.end,
+        anchor=period.end,
+    )
+    return outcome if outcome is None or rate.above is None else _inverse(outcome, rate, period)
+
+
+def _inverse(outcome: Outcome, rate: GlycemicRate, period: Period) -> Outcome:
+    """The outcome of a rate whose numerator is the gap."""
+    is_open = outcome.numerator == 1
+    return msgspec.structs.replace(
+        outcome,
+        lower_is_better=True,
+        closes_with=f"an HbA1c or GMI of {_wanted(rate)} as the last of the period" if is_open else "",
+        due_by=period.end if is_open else None,
+    )
+
+
+def _wanted(rate: GlycemicRate) -> str:
+    return f"at most {rate.above} %" if rate.above is not None else f"less than {rate.below} %"
+
+
+GSD = Measure("GSD", "Glycemic Status Assessment for Patients With Diabetes", Parameters, roles, evaluate)

@@ -1,0 +1,131 @@
+"""Immunized by a birthday: who is asked, who is out, and each combination of antigens. Childhood and adolescents differ in data alone.
+
+Sources: measures.md 8 and 9; CMS117 CQL, Initial Population, Denominator Exclusions, Numerator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from state.calendar import Day, add_months
+from state.measures import eligibility, exclusions, status
+from state.measures.age import birthday
+from state.measures.eligibility import Visited, is_aged, is_eligible
+from state.measures.enrollment import Benefit, Rule, enrolled, enrolled_on
+from state.measures.facts import Person
+from state.measures.outcome import Outcome, Step, proportion, step
+from state.measures.period import Period
+from state.measures.status import Statuses
+from state.measures.vaccines import Antigen, Protection, before_birth, protection
+
+
+class EnrolledBefore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="by", tag="birthday"):
+    """The birthday lies in the period; continuously enrolled for so many months before it, and on it. Source: measures.md 8 and 9."""
+
+    months: int = 12
+    benefits: tuple[Benefit, ...] = ("medical",)
+    gaps: Rule = Rule()
+
+
+class Immunizations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an edition says of immunizations by the birthday of `years`.
+
+    Each of `combinations` and each antigen is a rate. `exclusions` are the roles of conditions and procedures that take a member out
+    when they began by the birthday.
+    """
+
+    years: int
+    eligibility: EnrolledBefore | Visited
+    antigens: Mapping[str, Antigen]
+    combinations: Mapping[str, tuple[str, ...]]
+    statuses: Statuses
+    death: bool
+    exclusions: tuple[str, ...] = ()
+
+
+def roles(parameters: Immunizations) -> frozenset[str]:
+    """The roles that the rule reads."""
+    visits = eligibility.roles(parameters.eligibility) if isinstance(parameters.eligibility, Visited) else frozenset()
+    antigens = (antigen.roles() for antigen in parameters.antigens.values())
+    out = exclusions.roles_of_all(death_excludes=parameters.death)
+    return visits.union(out, status.ROLES, parameters.exclusions, *antigens)
+
+
+def evaluate(person: Person, period: Period, parameters: Immunizations) -> tuple[Outcome, ...]:
+    """A rate for each combination, then one for each antigen; all for those who are of the age and eligible. Anchor: the birthday."""
+    birth = person.profile.birth
+    if birth is None:
+        return ()
+    population = _population(person, period, parameters, birth)
+    if not all(one.holds for one in population):
+        return ()
+    last = birthday(birth, parameters.years)
+    out = _exclusions(person, period, parameters, birth, last)
+    early = before_birth(person, parameters.antigens.values(), birth)
+    known = {
+        name: protection(person, name, antigen, birth, parameters.years, parameters.statuses)
+        for name, antigen in parameters.antigens.items()
+    }
+    groups = {**parameters.combinations, **{name: (name,) for name in known}}
+    return tuple(
+        _outcome(person, rate, {name: known[name] for name in names}, (population, out, early), last)
+        for rate, names in groups.items()
+    )
+
+
+def _population(person: Person, period: Period, parameters: Immunizations, birth: Day) -> tuple[Step, ...]:
+    rule, years = parameters.eligibility, parameters.years
+    if isinstance(rule, Visited):
+        return (is_aged(person, period, years, years), is_eligible(person, period, rule, parameters.statuses))
+    day = birthday(birth, years)
+    start = add_months(day, -rule.months)
+    # The months before the birthday end on the day before it, so that they are whole years and no stub; the birthday is the anchor.
+    holds = enrolled_on(person.profile, day) and all(
+        enrolled(person.profile, start, day - 1, rule.gaps, benefit) for benefit in rule.benefits
+    )
+    return (
+        Step(f"birthday {years} in the period", period.holds(day)),
+        Step(f"enrolled for the {rule.months} months before birthday {years}, and on it", holds),
+    )
+
+
+def _exclusions(person: Person, period: Period, parameters: Immunizations, birth: Day, last: Day) -> tuple[Step, ...]:
+    """Hospice care, death, and what began by the birthday. Source: measures.md 1.4, 8; CMS117 CQL, Denominator Exclusions."""
+    statuses = parameters.statuses
+    steps = list(exclusions.of_all(person, period, statuses, death_excludes=parameters.death))
+    for role in parameters.exclusions:
+        found = (*status.conditions(person, statuses, role), *status.procedures(person, statuses, role))
+        steps.append(step(f"{role} by the birthday", [fact for fact in found if birth <= fact.start <= last]))
+    return tuple(steps)
+
+
+def _outcome(
+    person: Person,
+    rate: str,
+    of: Mapping[str, Protection],
+    asked: tuple[tuple[Step, ...], tuple[Step, ...], tuple[Step, ...]],
+    last: Day,
+) -> Outcome:
+    """The outcome of a combination: met when every antigen of it is. A gap is closed at the earliest when its last antigen can be."""
+    population, out, early = asked
+    steps = tuple(one.step for one in of.values())
+    missing = [one for one in of.values() if not one.step.holds]
+    evidence = tuple(dict.fromkeys(name for one in steps for name in one.evidence))
+    found = proportion(
+        rate,
+        population=population,
+        exclusions=out,
+        numerator=(Step(f"{rate}: all of {', '.join(of)}", not missing, evidence),),
+        closes_with="; ".join(one.step.asks for one in missing),
+        due_by=last,
+        anchor=last,
+    )
+    assert found is not None  # noqa: S101 - the population has been asked
+    opens_on = max((one.opens_on for one in missing), default=last)
+    return msgspec.structs.replace(
+        found,
+        steps=(*population, *out, *early, *steps),
+        opens_on=opens_on if found.closes_with and opens_on > person.as_of else None,
+    )
