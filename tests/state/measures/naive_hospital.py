@@ -13,9 +13,9 @@ from state.measures.period import Period
 from tests.measure_builders import day
 from tests.state.measures.hospital_claims import claim, line
 
-_FIRST, _LAST = day("2024-12-26"), day("2026-01-06")
-_KINDS = ("ed", "doctor", "stitches", "therapy", "room", "ward", "observation", "ed+observation", "nursing", "office")
-_PRINCIPALS = ("R079", "J189", "F329", "O80", "Z5111", "E119")
+KINDS = ("ed", "doctor", "stitches", "therapy", "room", "ward", "observation", "ed+observation", "nursing", "office")
+STAYS = ("room", "ward", "observation", "ed+observation", "room", "nursing")
+_PRINCIPALS = ("R079", "R079", "R079", "J189", "F329", "O80", "Z5111", "E119")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Case:
 
 
 @st.composite
-def members(draw: st.DrawFn) -> Case:
+def members(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS) -> Case:
     """Claims whose days meet, follow one another, or lie two days apart, at both ends of 2025."""
     words: list[dict[str, Any]] = []
     for number in range(draw(st.integers(0, 7))):
@@ -36,7 +36,7 @@ def members(draw: st.DrawFn) -> Case:
         words.append(
             {
                 "name": f"N{number}",
-                "kind": draw(st.sampled_from(_KINDS)),
+                "kind": draw(st.sampled_from(kinds)),
                 "start": start,
                 "end": start + draw(st.integers(0, 3)),
                 "principal": draw(st.sampled_from(_PRINCIPALS)),

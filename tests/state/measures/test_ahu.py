@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from state.measures.facts import KeptClaim
 from state.measures.utilisation import OBSERVED, RISK_STANDARDISED
+from tests import measure_builders as builders
 from tests.measure_builders import member, year
 from tests.state.measures import naive_hospital
 from tests.state.measures.hospital_claims import (
@@ -63,6 +64,15 @@ def test_a_transfer_within_a_day_is_one_stay_and_after_two_days_it_is_another(se
 def test_a_chain_of_transfers_counts_on_its_last_discharge() -> None:
     chain = (inpatient("2025-12-20", "2025-12-28"), inpatient("2025-12-29", "2026-01-02"))
     assert discharges(*chain) == 0
+
+
+def test_a_short_claim_inside_a_long_stay_does_not_end_it() -> None:
+    long, inside, after = (
+        inpatient("2025-03-01", "2025-03-10"),
+        inpatient("2025-03-02", "2025-03-03"),
+        inpatient("2025-03-09", "2025-03-12"),
+    )
+    assert discharges(long, inside, after) == 1
 
 
 @pytest.mark.parametrize("admitted", ["2025-03-01", "2025-03-02", "2025-03-03"])
@@ -150,6 +160,23 @@ def test_a_transplant_drops_a_stay_whoever_billed_it() -> None:
     assert discharges(msgspec.structs.replace(stay, procedures=("02YA0Z0",))) == 0
 
 
+def test_a_transplant_on_the_claim_of_a_stay_drops_it_on_whichever_day_it_is_billed() -> None:
+    early = (line("2025-03-01", revenue="0120"), line("2025-02-27", hcpcs="47135"))
+    assert discharges(claim("2025-03-01", "2025-03-15", *early, principal="K7460")) == 0
+
+
+@pytest.mark.parametrize(("principal", "counted"), [("acute_condition", 1), ("other", 0)])
+def test_a_procedure_that_may_be_planned_drops_a_stay_unless_something_acute_stands_first(
+    principal: str, counted: int
+) -> None:
+    stay = builders.claim(
+        builders.line("inpatient_stay", "2025-03-01"),
+        builders.line("potentially_planned_procedure", "2025-03-02"),
+        diagnoses=(principal,),
+    )
+    assert builders.outcomes("capc-2025", "AHU", PERIOD, ADULT, stay)[OBSERVED].numerator == counted
+
+
 def test_without_the_sets_of_planned_procedures_the_observed_rate_says_so() -> None:
     found = asked("AHU", PERIOD, ADULT, inpatient("2025-03-01", "2025-03-05"))
     assert value("AHU", OBSERVED, added([found[OBSERVED]])) == (
@@ -168,6 +195,12 @@ def test_parts_of_one_bill_are_one_stay_and_no_discharge_before_the_last() -> No
     first = inpatient("2025-03-01", "2025-03-31", bill_type="0112", disposition="30", discharged=False)
     last = inpatient("2025-03-01", "2025-04-12", bill_type="0114")
     assert (discharges(first), discharges(first, last)) == (0, 1)
+
+
+def test_a_stay_that_was_transferred_to_where_the_patient_still_is_has_no_discharge() -> None:
+    assert (
+        discharges(inpatient("2025-03-01", "2025-03-05"), inpatient("2025-03-05", "2025-03-31", disposition="30")) == 0
+    )
 
 
 def test_a_denied_stay_and_a_denied_room_do_not_count() -> None:
@@ -192,7 +225,7 @@ def test_the_standardised_rate_is_calibrated_by_the_mean_ratio() -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(naive_hospital.members(), st.randoms(use_true_random=False))
+@given(naive_hospital.members(naive_hospital.STAYS), st.randoms(use_true_random=False))
 def test_a_naive_reading_counts_the_same_discharges_in_any_order(case: naive_hospital.Case, order: Any) -> None:
     shuffled = list(case.claims)
     order.shuffle(shuffled)

@@ -49,6 +49,7 @@ weight,,,,,,,EDU,logistic,F,18-64,0.5
 weight,,,,,,,EDU,logistic,M,18-64,0.25
 weight,,,,,HCC-19,,EDU,logistic,,,0.75
 weight,,,,,HCC-18,,EDU,logistic,,,1
+weight,,,,,HCC-901,,EDU,logistic,,,0.125
 weight,,,,,HCC-902,,EDU,logistic,,,0.5
 weight,,,,,,,EDU,count,,,0.25
 weight,,,,,H137,,EDU,count,,,0.125
@@ -94,6 +95,11 @@ def test_a_visit_is_dropped_when_a_stay_begins_on_its_day_or_the_day_after(
     stay: Any, admitted: str, counted: int
 ) -> None:
     assert visits(ed_professional("2025-03-01"), stay(admitted, "2025-03-06")) == counted
+
+
+def test_a_visit_on_the_claim_of_a_stay_is_of_the_stay_on_whichever_day() -> None:
+    stay = claim("2025-03-01", "2025-03-09", line("2025-03-01", revenue="0120"), line("2025-03-05", revenue="0450"))
+    assert visits(stay) == 0
 
 
 def test_a_visit_of_the_last_day_that_led_to_a_stay_of_the_next_period_does_not_count() -> None:
@@ -149,6 +155,11 @@ def test_psychiatry_in_the_room_drops_a_visit_and_in_an_office_on_the_day_does_n
 ) -> None:
     seen = claim("2025-03-01", "2025-03-01", line("2025-03-01", hcpcs=code, place=place), institutional=False)
     assert visits(ed_facility("2025-03-01"), seen) == counted
+
+
+def test_electroconvulsive_therapy_on_the_claim_of_a_visit_drops_it() -> None:
+    both = claim("2025-03-01", "2025-03-01", line("2025-03-01", revenue="0450"), line("2025-03-01", hcpcs="90870"))
+    assert visits(both) == 0
 
 
 # ---- measures.md 10.1: who is looked at
@@ -252,6 +263,7 @@ def test_a_denied_diagnosis_does_not_weigh() -> None:
 
 
 def test_of_nested_combinations_the_larger_alone_weighs_and_what_no_group_ranks_is_an_hcc_by_itself() -> None:
+    assert expected(diagnosed("2024-05-01", "E1165", "I509")) == of_weights("-0.375")
     assert expected(diagnosed("2024-05-01", "E1165", "I509", "N184")) == of_weights("0", "0.375")
 
 

@@ -103,7 +103,7 @@ def test_a_line_costs_its_price_for_each_unit_or_for_the_line() -> None:
         "2025-03-01",
         line("2025-03-01", hcpcs="99213", units=Decimal(2)),
         line("2025-03-01", hcpcs="71046", units=Decimal(3)),
-        line("2025-03-01", hcpcs="J1745", units=Decimal("10")),
+        line("2025-03-01", hcpcs="J1745", units=Decimal(10)),
     )
     assert cost(some)["price_medical"] == str(180 + 30 + 125)
 
@@ -201,6 +201,17 @@ def test_months_that_have_not_begun_add_no_month_and_the_day_of_the_next_is_name
     edition = bound("TCOC", TABLES)
     assert evaluate(ADULT, (), edition, PERIOD, day("2025-03-31")).next_day == day("2025-04-01")
     assert evaluate(ADULT, (), edition, PERIOD, day("2025-12-01")).next_day is None
+
+
+def test_lines_of_days_that_lie_ahead_cost_nothing_yet() -> None:
+    both = office("2025-03-31", line("2025-03-31", hcpcs="99213"), line("2025-04-01", hcpcs="99213"))
+    assert (cost(both, on="2025-03-31")["price_medical"], cost(both, on="2025-04-01")["price_medical"]) == ("90", "180")
+
+
+@pytest.mark.parametrize(("gender", "name"), [("F", "F"), ("male", "M"), ("other", "U"), ("", "U")])
+def test_months_are_told_apart_by_gender_and_age(gender: str, name: str) -> None:
+    sums = asked("TCOC", PERIOD, member("1980-05-01", gender), tables=TABLES)[INDEX].sums
+    assert set(sums) == {f"medical_months:{name}45-54", f"pharmacy_months:{name}45-54"}
 
 
 def test_the_practice_of_most_attributed_months_has_the_credit_the_latest_on_a_tie() -> None:
