@@ -54,14 +54,14 @@ def roles(parameters: Parameters) -> frozenset[str]:
 
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """Cost and months of a member; without prices that the member would be measured, and no more."""
-    enrolled = sum(1 for _ in member_months(person, period, "medical", period.end))
     # measures.md 11: age on the last day [BK]; months of the whole period as they are known, those ahead too.
-    population = (
-        is_aged(person, period, parameters.youngest, parameters.oldest),
-        Step(f"{parameters.months} medical member months or more", enrolled >= parameters.months),
-    )
-    if not all(one.holds for one in population):
+    aged = is_aged(person, period, parameters.youngest, parameters.oldest)
+    if not aged.holds:
         return ()
+    months = sum(1 for _ in member_months(person, period, "medical", period.end))
+    if months < parameters.months:
+        return ()
+    population = (aged, Step(f"{months} medical member months, of {parameters.months} that are needed", holds=True))
     common: dict[str, Any] = {
         "initial_population": 1,
         "denominator": 1,

@@ -84,11 +84,11 @@ def _outcomes(name: str, events: Events, person: Person, period: Period, paramet
     """
     statuses = msgspec.structs.replace(parameters.statuses, denied=False)
     # measures.md 10.1: adults, enrolled for the year and the year before [BK].
-    population = (
-        eligibility.is_aged(person, period, parameters.youngest, parameters.oldest),
-        eligibility.is_eligible(person, period, parameters.eligibility, statuses),
-    )
-    if not all(one.holds for one in population):
+    aged = eligibility.is_aged(person, period, parameters.youngest, parameters.oldest)
+    if not aged.holds:
+        return ()
+    enrolled = eligibility.is_eligible(person, period, parameters.eligibility, statuses)
+    if not enrolled.holds:
         return ()
     # measures.md 1.4: hospice [check]. Who dies is measured until then, if enrollment allows.
     excluded = exclusions.of_all(person, period, statuses, death_excludes=False)
@@ -97,7 +97,7 @@ def _outcomes(name: str, events: Events, person: Person, period: Period, paramet
     observed = Step(f"counted {len(counted)}", bool(counted), cited)
     # measures.md 10.1: an outlier takes all events, and what was expected, along.
     outlier = parameters.outlier is not None and len(counted) >= parameters.outlier
-    steps = (*population, *excluded, *dropped, observed)
+    steps = (aged, enrolled, *excluded, *dropped, observed)
     if parameters.outlier is not None:
         steps = (*steps, Step(f"outlier: {parameters.outlier} or more", outlier, cited if outlier else ()))
     is_out = any(one.holds for one in excluded)

@@ -86,8 +86,7 @@ def parse(file: TableFile) -> RiskWeights:
                 if row.text("cc") not in found:
                     found.append(row.text("cc"))
             case "rank":
-                ranked = Ranked(row.text("ranking_group"), int(row.number("rank")), row.text("hcc"))
-                ranks.setdefault(row.text("cc"), []).append(ranked)
+                ranks.setdefault(row.text("cc"), []).append(_ranked(row))
             case "comb":
                 parts = frozenset(row.text("parts").split())
                 if len(parts) < 2:
@@ -119,6 +118,13 @@ def _diagnosis(row: TableRow) -> Code:
         return code_of("ICD10CM", row.text("code"))
     except UnusableCode as problem:
         raise row.wrong("code", str(problem)) from None
+
+
+def _ranked(row: TableRow) -> Ranked:
+    rank = row.number("rank")
+    if rank != rank.to_integral_value():
+        raise row.wrong("rank", f"{rank} is no whole number")
+    return Ranked(row.text("ranking_group"), int(rank), row.text("hcc"))
 
 
 def _weight(row: TableRow) -> Weight:
