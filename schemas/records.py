@@ -400,6 +400,23 @@ class Period(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="e
     pay_date: dt.date | None = None
 
 
+class SurveyResult(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="survey_result"):
+    """A composite of a patient survey for a practice, as its vendor reports it: for information, never for payment.
+
+    Identity: (practice_id, survey, survey_version, period, composite); the later record wins. `value`: percent of answers in the most
+    favourable class, of `n` people who answered. `mode_adjusted`: whether the vendor has adjusted for the way of asking.
+    """
+
+    practice_id: PracticeId
+    survey: str
+    survey_version: str
+    period: str
+    composite: str
+    value: Decimal
+    n: Whole
+    mode_adjusted: bool | None = None
+
+
 class Tick(msgspec.Struct, frozen=True, kw_only=True, tag_field="event_type", tag="tick"):
     """The clock of every partition moves to this date."""
 

@@ -23,7 +23,7 @@ from state.measures.evaluation import evaluate
 from state.measures.keeping import kept_of, profile_of, span_of
 from state.measures.outcome import Sums
 from state.measures.period import Period
-from state.measures.rates import Cell, counted
+from state.measures.rates import Cell, counted, of_all, peers
 from state.reference.knowledge import Knowledge
 from streams.files import write_whole
 
@@ -117,8 +117,17 @@ class Measuring:
     def write(self, out: Path) -> dict[str, str]:
         """Write measures.csv, rates.csv and gaps.csv into a folder; the sha256 of each by its name."""
         editions = {bound.edition.name: bound.edition for bound in self.bounds}
+        together = peers(self.sums)
         rates = (
-            results.line(rows_of.rate_row(asked, editions[asked.edition], cell, self.sums[asked, cell]))
+            results.line(
+                rows_of.rate_row(
+                    asked,
+                    editions[asked.edition],
+                    cell,
+                    self.sums[asked, cell],
+                    together.get((asked, of_all(cell)), Sums()),
+                )
+            )
             for asked, cell in sorted(self.sums)
         )
         try:

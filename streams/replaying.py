@@ -404,7 +404,12 @@ def _manifest(history: History, replayed: Replayed, digests: dict[str, str]) -> 
         "ruleset": {"name": knowledge.ruleset_name, "digest": in_force.pop("ruleset")},
         "tables": in_force,
         "editions": [
-            {"name": bound.edition.name, "digest": bound.edition.digest, "value_sets": bound.digest}
+            {
+                "name": bound.edition.name,
+                "digest": bound.edition.digest,
+                "value_sets": bound.digest,
+                "tables": dict(bound.tables.digests),
+            }
             for bound in question.editions
         ],
         "periods": [period_named(period) for period in question.periods],

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from state.measures import amr, bcs, cbp, cis, col, dms, drr, dsf, gsd, ima
+from state.measures import ahu, amr, bcs, cbp, cis, col, dms, drr, dsf, edu, gsd, ima, tcoc
 from state.measures.outcome import Measure
 
 _ALL: tuple[Measure, ...] = (
+    ahu.MEASURE,
     amr.MEASURE,
     bcs.MEASURE,
     cbp.MEASURE,
@@ -16,8 +17,10 @@ _ALL: tuple[Measure, ...] = (
     dms.MEASURE,
     drr.MEASURE,
     dsf.MEASURE,
+    edu.MEASURE,
     gsd.MEASURE,
     ima.MEASURE,
+    tcoc.MEASURE,
 )
 
 MEASURES: Mapping[str, Measure] = {one.id: one for one in _ALL}

@@ -16,6 +16,7 @@ import msgspec
 
 from state.measures.catalogue import MEASURES
 from state.measures.facts import Wanted
+from state.measures.measure_tables import NO_TABLES, ROLES_OF_TABLES, MeasureTables
 from state.measures.outcome import Measure
 from state.reference.codes import Code, UnknownSystem, UnusableCode, code_of
 from state.reference.tables import BUILT_IN, InvalidTable, TableError, TableFile
@@ -95,15 +96,42 @@ class Edition(msgspec.Struct, frozen=True):
                 raise UnknownEdition(f"{self.name} has no measure {name}: it has {', '.join(sorted(self.parameters))}.")
         return msgspec.structs.replace(self, parameters={name: self.parameters[name] for name in wanted})
 
+    def supplied(self, tables: MeasureTables) -> Edition:
+        """The edition with tables handed to the measures that ask for them: to those whose parameters have `tables`."""
+        return msgspec.structs.replace(
+            self,
+            parameters={
+                name: msgspec.structs.replace(parameters, tables=tables)
+                if "tables" in MEASURES[name].parameters.__struct_fields__
+                else parameters
+                for name, parameters in self.parameters.items()
+            },
+        )
+
+    def absent(self, loaded: ValueSets) -> frozenset[str]:
+        """The roles that no code can play, because every set that could give them is optional and none is loaded."""
+        return frozenset(
+            role
+            for measure in self.parameters
+            for role in self.roles(measure)
+            if self.optional.get(role)
+            and not self.sets.get(role)
+            and not self.codes.get(role)
+            and not any(name in loaded for name in self.optional[role])
+        )
+
 
 class Bound:
     """An edition with the value sets that are loaded: which roles a code has, and which measures read a role.
 
     `roles_of` remembers: a code that came before costs one look-up. `medications` is what the medication lists say of a drug, by its
-    code; where two lists name one, the set of the later id speaks. Raises `MissingValueSets` when a set is missing.
+    code; where two lists name one, the set of the later id speaks. `tables` are those that were supplied for the edition: the parameters
+    of `edition` carry them from here on. Raises `MissingValueSets` when a set is missing.
     """
 
-    def __init__(self, edition: Edition, loaded: ValueSets) -> None:
+    def __init__(self, edition: Edition, loaded: ValueSets, tables: MeasureTables = NO_TABLES) -> None:
+        edition = edition.supplied(tables)
+        edition = edition.supplied(tables.lacking(edition.absent(loaded)))
         missing = edition.missing(loaded)
         if missing:
             some = "; ".join(f"{name} (stops {', '.join(measures)})" for name, measures in list(missing.items())[:5])
@@ -113,7 +141,13 @@ class Bound:
                 f"Lay their files into a folder of value sets; `panelstream valuesets check {edition.name}` lists all."
             )
         self.edition = edition
+        self.tables = tables
         roles = {role for measure in edition.parameters for role in edition.roles(measure)}
+        for role in sorted(roles - ROLES_OF_TABLES):
+            if role not in edition.sets and role not in edition.optional and role not in edition.codes:
+                raise InvalidTable(
+                    f"{edition.name} binds no value set or code to the role {role}, which is read with the supplied tables: name one."
+                )
         sets = {
             role: (
                 *edition.sets.get(role, ()),
@@ -136,7 +170,9 @@ class Bound:
                 by_set.setdefault(self.value_sets.id_of(name), []).append(role)
             for code in edition.codes.get(role, ()):
                 by_code.setdefault(code, []).append(role)
-        self.roles_of: Mapping[Code, tuple[str, ...]] = _RolesOf(self.value_sets, by_set, by_code)
+        self.roles_of: Mapping[Code, tuple[str, ...]] = _RolesOf(
+            self.value_sets, by_set, by_code, tables, ROLES_OF_TABLES & roles
+        )
         readers: dict[str, set[str]] = {}
         for measure in edition.parameters:
             for role in edition.roles(measure):
@@ -158,16 +194,24 @@ def wanted_by(bounds: Iterable[Bound]) -> Wanted:
 
 class _RolesOf(dict[Code, tuple[str, ...]]):
     def __init__(
-        self, value_sets: ValueSets, by_set: Mapping[str, list[str]], by_code: Mapping[Code, list[str]]
+        self,
+        value_sets: ValueSets,
+        by_set: Mapping[str, list[str]],
+        by_code: Mapping[Code, list[str]],
+        tables: MeasureTables,
+        roles_of_tables: frozenset[str],
     ) -> None:
         super().__init__()
         self._value_sets = value_sets
         self._by_set = by_set
         self._by_code = by_code
+        self._tables = tables
+        self._roles_of_tables = roles_of_tables
 
     def __missing__(self, code: Code) -> tuple[str, ...]:
         roles = {role for name in self._value_sets.sets_of(code) for role in self._by_set.get(name, ())}
-        found = tuple(sorted(roles.union(self._by_code.get(code, ()))))
+        of_tables = self._tables.roles_of(code) & self._roles_of_tables
+        found = tuple(sorted(roles.union(self._by_code.get(code, ()), of_tables)))
         self[code] = found
         return found
 

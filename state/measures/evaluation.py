@@ -38,14 +38,15 @@ def evaluate(
     """
     counting = _counting(kept, accepted_only=accepted_only)
     person = person_of(profile, counting, bound.roles_of, as_of, bound.medications)
-    return Found(
-        {
-            name: outcomes
-            for name in (sorted(bound.edition.parameters) if only is None else sorted(only))
-            if (outcomes := MEASURES[name].evaluate(person, period, bound.edition.parameters[name]))
-        },
-        person.next_start,
-    )
+    outcomes = {
+        name: found
+        for name in (sorted(bound.edition.parameters) if only is None else sorted(only))
+        if (found := MEASURES[name].evaluate(person, period, bound.edition.parameters[name]))
+    }
+    days = [one.changes_on for found in outcomes.values() for one in found if one.changes_on is not None]
+    if person.next_start is not None:
+        days.append(person.next_start)
+    return Found(outcomes, min(days, default=None))
 
 
 def _counting(kept: Iterable[Kept], *, accepted_only: bool) -> Iterable[Kept]:

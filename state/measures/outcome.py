@@ -42,8 +42,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expected events, prices, months).
 
     `closes_with` and `due_by` say what would close an open gap, and the last day for it; `opens_on` the first day on which it can be
-    closed, where that lies ahead. `lower_is_better`: the numerator is the gap; a rate that a service cannot close has none (`has_gap`). `anchor`: the day that decides whose credit it is, None
-    for the period's last; `most_months`: the practice of most attributed months has it (state.measures.credit).
+    closed, where that lies ahead. `lower_is_better`: the numerator is the gap; a rate that a service cannot close has none (`has_gap`).
+    `anchor`: the day that decides whose credit it is, None for the period's last; `most_months`: the practice of most attributed months has
+    it (state.measures.credit). `changes_on`: the next day on which the outcome is another though nothing is said, such as one more month
+    that has begun.
     """
 
     rate: str
@@ -61,6 +63,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     closes_with: str = ""
     due_by: Day | None = None
     opens_on: Day | None = None
+    changes_on: Day | None = None
     lower_is_better: bool = False
     has_gap: bool = True
     sums: Mapping[str, Decimal] = {}
@@ -146,7 +149,8 @@ class Measure(msgspec.Struct, frozen=True):
     `parameters` is the type of what an edition says of it; `roles` names the roles of codes that it reads under given parameters, so
     that a missing value set is found at the start; `evaluate` answers for one member; its outcomes carry every rate of the measure, in
     one order, also for a member outside the initial population (all counts 0), unless nothing of the measure concerns the member at
-    all, when it is empty. `value` makes a rate's value of its sums, with a note where it has none or another than its name says.
+    all, when it is empty. `value` makes a rate's value of its sums, with a note where it has none or another than its name says. `compare`,
+    where given, is asked in its place where all practices are known: it takes the sums of the practice and those of all together.
     """
 
     id: str
@@ -155,6 +159,7 @@ class Measure(msgspec.Struct, frozen=True):
     roles: Callable[[Any], frozenset[str]]
     evaluate: Callable[[Person, Period, Any], tuple[Outcome, ...]]
     value: Callable[[Sums, str, Any], tuple[Decimal | None, str]] = percent
+    compare: Callable[[Sums, Sums, str, Any], tuple[Decimal | None, str]] | None = None
 
 
 def none_of(rate: str) -> Outcome:

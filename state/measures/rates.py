@@ -6,12 +6,18 @@ denominator and numerator (measures.md 16.21).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any, TypeVar
 
 import msgspec
 
+from state.measures.catalogue import MEASURES
 from state.measures.facts import Profile
 from state.measures.outcome import Outcome, Sums
+
+Of = TypeVar("Of")
+"""What else a cell's sums belong to, such as a reading of a period."""
 
 SMALL = 30
 """Below so many members a rate is flagged, never dropped (payment.md 4.6)."""
@@ -56,3 +62,26 @@ def counted(
         yield Cell(measure, outcome.rate, payer, practice_id, ""), sums
         for stratum in strata_of(profile, outcome.band):
             yield Cell(measure, outcome.rate, payer, practice_id, stratum), sums
+
+
+def value_of(cell: Cell, sums: Sums, peers: Sums, parameters: Any) -> tuple[Decimal | None, str]:
+    """The value of a rate and what there is to say of it; `peers` are the sums of all practices of the payer in the same stratum."""
+    measure = MEASURES[cell.measure]
+    if measure.compare is not None:
+        return measure.compare(sums, peers, cell.rate, parameters)
+    return measure.value(sums, cell.rate, parameters)
+
+
+def of_all(cell: Cell) -> Cell:
+    """The cell of all practices of a payer together, for the same rate and stratum."""
+    return msgspec.structs.replace(cell, practice_id="")
+
+
+def peers(sums: Mapping[tuple[Of, Cell], Sums]) -> dict[tuple[Of, Cell], Sums]:
+    """The sums of all practices together, for the measures that compare practices."""
+    found: dict[tuple[Of, Cell], Sums] = {}
+    for (of, cell), some in sums.items():
+        if MEASURES[cell.measure].compare is not None:
+            key = of, of_all(cell)
+            found[key] = found.get(key, Sums()) + some
+    return found

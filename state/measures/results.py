@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from state.calendar import Day, to_date
-from state.measures.catalogue import MEASURES
 from state.measures.editions import Edition
 from state.measures.gaps import gap_of
 from state.measures.outcome import Outcome, Sums
 from state.measures.period import Period
-from state.measures.rates import SMALL, Cell
+from state.measures.rates import SMALL, Cell, value_of
 
 MEASURES_COLUMNS = (
     "edition",
@@ -123,9 +122,12 @@ def gap_rows(
             )
 
 
-def rate_row(asked: Asked, edition: Edition, cell: Cell, sums: Sums) -> tuple[object, ...]:
-    """A line of rates.csv; the note carries the edition's label and what there is to say of the number."""
-    value, reason = MEASURES[cell.measure].value(sums, cell.rate, edition.parameters[cell.measure])
+def rate_row(asked: Asked, edition: Edition, cell: Cell, sums: Sums, peers: Sums) -> tuple[object, ...]:
+    """A line of rates.csv; the note carries the edition's label and what there is to say of the number.
+
+    `peers`: the sums of all practices in the same place (state.measures.rates.peers).
+    """
+    value, reason = value_of(cell, sums, peers, edition.parameters[cell.measure])
     notes = [edition.label, *([reason] if reason else [])]
     if sums.denominator < SMALL:
         notes.append(f"fewer than {SMALL}")

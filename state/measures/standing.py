@@ -46,7 +46,8 @@ class Counted(msgspec.Struct, frozen=True, array_like=True):
 class SaidMeasure(msgspec.Struct, frozen=True, array_like=True):
     """What was last said of a measure: whose credit, a digest of the result, and what it was counted with.
 
-    `window` is the id of the open period, `start` and `end` its days; `opens_on` the next day on which a prospective gap opens.
+    `window` is the id of the open period, `start` and `end` its days; `opens_on` the next day on which it changes by itself: a
+    prospective gap opens, or a month begins.
     """
 
     edition: str
@@ -227,6 +228,8 @@ def _said(
         statuses.append("" if gap is None else gap.status)
         if gap is not None and gap.status == "prospective" and outcome.opens_on is not None:
             opens.append(outcome.opens_on)
+        if outcome.changes_on is not None:
+            opens.append(outcome.changes_on)
     credit = credit_of(outcomes)
     return SaidMeasure(
         edition=edition,

@@ -139,6 +139,24 @@ class TableRow:
         """A value of a column that a table may leave out; empty where there is none."""
         return self._values.get(column, "").strip()
 
+    def number(self, column: str) -> Decimal:
+        """A number from 0 upwards that must be there."""
+        value = self.signed(column)
+        if value < 0:
+            raise self.wrong(column, f"{self.text(column)!r} is not a number from 0 upwards")
+        return value
+
+    def signed(self, column: str) -> Decimal:
+        """A number that must be there and may be below 0."""
+        text = self.text(column)
+        try:
+            value = Decimal(text)
+        except InvalidOperation:
+            raise self.wrong(column, f"{text!r} is not a number") from None
+        if not value.is_finite():
+            raise self.wrong(column, f"{text!r} is not a number")
+        return value
+
     def one_of(self, column: str, allowed: Iterable[str]) -> str:
         """A value from a closed list."""
         return self._check(column, self.text(column), allowed)
