@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from schemas.records import Aggregate, Claim, ClaimLine, Close, Period, Provider, Table, Tick
 from state import engine
 from state.calendar import from_date
+from state.measures.credit import credit_of
 from state.measures.editions import FOLDER, Bound, built_in
 from state.measures.evaluation import evaluate
 from state.measures.keeping import kept_of, profile_of, span_of
@@ -213,8 +214,13 @@ async def test_results_and_sums_are_those_of_all_facts_at_once(
         profile = profile_of(span_of(name, one) for name, one in rows.items() if name.startswith("span:"))  # type: ignore[arg-type]
         for window, period in (("P1", of_program(P1)), ("rolling", rolling(as_of))):
             for measure, outcomes in evaluate(profile, kept, bound, period, as_of).outcomes.items():
-                on = dt.date.fromordinal(min(period.end, as_of))
-                practice = engine.attribution(member, on, knowledge).practice_id or ""
+                practice = credit_of(outcomes).practice(
+                    period,
+                    as_of,
+                    lambda on, member=member: (
+                        engine.attribution(member, dt.date.fromordinal(on), knowledge).practice_id or ""
+                    ),
+                )
                 wanted[f"{row.key}|{EDITION}|{measure}|{window}"] = {one.rate: one.numerator for one in outcomes}
                 for cell, sums in counted(measure, member.payer, practice, profile, outcomes):
                     key = cell_key(0, Asked(EDITION, window, "live"), cell)
