@@ -117,17 +117,6 @@ class TableRow:
             raise self.wrong(column, "is empty")
         return value
 
-    def number(self, column: str) -> Decimal:
-        """A number from 0 upwards that must be there."""
-        text = self.text(column)
-        try:
-            value = Decimal(text)
-        except InvalidOperation:
-            raise self.wrong(column, f"{text!r} is not a number") from None
-        if not value.is_finite() or value < 0:
-            raise self.wrong(column, f"{text!r} is not a number from 0 upwards")
-        return value
-
     def words(self, column: str, allowed: Iterable[str]) -> tuple[str, ...]:
         """Words separated by spaces, each from a closed list; may be empty."""
         words = tuple(self._values[column].split())
