@@ -145,6 +145,13 @@ def close_manifest(snapshot: Snapshot, files: dict[str, str]) -> dict[str, objec
         "ruleset": {"name": snapshot.ruleset, "digest": tables.pop("ruleset", None)},
         "tables": tables,
         "content_digest": snapshot.content_digest,
+        "measures": None
+        if not snapshot.measured_by
+        else {
+            "digest": snapshot.measures_digest,
+            "results": snapshot.measure_results,
+            "by": [{"kind": one.kind, "digest": one.digest} for one in snapshot.measured_by],
+        },
         "counts": {
             "members": snapshot.members,
             "attributed": snapshot.attributed,

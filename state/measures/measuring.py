@@ -9,9 +9,12 @@ import msgspec
 
 from schemas.records import Period as ProgramPeriod
 from state.calendar import Day, add_months, from_date, month_of
-from state.measures.editions import Bound, wanted_by
+from state.measures import measure_tables
+from state.measures.editions import Bound, parse, wanted_by
 from state.measures.period import Period
 from state.reference.codes import Code
+from state.reference.tables import TableStore
+from state.reference.value_set_files.reading import read_files
 
 ROLLING = "rolling"
 """The id of the twelve months that end with the month of the day."""
@@ -33,8 +36,12 @@ def rolling(as_of: Day) -> Period:
 
 def of_program(period: ProgramPeriod) -> Period:
     """The months whose rates a program period pays. Source: payment.md 4.0."""
-    end = from_date(period.performance_end)
-    return Period(add_months(end + 1, -period.window_months), end)
+    return months_to(from_date(period.performance_end), period.window_months)
+
+
+def months_to(end: Day, months: int) -> Period:
+    """So many months that end with a day, itself included."""
+    return Period(add_months(end + 1, -months), end)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,3 +82,11 @@ class Measuring:
     def earliest(self, as_of: Day) -> Day:
         """The first day of the open periods."""
         return min(one.period.start for one in self.windows(as_of))
+
+
+def bound_by(store: TableStore, digests: Iterable[tuple[str, str]]) -> tuple[Bound, ...]:
+    """The editions among some tables (kind, sha256), bound to the value sets and supplied tables among them. Raises `TableError`."""
+    every = sorted(digests)
+    sets = read_files(store.load(kind, digest) for kind, digest in every if kind == "value_sets").in_force()
+    tables = measure_tables.parse(store.load(kind, digest) for kind, digest in every if kind in measure_tables.KINDS)
+    return tuple(Bound(parse(store.load(kind, digest)), sets, tables) for kind, digest in every if kind == "editions")
