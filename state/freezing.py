@@ -106,8 +106,11 @@ class Freezing:
             asked = Asked(result.edition, result.window.id, self.one.close.reading)
             about = (asked, result.measure, member.payer, member.member_id, result.practice)
             day = self.one.as_of
-            self._measures += sum(digest.of_row(measure_row(*about, outcome, day)) for outcome in result.outcomes)
-            self._measures += sum(digest.of_row(row) for row in gap_rows(*about, result.outcomes, day))
+            rows = [
+                *(measure_row(*about, one, day) for one in result.outcomes),
+                *gap_rows(*about, result.outcomes, day),
+            ]
+            self._measures += sum(digest.of_line(results.line(row)) for row in rows)
             self._results += len(result.outcomes)
 
     @property

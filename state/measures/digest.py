@@ -8,19 +8,17 @@ sum of theirs. The prime makes decimal fractions whole.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from decimal import Decimal
 
-from state import results
 from state.measures.outcome import Sums
 
 PRIME = 2**256 - 189
 """The largest below 2 to the 256."""
 
 
-def of_row(row: Iterable[object]) -> int:
+def of_line(line: bytes) -> int:
     """The part of a line of measures.csv or gaps.csv."""
-    return int.from_bytes(hashlib.sha256(results.line(row)).digest())
+    return int.from_bytes(hashlib.sha256(line).digest())
 
 
 def of_sums(key: str, sums: Sums) -> int:

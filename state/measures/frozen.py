@@ -120,12 +120,13 @@ def asked_again(
         ).outcomes
         asked = {name for of, name in results if of == edition} | set(outcomes) if only is None else only
         for name in sorted(asked):
-            before = results.pop((edition, name), None)
-            now = None
+            before, now = results.get((edition, name)), None
             if name in outcomes:
                 practice = credit_of(outcomes[name]).practice(window.period, window.period.end, practice_on)
                 now = remembered(Result(edition, window, name, practice, outcomes[name]))
-                results[now.key] = now
+            if now is not None or before is not None:
+                # What is there no more stays known, so that it is withdrawn with the close.
+                results[edition, name] = now or FrozenMeasure(edition, name, Credit(), "", ())
             different += _differences(edition, name, before, now)
     kept_results = tuple(results[key] for key in sorted(results))
     return msgspec.structs.replace(known, results=kept_results), different
@@ -138,7 +139,9 @@ def _moved(
     return frozenset(
         one.measure
         for one in results.values()
-        if one.edition == edition and one.credit.practice(window.period, window.period.end, practice_on) != one.practice
+        if one.edition == edition
+        and one.counted
+        and one.credit.practice(window.period, window.period.end, practice_on) != one.practice
     )
 
 

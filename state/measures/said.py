@@ -69,6 +69,49 @@ def said_of(
     yield "gaps", key, Gaps(gaps=gaps, **about) if gaps else None  # type: ignore[arg-type]
 
 
+def rows_said(
+    asked: Asked, result: MeasureResult, gaps: Gaps | None
+) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+    """The lines of measures.csv and gaps.csv of what was said of a measure: those that its outcomes give (state.measures.results)."""
+    by_rate = {} if gaps is None else {gap.rate: gap for gap in gaps.gaps}
+    about = (result.payer, result.member_id, result.practice_id or "")
+    measures: list[tuple[object, ...]] = []
+    for one in result.rates:
+        gap = by_rate.get(one.rate)
+        measures.append(
+            (
+                *(asked.edition, asked.period, asked.reading, result.measure, one.rate, *about),
+                one.initial_population,
+                one.denominator,
+                one.denominator_exclusion,
+                one.numerator,
+                one.numerator_exclusion,
+                one.denominator_exception,
+                None if gap is None else gap.status,
+                None if gap is None else gap.due_by,
+                one.evidence,
+            )
+        )
+    open_or_not = [
+        (
+            *(asked.edition, asked.period, asked.reading, result.measure, *about),
+            gap.status,
+            gap.closes_with,
+            gap.due_by,
+            gap.evidence,
+        )
+        for gap in by_rate.values()
+    ]
+    return measures, open_or_not
+
+
+def cell_of(one: Aggregate) -> tuple[Asked, Cell, Sums]:
+    """What a sum that was said is a sum over, and the sum."""
+    asked = Asked(one.edition, one.period, one.reading)
+    cell = Cell(one.measure, one.rate, one.payer, one.practice_id, one.stratum)
+    return asked, cell, Sums(one.denominator, one.numerator, {sum_.name: sum_.value for sum_ in one.sums})
+
+
 def cell_key(partition: int, asked: Asked, cell: Cell) -> str:
     """The key of a sum: everything that it is a sum over."""
     return "|".join(
