@@ -62,7 +62,7 @@ test-long: install-dev tools ## with the long tests and many more examples of ea
 	PANELSTREAM_TESTS=long $(BIN)/python -m pytest $(ARGS)
 
 .PHONY: bench
-bench: install ## the benchmarks, with a real Kafka (ARGS="--only NAME"): a table, and bench-out/results.json
+bench: install ## the benchmarks, with a real Kafka (ARGS="--only NAME"): a table, and bench-out/results.json; ARGS=--keep: into docs/benchmarks.md too
 	$(BIN)/python -m ops.bench $(ARGS)
 
 .PHONY: lock

@@ -11,9 +11,11 @@ import hashlib
 import io
 import re
 import struct
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
+from operator import attrgetter
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import fastavro
@@ -29,6 +31,7 @@ from schemas.records import (
     AttributionDecision,
     AttributionRequest,
     Claim,
+    ClaimLine,
     Clinical,
     Close,
     CloseAnnul,
@@ -159,12 +162,17 @@ class Codec:
         except msgspec.ValidationError:
             record = _without_nulls(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
+            if isinstance(line, bytes) and line.startswith(BOM_UTF8):
+                # Some programs begin a UTF-8 file so.
+                return self.from_json(line.removeprefix(BOM_UTF8), checked=checked)
             raise Undecodable("not_json", None, "the line is not one JSON object: send one event a line.") from None
         except RecursionError:
             raise _NESTED from None
         if not checked:
             _check_numbers(record)
-        return record
+            _check_moments(record)
+        blank = '""' in line if isinstance(line, str) else b'""' in line
+        return _without_blanks(record) if blank else record
 
     def to_json(self, record: Record | ControlRecord) -> str:
         """The line of an event file, or of an exported log."""
@@ -190,7 +198,7 @@ class Codec:
                 )
         record: Record = _typed(record_type, raw)
         _check_numbers(record)
-        return record
+        return _without_blanks(record)
 
     # -- the logs -------------------------------------------------------------------------------------------------------
 
@@ -378,11 +386,66 @@ def _stripped(value: Any) -> Any:
             return value
 
 
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+@cache
+def _blankable(record_type: Any) -> tuple[str, ...]:
+    """The texts that a record may lack."""
+
+    def is_text(kind: Any) -> bool:
+        return kind is str or getattr(kind, "__supertype__", None) is str
+
+    hints = get_type_hints(record_type)
+    given = ((name, get_args(hints[name])) for name in record_type.__struct_fields__)
+    return tuple(name for name, kinds in given if type(None) in kinds and any(map(is_text, kinds)))
+
+
+@cache
+def _texts(record_type: Any) -> Callable[[Any], Any]:
+    """All of them of one record at once."""
+    return attrgetter(*_blankable(record_type))
+
+
+def _without_blanks(record: R) -> R:
+    """A record in which an empty text that may be absent is absent: what comes of a CSV file has many, and none means anything."""
+    kind: Any = type(record)
+    changes: dict[str, Any] = {}
+    if "" in _texts(kind)(record):
+        changes = {name: None for name in _blankable(kind) if getattr(record, name) == ""}
+    if isinstance(record, Claim):
+        texts = _texts(ClaimLine)
+        if any("" in texts(line) for line in record.lines):
+            changes["lines"] = tuple([_without_blanks(line) for line in record.lines])
+    return msgspec.structs.replace(record, **changes) if changes else record
+
+
 @cache
 def _amounts(record_type: Any) -> tuple[str, ...]:
     """The fields of a record that hold amounts."""
     hints = get_type_hints(record_type)
     return tuple(name for name in record_type.__struct_fields__ if Decimal in (hints[name], *get_args(hints[name])))
+
+
+@cache
+def _moments(record_type: Any) -> tuple[str, ...]:
+    """The fields of a record that hold a moment."""
+    hints = get_type_hints(record_type)
+    return tuple(name for name in record_type.__struct_fields__ if dt.datetime in (hints[name], *get_args(hints[name])))
+
+
+def _check_moments(record: Any) -> None:
+    """Refuse moments that the calendar does not have in UTC: the last of year 9999 west of it, the first of year 1 east of it."""
+    kind: Any = type(record)
+    for name in _moments(kind):
+        moment = getattr(record, name)
+        if moment is not None and not dt.MINYEAR < moment.year < dt.MAXYEAR:
+            try:
+                moment.astimezone(dt.UTC)
+            except OverflowError:
+                raise Undecodable(
+                    "impossible_date", name, f"{name} is not a moment that exists: correct it and send it again."
+                ) from None
 
 
 def _check_numbers(record: Any, within: str = "") -> None:

@@ -245,7 +245,7 @@ class PlanAttribution(
     member_id: MemberId
     attribution_month: str
     practice_id: PracticeId
-    list_version: int
+    list_version: Whole
     npi: Npi | None = None
     method_label: str | None = None
 

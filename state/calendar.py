@@ -14,10 +14,19 @@ Day = int
 FOREVER: Day = dt.date.max.toordinal() + 1
 """The day after all days: the end of what has no end."""
 
+EARLIEST = dt.date(1900, 1, 1)
+LATEST = dt.date(2199, 12, 31)
+"""A date that starts something lies between these, or somebody's conversion went wrong. Ends may be later: 9999-12-31 is open."""
+
 
 def from_date(date: dt.date | None) -> Day:
     """The day of a date; FOREVER for an absent end."""
     return FOREVER if date is None else date.toordinal()
+
+
+def from_end(date: dt.date | None) -> Day:
+    """The day of a date on which something ends; FOREVER for an absent end, and for 9999-12-31, by which many say the same."""
+    return FOREVER if date == dt.date.max else from_date(date)
 
 
 def to_date(day: Day | None) -> dt.date | None:

@@ -24,7 +24,7 @@ from schemas.records import (
     Snapshot,
 )
 from state import results
-from state.calendar import to_date
+from state.calendar import EARLIEST, to_date
 from state.reference.knowledge import FrozenList
 
 FARTHEST = dt.timedelta(days=62)
@@ -41,7 +41,9 @@ def day_of(close: Close, period: Period | None) -> dt.date | None:
     if close.reading != "panel":
         return None if period is None else period.performance_end
     month = _MONTH.fullmatch(close.period)
-    return None if month is None else dt.date(int(month[1]), int(month[2]), 1)
+    if month is None or int(month[1]) < EARLIEST.year:
+        return None
+    return dt.date(int(month[1]), int(month[2]), 1)
 
 
 def why_refused(close: Close, period: Period | None, ticked: dt.date | None, others: Sequence[Snapshot]) -> str | None:
@@ -57,7 +59,7 @@ def why_refused(close: Close, period: Period | None, ticked: dt.date | None, oth
     day = day_of(close, period)
     if day is None:
         if close.reading == "panel":
-            return f"{close.period} is no month: name a panel by its month, as in 2025-07."
+            return f"{close.period} is no month from {EARLIEST.year} on: name a panel by its month, as in 2025-07."
         return f"period {close.period} is not known: publish its `period` record first."
     standing = {other.reading: other for other in others}
     same = standing.get(close.reading)
@@ -70,6 +72,12 @@ def why_refused(close: Close, period: Period | None, ticked: dt.date | None, oth
         if day - ticked > FARTHEST:
             return f"{name} describes {day}, and the clock stands at {ticked}: close it shortly before its month."
         return None
+    other = next((one for one in others if one.as_of != day), None)
+    if other is not None:
+        return (
+            f"period {close.period} ends on {day} by its last record, and {other.close_id} stands for {other.as_of}: correct the "
+            f"`period` record, or withdraw that reading with `panelstream close annul {other.close_id} --reason TEXT`."
+        )
     if close.reading == "initial" and "final" in standing:
         return f"the final reading of {close.period} stands already, as {standing['final'].close_id}: an initial one would settle nothing."
     first = period.k1 if period is not None and close.reading == "initial" else period.k2 if period is not None else day

@@ -235,7 +235,7 @@ def advance(
     member.said = now
     return Advanced(
         tuple(outputs),
-        to_date(_due(member, view, found, day)),
+        to_date(_due(member, view, found, current, day)),
         current is not None,
         frozen.terms_of_lists(member, knowledge, rows),
     )
@@ -306,7 +306,7 @@ def _closed(member: Member, practice: str, day: Day) -> list[Closed]:
     return sorted([*(one for one in member.closed if one.practice_id != practice), Closed(practice, day)])
 
 
-def _due(member: Member, view: View, found: Answer, day: Day) -> Day | None:
+def _due(member: Member, view: View, found: Answer, current: Alert | None, day: Day) -> Day | None:
     days = [next_change(view, day), *(one.day + alerts.WITHDRAWN_AFTER for one in member.closed)]
     for projection in (found.projection, found.shadow):
         end = projection.secure_until
@@ -315,6 +315,8 @@ def _due(member: Member, view: View, found: Answer, day: Day) -> Day | None:
             days += [end, *(end - horizon for horizon in alerts.HORIZONS)]
             if projection.visits_needed is not None:
                 days.append(end - projection.visits_needed + 1)
+    if current is not None:
+        days.append(alerts.panel_lost_on(view, found, current, day))
     return min((one for one in days if one is not None and one > day), default=None)
 
 

@@ -6,7 +6,7 @@ Source: design.md, closing a period.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -25,6 +25,8 @@ from state.ledger.rows import Row
 from state.reference.knowledge import FrozenList, Knowledge
 
 _encoder = msgspec.msgpack.Encoder()
+MOST_BYTES = 1_000_000
+"""Of the entries of one list record, as MessagePack with names: more than they take as Avro. Topics take four times as much."""
 
 
 class Tally(msgspec.Struct, array_like=True):
@@ -72,7 +74,7 @@ class Freezing:
         return not engine.keeps_lines_of(self.one, self._as_of, self._knowledge)
 
     def lists(self) -> list[tuple[str, PanelList]]:
-        """The lists of the members taken since the last call, by practice, each under its key."""
+        """The lists of the members taken since the last call, by practice, each under its key; a long one in several parts."""
         close = self.one.close
         kind, status = kind_and_status(close.reading)
         entries, self._entries = self._entries, {}
@@ -87,10 +89,11 @@ class Freezing:
                     list_kind=kind,
                     list_status=status,
                     practice_id=practice,
-                    entries=tuple(entries[practice]),
+                    entries=part,
                 ),
             )
             for practice in sorted(entries, key=lambda one: one or "")
+            for part in _parts(entries[practice])
         ]
 
     def tally(self) -> bytes:
@@ -129,3 +132,17 @@ class Freezing:
                 for offset, digest, reason in skips
             ),
         )
+
+
+def _parts(entries: Iterable[PanelEntry]) -> Iterator[tuple[PanelEntry, ...]]:
+    """Entries in order, cut before a part would outgrow a record."""
+    part: list[PanelEntry] = []
+    size = 0
+    for entry in entries:
+        more = len(_encoder.encode(entry))
+        if part and size + more > MOST_BYTES:
+            yield tuple(part)
+            part, size = [], 0
+        part.append(entry)
+        size += more
+    yield tuple(part)

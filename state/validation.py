@@ -30,12 +30,11 @@ from schemas.records import (
     Record,
     Table,
 )
-from state.calendar import day_written, month_named, to_date
+from state.calendar import EARLIEST, LATEST, day_written, month_named, to_date
 from state.engine import Refusal
+from state.reference.codes import UnknownSystem, UnusableCode, code_of
+from state.reference.measured_units import UnknownUnit, converted, is_measured
 
-EARLIEST = dt.date(1900, 1, 1)
-LATEST = dt.date(2199, 12, 31)
-"""A date that starts something lies between these, or somebody's conversion went wrong. Ends may be later: 9999-12-31 is open."""
 GRACE = dt.timedelta(days=1)
 """A service may be dated a day after the day of acceptance, for time zones (attribution.md 2.2 rule 6)."""
 MOST_MONTHS = 60
@@ -48,6 +47,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 def refusal(record: Record, accepted_on: dt.date) -> Refusal | None:
     """The first thing wrong with a record accepted on a day (UTC), or None. Source: attribution.md 2.2, issue list in docs."""
+    if not EARLIEST <= accepted_on <= LATEST:
+        # Only a record of history brings a day of its own.
+        return _impossible("accepted_at")
     match record:
         case Claim():
             return _claim(record, accepted_on)
@@ -58,15 +60,20 @@ def refusal(record: Record, accepted_on: dt.date) -> Refusal | None:
         case Enrollment():
             return _enrollment(record, accepted_on)
         case PcpSelection():
-            return _identity(record) or _span(record.effective_from, record.effective_to, "effective_to")
+            lacking = _lacking(record, "selection_id", "pcp_npi")
+            return _identity(record) or lacking or _span(record.effective_from, record.effective_to, "effective_to")
         case PlanAttribution():
             return _plan_attribution(record)
         case AttributionRequest() | AttributionDecision():
             return _request(record)
         case PracticeResult():
             return _practice_result(record, accepted_on)
-        case Provider() | Practice():
-            return _reference_span(record.effective_from, record.effective_to, "effective_to")
+        case Provider():
+            lacking = _lacking(record, "npi", "practice_id")
+            return lacking or _reference_span(record.effective_from, record.effective_to, "effective_to")
+        case Practice():
+            lacking = _lacking(record, "practice_id")
+            return lacking or _reference_span(record.effective_from, record.effective_to, "effective_to")
         case PayerRecord():
             return _payer(record.payer) or _start(record.effective_from, "effective_from")
         case FeedManifest():
@@ -102,7 +109,7 @@ def _period(period: Period) -> Refusal | None:
     for field, months in (("pool_months", period.pool_months), ("window_months", period.window_months)):
         if not 1 <= months <= MOST_MONTHS:
             return Refusal("impossible_value", field, f"{field} is not between 1 and {MOST_MONTHS}: correct it.")
-    return _start(period.pool_from, "pool_from")
+    return _start(period.performance_end, "performance_end") or _start(period.pool_from, "pool_from")
 
 
 def flags(record: Record) -> tuple[str, ...]:
@@ -214,7 +221,34 @@ def _clinical(record: Clinical, accepted_on: dt.date) -> Refusal | None:
             return _impossible(field)
     if record.kind in _HAPPENED and days["start"] > accepted_on + GRACE:
         return _in_future("start", accepted_on)
-    return _backwards("end") if "end" in days and days["end"] < days["start"] else None
+    if "end" in days and days["end"] < days["start"]:
+        return _backwards("end")
+    return _measured(record)
+
+
+def _measured(record: Clinical) -> Refusal | None:
+    """A number that measures compare with a threshold, and that cannot be one, or is in a unit that nobody knows.
+
+    No number is no mistake: a test may be done before its result is known. Source: measures.md 6; state/data/measured_units.csv.
+    """
+    try:
+        code = code_of(record.code_system, record.code)
+    except (UnknownSystem, UnusableCode):
+        return None
+    if record.value is None or not is_measured(code):
+        return None
+    if record.value <= 0:
+        return Refusal(
+            "impossible_value",
+            "value",
+            "value is not above zero, which neither a blood pressure nor a glycemic result can be: correct it, or leave it out where "
+            "nothing was measured.",
+        )
+    try:
+        converted(code, record.value, record.unit or "")
+    except UnknownUnit as problem:
+        return Refusal("unit_not_known", "unit", f"unit does not fit the code: {problem}")
+    return None
 
 
 def _enrollment(span: Enrollment, accepted_on: dt.date) -> Refusal | None:
@@ -227,6 +261,8 @@ def _enrollment(span: Enrollment, accepted_on: dt.date) -> Refusal | None:
         return _impossible("birth_date")
     if span.death_date and span.death_date < span.birth_date:
         return _backwards("death_date")
+    if span.death_date and span.death_date > accepted_on + GRACE:
+        return _impossible("death_date")
     # 834 INS03 024 with an end before the start takes back a span that never took effect.
     if span.maintenance_type_code == "024":
         return _start(span.enrollment_start_date, "enrollment_start_date")
@@ -274,6 +310,11 @@ def _practice_result(result: PracticeResult, accepted_on: dt.date) -> Refusal | 
     if result.state == "rejected" and not result.reason:
         return _empty("reason")
     return _start(result.date, "date")
+
+
+def _lacking(record: Record, *fields: str) -> Refusal | None:
+    """The first of some fields that is empty."""
+    return next((_empty(field) for field in fields if not getattr(record, field)), None)
 
 
 def _identity(record: MemberFact) -> Refusal | None:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import confluent_kafka
 import msgspec
 
-from schemas.codec import Codec
+from schemas.codec import Codec, Undecodable
 from schemas.keys import partition_of
 from schemas.records import (
     Adjustment,
     Attribution,
     Close,
     CloseAnnul,
+    ControlRecord,
     LogEnd,
     PanelEntry,
     PanelList,
+    Partial,
     Reading,
     Snapshot,
     Version,
@@ -36,6 +39,8 @@ from streams.waiting import Progress, Report
 
 PATIENCE = 60.0
 """Seconds without a sign of the workers before we stop waiting; the close goes on without us."""
+LOOK = 0.1
+"""Seconds between two looks at how a close stands."""
 INPUTS = tuple(topic.name for topic in TOPICS if topic.is_input)
 
 
@@ -55,7 +60,8 @@ def request(
     Everything that stood on the input topics when it was called is in. A close that was asked for before and is still open
     is followed, not asked again. Raises `Stop` with why it was refused, or that no worker moves.
     """
-    known = closes(settings, codec, period)
+    said = _snapshots(settings, codec, _partitions_of(settings, period), refused=True)
+    known = {close_id: one for close_id, one in said.items() if one.period == period and one.state != "refused"}
     open_ = next((one for one in known.values() if one.reading == reading and one.state == "open"), None)
     if open_ is not None:
         return _followed(settings, codec, open_, report)
@@ -79,8 +85,9 @@ def request(
         ),
         retro_months=retro_months,
     )
+    before = said.get(close.close_id)
     _append(settings, codec, close)
-    return _followed(settings, codec, close, report)
+    return _followed(settings, codec, close, report, after=-1 if before is None else before.control)
 
 
 def annul(
@@ -94,16 +101,20 @@ def annul(
     return _awaited(settings, codec, known.period, close_id, ("annulled",), report)
 
 
-def closes(settings: Settings, codec: Codec, period: str) -> dict[str, Snapshot]:
-    """The closes of a period as they stand, by id; refused requests are left out."""
-    found = _snapshots(settings, codec, _partitions_of(settings, period))
-    return {one.close_id: one for one in found.values() if one.period == period}
-
-
 def every_close(settings: Settings, codec: Codec) -> list[Snapshot]:
     """All closes as they stand, in the order in which they were asked for."""
     found = _snapshots(settings, codec, range(settings.partitions))
     return sorted(found.values(), key=lambda one: one.control)
+
+
+def missing(settings: Settings, codec: Codec, snapshot: Snapshot) -> list[int]:
+    """The partitions of `member-events` that have not answered to a close."""
+    answered = {
+        record.partition
+        for record in _control_since(settings, codec, snapshot.control)
+        if isinstance(record, Partial) and record.close_id == snapshot.close_id
+    }
+    return sorted(set(range(settings.partitions)) - answered)
 
 
 def find(settings: Settings, codec: Codec, close_id: str) -> Snapshot:
@@ -179,8 +190,11 @@ def _append(settings: Settings, codec: Codec, record: Close | CloseAnnul) -> Non
     )
 
 
-def _followed(settings: Settings, codec: Codec, close: Close | Snapshot, report: Callable[[str], Report]) -> Snapshot:
-    found = _awaited(settings, codec, close.period, close.close_id, ("complete", "refused", "annulled"), report)
+def _followed(
+    settings: Settings, codec: Codec, close: Close | Snapshot, report: Callable[[str], Report], *, after: int = -1
+) -> Snapshot:
+    ends = ("complete", "refused", "annulled")
+    found = _awaited(settings, codec, close.period, close.close_id, ends, report, after=after)
     if found.state != "complete":
         raise Stop(f"{close.close_id} was {found.state}: {found.message}", EXIT_CONFIG)
     return found
@@ -193,27 +207,50 @@ def _awaited(
     close_id: str,
     states: tuple[str, ...],
     report: Callable[[str], Report],
+    *,
+    after: int = -1,
 ) -> Snapshot:
-    """Wait until a close stands in one of some states. Raises `Stop` when the workers do not get on with it."""
+    """Wait until a close stands in one of some states. What was said of a request up to the offset `after` is another's answer.
+
+    Raises `Stop` when those for whom it waits do not get on with it, whatever else moves: the conductor before the barrier is
+    up, the partitions that have not answered after it.
+    """
     told = report("closing")
     with Progress(settings, report) as progress:
-        moved_at, moved_to = time.monotonic(), -1
+        moved_at, moved_to = time.monotonic(), object()
         while True:
-            every = _snapshots(settings, codec, _partitions_of(settings, period), refused=True)
-            found = every.get(close_id)
+            found = _snapshots(settings, codec, _partitions_of(settings, period), refused=True).get(close_id)
+            if found is not None and found.control <= after:
+                found = None
             if found is not None and found.state in states:
                 told(1, 1)
                 return found
-            reached = progress.position(["control", "member-events"])
-            if reached != moved_to:
-                moved_at, moved_to = time.monotonic(), reached
+            waits_for: list[int] = []
+            if found is not None and found.state == "open" and "complete" in states:
+                waits_for = missing(settings, codec, found)
+                told(settings.partitions - len(waits_for), settings.partitions)
+            stands: object = (
+                (waits_for, progress.position("member-events", waits_for))
+                if waits_for
+                else progress.position("control")
+            )
+            if stands != moved_to:
+                moved_at, moved_to = time.monotonic(), stands
             elif time.monotonic() - moved_at > PATIENCE:
-                raise Stop(
-                    f"{close_id} is asked for, and no worker has moved for {PATIENCE:.0f} seconds: start workers with `panelstream "
-                    "worker`, or see why they ended; the same command then waits for it again.",
-                    EXIT_BROKER,
-                )
-            time.sleep(0.1)
+                raise Stop(_no_progress(close_id, waits_for), EXIT_BROKER)
+            time.sleep(LOOK)
+
+
+def _no_progress(close_id: str, waits_for: Sequence[int]) -> str:
+    if waits_for:
+        who = f"partitions {', '.join(map(str, waits_for))} of member-events have not answered and do not move"
+        then = "see in the workers' logs and at /ready who has them"
+    else:
+        who, then = "no conductor moves", "see why the worker that had control[0] ended"
+    return (
+        f"{close_id} is asked for, and for {PATIENCE:.0f} seconds {who}: start workers with `panelstream worker`, or {then}; "
+        "the same command then waits for it again."
+    )
 
 
 def _partitions_of(settings: Settings, period: str) -> set[int]:
@@ -235,17 +272,31 @@ def _snapshots(
     return {close_id: snapshot for close_id, (_, snapshot) in newest.items()}
 
 
+def _control_since(settings: Settings, codec: Codec, offset: int) -> Iterator[ControlRecord]:
+    """What stands on `control` from an offset on. Raises `Stop` when the broker is away."""
+    for message in _messages(settings, "control", {0: offset}):
+        with contextlib.suppress(Undecodable):
+            yield codec.decode_control(message.value() or b"")
+
+
 def _read(
     settings: Settings, codec: Codec, topic: str, partitions: Iterable[int]
 ) -> Iterator[tuple[str, Any, Version | None]]:
     """Every committed record of some partitions of an output topic: key, record, version. Raises `Stop` when the broker is away."""
+    for message in _messages(settings, topic, dict.fromkeys(partitions, confluent_kafka.OFFSET_BEGINNING)):
+        data = message.value()
+        if data is not None:
+            record, version = codec.decode_output(topic, data)
+            yield (message.key() or b"").decode(), record, version
+
+
+def _messages(settings: Settings, topic: str, since: Mapping[int, int]) -> Iterator[confluent_kafka.Message]:
+    """Every committed record of some partitions of a topic, of each from an offset on."""
     name = topic_name(settings.prefix, topic)
     consumer = committed_reader(settings, "read")
     try:
-        waiting = set(partitions)
-        consumer.assign(
-            [confluent_kafka.TopicPartition(name, one, confluent_kafka.OFFSET_BEGINNING) for one in waiting]
-        )
+        waiting = set(since)
+        consumer.assign([confluent_kafka.TopicPartition(name, *place) for place in since.items()])
         heard = time.monotonic()
         while waiting:
             messages = consumer.consume(2_000, 0.05)
@@ -258,10 +309,7 @@ def _read(
             for message in messages:
                 error = message.error()
                 if error is None:
-                    data = message.value()
-                    if data is not None:
-                        record, version = codec.decode_output(topic, data)
-                        yield (message.key() or b"").decode(), record, version
+                    yield message
                 elif error.code() == confluent_kafka.KafkaError._PARTITION_EOF:  # noqa: SLF001 - public by its documentation
                     waiting.discard(message.partition() or 0)
                 elif not error.retriable():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,13 +32,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ORIGIN_HEADER = "panelstream-origin"
-"""`topic/partition/offset` where a record first stood: a replay from quarantine keeps its place in the order."""
+"""`topic/partition/offset` where a record first stood: a replay from quarantine keeps its place in the order.
+
+Anybody may set a header: one that is no place is passed over, and the record stands where it stands."""
+_ORIGIN = re.compile(rb"([A-Za-z0-9._-]+)/([0-9]{1,9})/([0-9]{1,18})")
 ARRIVED_HEADER = "panelstream-arrived"
 """When a fact arrived on its input topic, as Kafka has it (ms): the beginning of the end-to-end time."""
 HISTORY_HEADER = "panelstream-history"
 """Set by `publish --history`: the record's own accepted_at counts."""
 MOST_BYTES = 1_000_000
 """A larger record is refused at intake (design.md, limits)."""
+MOST_KEPT = 4_000_000
+"""Quarantine keeps so many bytes of a record: a topic of the plan's may take more than ours do (schemas.topics.MOST_BYTES)."""
+MOST_ENVELOPE = 4_150_000
+"""A larger envelope is refused: the log takes schemas.topics.MOST_BYTES with key, headers and framing."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,18 @@ class Intake:
                 getattr(record, "payer", UNKNOWN_PAYER),
             )
         if isinstance(record, MemberFact):
-            return self._envelope(record, position, accepted_at, data, received.timestamp), None
+            envelope = self._envelope(record, position, accepted_at, data, received.timestamp)
+            if len(envelope.value or b"") <= MOST_ENVELOPE:
+                return envelope, None
+            return self._refuse(
+                position,
+                data,
+                now,
+                "too_large",
+                None,
+                f"the record takes over {MOST_ENVELOPE:,} bytes on the log: send it in parts.",
+                record.payer,
+            )
         return Message(
             self._control, 0, str(type(record).__struct_config__.tag).encode(), self._codec.encode_control(record)
         ), None
@@ -161,6 +180,8 @@ class Intake:
         message: str,
         payer: str = UNKNOWN_PAYER,
     ) -> tuple[Message, str]:
+        if len(data) > MOST_KEPT:
+            message = f"{message[:-1]}; of its {len(data):,} bytes only the first {MOST_KEPT:,} are kept here."
         refused = Refused(
             topic=position.topic,
             partition=position.partition,
@@ -170,7 +191,7 @@ class Intake:
             message=message,
             refused_at=now,
             payer=payer or None,
-            original=self._vault.seal(payer, data),
+            original=self._vault.seal(payer, data[:MOST_KEPT]),
         )
         key = str(position)
         value = self._codec.encode_output("quarantine", refused, None)
@@ -178,8 +199,7 @@ class Intake:
 
 
 def _position(topic: str, received: Received, headers: dict[str, bytes]) -> Position:
-    origin = headers.get(ORIGIN_HEADER)
+    origin = _ORIGIN.fullmatch(headers.get(ORIGIN_HEADER) or b"")
     if origin:
-        first, partition, offset = origin.decode().rsplit("/", 2)
-        return Position(first, int(partition), int(offset))
+        return Position(origin[1].decode(), int(origin[2]), int(origin[3]))
     return Position(topic, received.partition, received.offset)

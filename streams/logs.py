@@ -13,6 +13,8 @@ import sys
 import traceback
 from typing import Literal
 
+from streams import stopping
+
 QUIET = ("aiokafka", "kafka", "faust", "mode", "asyncio", "aiosqlite", "streams.batching")
 """Libraries (the last speaks as Faust's consumer) of which only what is worse than a warning is worth a line in service."""
 QUOTING = ("faust", "mode", "asyncio", "py")
@@ -58,10 +60,17 @@ def _fault(fault: BaseException) -> str:
     return f"{type(fault).__name__} at {places}" if places else type(fault).__name__
 
 
+def _last_line(sentence: str) -> str:
+    """The sentence with which a worker ends, as an object: whoever collects lines must not lose the most important one."""
+    return _Json().format(logging.LogRecord("panelstream", logging.CRITICAL, "", 0, "%s", (sentence,), None))
+
+
 def set_up(style: Style) -> None:
     """Send everything of this process to standard error in one style."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if style == "json" else _Text())
+    if style == "json":
+        stopping.end_as(_last_line)
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -221,7 +221,7 @@ class MemberPartition:
         failpoint("before_commit")
         end = run[-1].offset + 1
         ordinal = sum(version.offset == end - 1 for version, _ in outputs)
-        outputs.extend(await self._summed((change for _, change in sums), end - 1, ordinal))
+        outputs.extend(await self._summed((change for _, change in sums), self.state.as_of, end - 1, ordinal))
         async with self.state.transaction(watermark=end):
             await self._write(working)
             await self._write_sums()
@@ -306,7 +306,7 @@ class MemberPartition:
             self.counts[fact.kind, folded.refusal.reason] += 1
             made.append(self._refused(one, folded.refusal))
         else:
-            self.counts[fact.kind, "applied" if folded.changed else "duplicate"] += 1
+            self.counts[fact.kind, "applied" if folded.new else "duplicate"] += 1
         if folded.changed or folded.stored:
             mine.changed = True
         if folded.changed:
@@ -489,7 +489,7 @@ class MemberPartition:
             for out in made:
                 outputs.append((Version(self._partition, one.offset, ordinal), out))
                 ordinal += 1
-        outputs.extend(await self._summed(sums, one.offset, ordinal))
+        outputs.extend(await self._summed(sums, as_of, one.offset, ordinal))
         after = Cursor(one.offset, rows[-1].key, cursor.ordinal + len(outputs))
         failpoint("before_step")
         async with self.state.transaction():
@@ -502,15 +502,15 @@ class MemberPartition:
         return after
 
     async def _summed(
-        self, changes: Iterable[SumChange], offset: int, ordinal: int
+        self, changes: Iterable[SumChange], as_of: dt.date | None, offset: int, ordinal: int
     ) -> list[tuple[Version, engine.Output | Refused]]:
         """The sums that a batch has changed, as outputs of its last record; the rows wait for `_write_sums`."""
         every = list(changes)
-        if not every or self.state.as_of is None:
+        if not every or as_of is None:
             self._sums = []
             return []
         self._sums, said = await summed(
-            self.state, self._partition, every, from_date(self.state.as_of), self.knowledge.engine_version
+            self.state, self._partition, every, from_date(as_of), self.knowledge.engine_version
         )
         return [
             (Version(self._partition, offset, ordinal + place), engine.Output("aggregates", key, record))

@@ -32,7 +32,7 @@ from schemas.records import (
 )
 from schemas.registry import EmbeddedRegistry
 from state import engine, results, validation
-from state.calendar import from_date
+from state.calendar import EARLIEST, LATEST, from_date
 from state.measures.editions import Bound
 from state.measures.period import Period
 from state.measures.results import period_named
@@ -161,7 +161,7 @@ class History:
         files = EventFiles(paths)
         self = cls(files, Codec(EmbeddedRegistry()), question, knowledge)
         known_on = (question.known_at or _EPOCH).astimezone(dt.UTC).date()
-        otherwise = known_on if question.known_at else validation.LATEST
+        otherwise = min(max(known_on, EARLIEST), LATEST) if question.known_at else LATEST
         cut = None if question.snapshot is None else Cut(question.snapshot)
         for table, position in () if question.snapshot is None else question.snapshot.base_tables(knowledge):
             self.knowledge = self.knowledge.apply(table, position, as_of=None).knowledge
@@ -306,6 +306,8 @@ class Replayed:
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
     """Members whose facts could not be worked, with the kind of the fault: they are missing from the results."""
+    taxonomy_unknown: Counter[str] = field(default_factory=Counter)
+    """Members by payer of whom lines would be visits if anything said what the provider is. Source: attribution.md 2.2 rule 5."""
     content_digest: str = ""
     """Of the answers, as a close has it (state.results)."""
     left_out: int = 0
@@ -382,6 +384,8 @@ def _answers(
             if isinstance(record, Attribution):
                 counts["members"] += 1
                 counts[record.status] += 1
+                if "taxonomy_unknown" in record.flags:
+                    replayed.taxonomy_unknown[record.payer] += 1
                 total += results.answer_digest(record)
                 yield record
             elif isinstance(record, Alert) and output.topic == "attribution-alerts":
@@ -411,6 +415,7 @@ def _manifest(history: History, replayed: Replayed, digests: dict[str, str]) -> 
         "periods": [period_named(period) for period in question.periods],
         "content_digest": replayed.content_digest,
         "counts": dict(sorted(replayed.counts.items())),
+        "taxonomy_unknown": dict(sorted(replayed.taxonomy_unknown.items())),
         "failed_members": replayed.failed,
         "files": digests,
         "positions": {

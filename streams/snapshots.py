@@ -13,9 +13,8 @@ import msgspec
 
 from schemas.keys import member_key
 from schemas.records import PartitionPosition, Passed, Position, Table
-from state.calendar import from_date
+from state.calendar import EARLIEST, from_date
 from state.reference.knowledge import Knowledge
-from state.validation import EARLIEST
 from streams.log_files import BROADCAST, UNREADABLE, Logged
 from streams.stopping import EXIT_CONFIG, Stop
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 EXIT_FAULT = 70
@@ -34,10 +35,19 @@ class Stop(Exception):
         self.code = code
 
 
+_last_line: Callable[[str], str] = "panelstream: {}".format
+
+
+def end_as(last_line: Callable[[str], str]) -> None:
+    """Have the sentence with which this process may end written as its other lines are."""
+    global _last_line  # noqa: PLW0603 - of the process, as its standard error is
+    _last_line = last_line
+
+
 def end_process(sentence: str, code: int) -> NoReturn:
     """Print the sentence and end at once, acknowledging nothing."""
     stream = sys.__stderr__ or sys.stderr
-    stream.write(f"panelstream: {sentence}\n")
+    stream.write(_last_line(sentence) + "\n")
     stream.flush()
     os._exit(code)
 

@@ -20,7 +20,7 @@ from streams.stopping import EXIT_BROKER, EXIT_CONFIG, EXIT_HOLE, Stop
 
 PATIENCE = 15.0
 CHECKED = ("cleanup.policy", "retention.ms", "message.timestamp.type")
-"""Settings that a number depends on; others are the operator's."""
+"""Settings that a number depends on; others are the operator's, but that our topics take the longest record we write."""
 
 
 def create(settings: Settings, *, replication: int) -> list[str]:
@@ -143,9 +143,10 @@ def _mistakes(admin: AdminClient, settings: Settings) -> Iterator[str]:
         name = topic_name(settings.prefix, topic.name)
         actual = answers[name].result(PATIENCE)
         for key, value in config(topic).items():
-            if topic.owned and key in CHECKED and actual[key].value != value:
+            short = key == "max.message.bytes" and int(actual[key].value) < int(value)
+            if topic.owned and (short or (key in CHECKED and actual[key].value != value)):
                 yield (
-                    f"Topic {name} has {key}={actual[key].value}, it must be {value}: "
+                    f"Topic {name} has {key}={actual[key].value}, it must be {value}{' or more' if short else ''}: "
                     f"set it with the broker's kafka-configs tool (--alter --topic {name} --add-config {key}={value})."
                 )
 

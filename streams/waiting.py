@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import confluent_kafka
@@ -120,33 +120,37 @@ class Progress:
     def _reach(self, topics: Sequence[str]) -> None:
         ends = self._ends(topics)
         committed = self._committed(list(ends))
-        start = sum(committed.values())
-        total = sum(ends.values()) - start
+        total = left = _left(ends, committed)
         report = self._report(f"records of {', '.join(topics)}")
-        moved_at, moved_to = time.monotonic(), start
+        moved_at = time.monotonic()
         while True:
-            left = sum(max(0, end - committed[place]) for place, end in ends.items())
             report(total - left, total)
             if not left:
                 return
-            reached = sum(committed.values())
-            if reached != moved_to:
-                moved_at, moved_to = time.monotonic(), reached
-            elif time.monotonic() - moved_at > MARKS_AFTER and self._only_marks_left(ends, committed):
+            if time.monotonic() - moved_at > MARKS_AFTER and self._only_marks_left(ends, committed):
                 return
-            elif time.monotonic() - moved_at > PATIENCE:
+            if time.monotonic() - moved_at > PATIENCE:
+                where = [
+                    f"{topic}[{partition}]"
+                    for (topic, partition), end in sorted(ends.items())
+                    if committed[topic, partition] < end
+                ]
                 raise Stop(
-                    f"No worker has moved for {PATIENCE:.0f} seconds, with {left:,} records of {', '.join(topics)} to go: start "
+                    f"No worker has moved for {PATIENCE:.0f} seconds, with {left:,} records of {_some(where)} to go: start "
                     "one with `panelstream worker`, or see why it ended; what was sent will then be applied.",
                     EXIT_BROKER,
                 )
             time.sleep(LOOK)
-            committed = self._committed(list(ends))
+            committed, before = self._committed(list(ends)), left
+            left = _left(ends, committed)
+            if left != before:
+                moved_at = time.monotonic()
 
-    def position(self, topics: Iterable[str]) -> int:
-        """How far the group is on these topics: a number that rises while it works."""
-        places = list(self.ends(topics))
-        return sum(self._committed(places).values())
+    def position(self, topic: str, partitions: Iterable[int] | None = None) -> int:
+        """How far the group is on a topic, or on some partitions of it: a number that rises while it works."""
+        chosen = range(self.partitions(topic)) if partitions is None else partitions
+        name = topic_name(self._settings.prefix, topic)
+        return sum(self._committed([(name, one) for one in chosen]).values())
 
     def ends(self, topics: Iterable[str]) -> dict[Place, int]:
         """The end of every partition of these topics that holds anything."""
@@ -200,6 +204,17 @@ class Progress:
         wanted = [confluent_kafka.TopicPartition(*place) for place in places]
         known = _once_settled(lambda: self._consumer.committed(wanted, timeout=BROKER_PATIENCE))
         return {(found.topic, found.partition): max(0, found.offset) for found in known}
+
+
+def _left(ends: Mapping[Place, int], committed: Mapping[Place, int]) -> int:
+    """How many records below some ends are not worked. What came after them counts neither way."""
+    return sum(max(0, end - committed[place]) for place, end in ends.items())
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    """Names for a sentence, not too many."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _once_settled(ask: Callable[[], T]) -> T:

@@ -99,6 +99,20 @@ def observation(role: str, start: str, end: str | None = None, **changes: Any) -
     return record("observation", role, start, end, **{"status": "final", **changes})
 
 
+def blood_pressure(
+    on: str, systolic: object, diastolic: object, at: KeptRecord | None = None, **changes: Any
+) -> list[KeptRecord]:
+    """A final reading with its parts; None for a part that is missing. `at`: the encounter at which it was taken."""
+    within = "" if at is None else at.evidence
+    panel = observation("bp_panel", on, **{"category": "vital-signs", "part_of": within, **changes})
+    parts = (("systolic_bp", systolic), ("diastolic_bp", diastolic))
+    return [panel] + [
+        observation(role, on, value=value, **{**changes, "part_of": panel.evidence})
+        for role, value in parts
+        if value is not None
+    ]
+
+
 def procedure(role: str, start: str, end: str | None = None, **changes: Any) -> KeptRecord:
     """A completed procedure."""
     return record("procedure", role, start, end, **{"status": "completed", **changes})

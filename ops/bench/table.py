@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import importlib.metadata
 import os
 import platform
@@ -15,6 +14,10 @@ from rich.table import Table as Grid
 
 from ops.bench import closing, core, files, restart, stored
 from ops.bench.measured import Better, Found, Result, Sizes, result
+
+TWO_PROCESSES = "_two_processes"
+"""Ends the names of what is measured with two processes each."""
+QUIX = Path(__file__).parent / "peers" / "quix_requirements.txt"
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -40,7 +43,7 @@ def _with_two_processes(*lines: Line) -> tuple[Line, ...]:
         *lines,
         *(
             msgspec.structs.replace(
-                line, name=f"{line.name}_two_processes", what=f"{line.what}; two processes each", goal=None
+                line, name=line.name + TWO_PROCESSES, what=f"{line.what}; two processes each", goal=None
             )
             for line in lines
         ),
@@ -122,40 +125,48 @@ def run(sizes: Sizes, only: Sequence[str], tell: Callable[[str], None]) -> list[
 def shown(results: Iterable[Result]) -> Grid:
     """The table for a person: medians, and the slowest and fastest run."""
     grid = Grid(box=None, pad_edge=False, header_style="dim")
-    for column, justify in _COLUMNS:
+    for column, justify in COLUMNS:
         grid.add_column(column, justify=justify)  # type: ignore[arg-type]
     for one in results:
-        grid.add_row(*_cells(one))
+        grid.add_row(*cells(one))
     return grid
 
 
-def markdown(results: Iterable[Result], sizes: Sizes) -> str:
-    """The same as a section of docs/benchmarks.md, with date, machine and versions."""
-    columns = [column for column, _ in _COLUMNS]
-    rules = ["---:" if justify == "right" else "---" for _, justify in _COLUMNS]
-    rows = [columns, rules, *([cell.replace("|", "/") for cell in _cells(one)] for one in results)]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+def conditions(sizes: Sizes) -> str:
+    """Under what a run was made: machine, versions, sizes."""
     return (
-        f"{dt.datetime.now(dt.UTC).date()}, {_machine()}; {_versions()}.\n"
-        f"{sizes.members:,} members, {sizes.claims:,} claims a run, {sizes.partitions} partitions, "
-        f"median of {sizes.repeats}, lowest and highest run in brackets.\n\n{table}\n"
+        f"{_machine()}; {_versions()}; {sizes.members:,} members, {sizes.claims:,} claims a run, {sizes.partitions} partitions, "
+        f"median of {sizes.repeats}, lowest and highest run in brackets"
     )
 
 
-def write(results: Sequence[Result], sizes: Sizes, out: Path) -> None:
-    """Write results.json and results.md."""
+def write(results: Sequence[Result], out: Path) -> None:
+    """Write results.json."""
     out.mkdir(parents=True, exist_ok=True)
     encoded = msgspec.json.encode(list(results))
     (out / "results.json").write_bytes(msgspec.json.format(encoded, indent=2) + b"\n")
-    (out / "results.md").write_text(markdown(results, sizes), encoding="utf-8")
 
 
 def print_results(results: Sequence[Result]) -> None:
-    """Print the table."""
-    Console(highlight=False, width=160).print(shown(results))
+    """Print the table, and a second one of what was measured with two processes."""
+    console = Console(highlight=False, width=160)
+    for title, rows in by_processes(results):
+        console.print(f"\n{title}", style="bold")
+        console.print(shown(rows))
 
 
-_COLUMNS = (
+def by_processes(results: Iterable[Result]) -> Iterator[tuple[str, list[Result]]]:
+    """The results with one worker process, then those with two, under their titles; what there is none of is left out."""
+    one: list[Result] = []
+    two: list[Result] = []
+    for found in results:
+        (two if found.name.endswith(TWO_PROCESSES) else one).append(found)
+    for title, rows in (("One worker process", one), ("Two worker processes, no goal", two)):
+        if rows:
+            yield title, rows
+
+
+COLUMNS = (
     ("name", "left"),
     ("what", "left"),
     ("ours", "right"),
@@ -166,7 +177,8 @@ _COLUMNS = (
 )
 
 
-def _cells(one: Result) -> list[str]:
+def cells(one: Result) -> list[str]:
+    """A result as a row under `COLUMNS`."""
     sign = "≥" if one.better == "higher" else "≤"
     return [
         one.name,
@@ -207,6 +219,11 @@ def _machine() -> str:
 
 def _versions() -> str:
     packages = ("faust-streaming", "aiokafka", "confluent-kafka", "fastavro", "msgspec")
+    quix = next(line for line in QUIX.read_text(encoding="utf-8").splitlines() if line.startswith("quixstreams=="))
     return ", ".join(
-        [f"Python {platform.python_version()}", *(f"{one} {importlib.metadata.version(one)}" for one in packages)]
+        [
+            f"Python {platform.python_version()}",
+            *(f"{one} {importlib.metadata.version(one)}" for one in packages),
+            quix.replace("==", " "),
+        ]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from schemas.records import Alert, MemberId, Payer, PracticeId
 from state.attribution.answer import Answer
 from state.attribution.decision import Decision, View, decide
-from state.attribution.projection import Projection, next_panel, project
+from state.attribution.projection import Projection, last_day_at, panel_at_stake, project
 from state.calendar import Day, to_date
 
 HORIZONS = (7, 30, 60, 90)
@@ -55,6 +55,15 @@ def open_alert(view: View, found: Answer, day: Day) -> Alert | None:
     return _alert(view, found, day, practice, "raised", reason, found.projection)
 
 
+def panel_lost_on(view: View, found: Answer, alert: Alert, day: Day) -> Day | None:
+    """The first day on which too few days are left for the visits that keep a member with an open alert on the panel at stake."""
+    practice, end = found.decision.practice_id, (found.shadow if alert.shadow else found.projection).secure_until
+    if practice is None or end is None:
+        return None
+    panel = panel_at_stake(view.shadow if alert.shadow else view, practice, day, end)
+    return None if panel is None or panel.visits_needed is None else panel.first - panel.visits_needed + 1
+
+
 def expired_alert(view: View, found: Answer, day: Day, practice: str, step: str | None, cause: str) -> Alert:
     """The practice has lost the member: why. `step` is the one by which it had the member, `cause` what was applied."""
     reason = _reason_of_loss(view, found.decision, day, practice, step, cause)
@@ -69,9 +78,10 @@ def resolved_alert(view: View, found: Answer, day: Day, practice: str, cause: st
 
 
 def _reason_of_loss(view: View, now: Decision, day: Day, practice: str, step: str | None, cause: str) -> str:
-    before = decide(view, day - 1)
-    if cause == "tick" and before.practice_id == practice:
-        return project(view, day - 1, before).reason or "aging_out"
+    # A clock that stood still for days says what it would have said on the day itself.
+    held = last_day_at(view, practice, day) if cause == "tick" else None
+    if held is not None:
+        return project(view, held, decide(view, held)).reason or "aging_out"
     if now.reason == "deceased":
         return "deceased"
     if now.reason == "out_of_scope_product":
@@ -107,8 +117,9 @@ def _alert(
     resolution: str | None = None,
     shadow: bool = False,
 ) -> Alert:
-    is_open = state == "raised"
     ours = found.decision.practice_id == practice
+    end = projection.secure_until if state == "raised" else None
+    panel = None if end is None else panel_at_stake(view, practice, day, end)
     return Alert(
         payer=Payer(view.member.payer),
         member_id=MemberId(view.member.member_id),
@@ -119,14 +130,10 @@ def _alert(
         resolution=resolution,
         secure_until=to_date(projection.secure_until) if ours else to_date(day),
         next_practice_id=projection.next_practice_id if ours else found.decision.practice_id,  # type: ignore[arg-type]
-        next_panel_date=to_date(next_panel(view, practice, projection.secure_until))
-        if is_open and projection.secure_until is not None
-        else None,
-        panel_visit_by=to_date(projection.panel_visit_by) if is_open else None,
-        horizon_days=horizon(projection.secure_until - day)
-        if is_open and projection.secure_until is not None
-        else None,
-        visits_needed=projection.visits_needed if is_open else None,
+        next_panel_date=None if panel is None else to_date(panel.first),
+        panel_visit_by=None if panel is None else to_date(panel.visit_by),
+        horizon_days=None if end is None else horizon(end - day),
+        visits_needed=None if end is None else projection.visits_needed,
         data_through=view.knowledge.data_through(view.member.payer),
         ruleset=view.knowledge.ruleset_name,
         engine_version=view.knowledge.engine_version,

@@ -73,7 +73,7 @@ def freeze(member: Member, one: FrozenList, as_of: Day, knowledge: Knowledge, ro
             ),
         )
     )
-    if known is not None and not stays:
+    if known is not None and known.practice_id and not stays:
         entries.append((PracticeId(known.practice_id), _gone(member, known, day)))
     if rows is not None and close.reading != "initial":
         # What was forgotten matters again, for as long as the list may be adjusted.
@@ -104,7 +104,7 @@ def adjustments(
     knowledge = view.knowledge
     made: list[Adjustment] = []
     for one in knowledge.frozen:
-        if one.as_of < since or member.payer in one.left_out:
+        if one.as_of < since or one.until <= day or member.payer in one.left_out:
             continue
         then = knowledge.at(one.as_of)
         asked = view if then is knowledge else View.of(_as_read_by(member, then, rows), then)

@@ -45,19 +45,53 @@ class Projection(msgspec.Struct, frozen=True):
     next_practice_id: str | None = None
     visits_needed: int | None = None
 
-    @property
-    def panel_visit_by(self) -> Day | None:
-        """The last date of a visit that keeps the member, on that panel as well; None where no visit does."""
-        return None if self.secure_until is None or self.visits_needed is None else self.secure_until - 1
+
+class Panel(msgspec.Struct, frozen=True):
+    """The first monthly panel that lacks the member, and what would keep the member on it, though the attribution ended before it.
+
+    `visit_by`: the last date of the `visits_needed`; both None where no visit helps.
+    """
+
+    first: Day
+    visit_by: Day | None
+    visits_needed: int | None
 
 
-def next_panel(view: View, practice: str, end: Day) -> Day:
-    """The first monthly panel that lacks the member: on or after `end`, where the member may be back before the month begins."""
-    first = month_start_from(end)
-    back_until = max((one for one in view.turns if one < FOREVER), default=end)
-    while first <= back_until and decide(view, first).practice_id == practice:
-        first = month_start_from(first + 1)
-    return first
+def panel_at_stake(view: View, practice: str, day: Day, end: Day) -> Panel | None:
+    """The first monthly panel that lacks a member whose attribution ends on `end`; None where the member is back for every one.
+
+    Panels are frozen the evening before, so that is the last day for a visit.
+    """
+    first = _panel_without(view, practice, end)
+    if first is None:
+        return None
+    needed = visits_needed(view, practice, day, first, decide(view, first))
+    return Panel(first, None if needed is None else _free_days(view, practice, day, first)[0], needed)
+
+
+def _panel_without(view: View, practice: str, end: Day) -> Day | None:
+    """The first day of a month on or after `end` on which the member is not at the practice; None where there is none.
+
+    Only the first month that begins after a change can be another than the one before.
+    """
+    months = sorted({month_start_from(day) for day in (end, *(one for one in _changes(view) if one > end))} - {FOREVER})
+    return next((first for first in months if decide(view, first).practice_id != practice), None)
+
+
+def last_day_at(view: View, practice: str, day: Day) -> Day | None:
+    """The latest day before `day` on which the member was at a practice, by what is known now; None where there was none."""
+    ends = sorted({day, *(one for one in _changes(view) if one < day)}, reverse=True)
+    return next((one - 1 for one in ends if one > 1 and decide(view, one - 1).practice_id == practice), None)
+
+
+def _changes(view: View) -> set[Day]:
+    """The days on which an answer can be another than the day before, past and to come."""
+    changes = set(view.turns)
+    for tally in view.visits.with_palliative.values():
+        for one in tally.days:
+            changes.add(one)
+            changes.update(add_months(one, months) for months in _windows(view))
+    return changes
 
 
 def project(view: View, day: Day, now: Decision) -> Projection:
@@ -138,15 +172,20 @@ def visits_needed(view: View, practice: str, day: Day, until: Day, then: Decisio
         return 1 if then.reason == "no_primary_care_visit" else None
     if then.selection is not None and not selection.depends_on_visits(then.selection, until, view.knowledge):
         return None
-    tallies = view.visits.tallies
-    seen = set(tallies[practice].days) if practice in tallies else set()
-    most = _most_visits(view)
-    free = [one for one in range(until - 1, max(day, until - most - len(seen) - 2) - 1, -1) if one not in seen]
-    for count in range(1, min(len(free), most) + 1):
+    free = _free_days(view, practice, day, until)
+    for count in range(1, min(len(free), _most_visits(view)) + 1):
         kept = msgspec.structs.replace(view, visits=view.visits.plus(practice, free[:count]))
         if decide(kept, until).practice_id == practice:
             return count
     return None
+
+
+def _free_days(view: View, practice: str, day: Day, until: Day) -> list[Day]:
+    """The latest days before `until` and not before `day` on which the member is not seen at a practice, as many as can matter."""
+    tallies = view.visits.tallies
+    seen = set(tallies[practice].days) if practice in tallies else set()
+    first = max(day, until - _most_visits(view) - len(seen) - 2)
+    return [one for one in range(until - 1, first - 1, -1) if one not in seen]
 
 
 def _most_visits(view: View) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -19,7 +19,7 @@ _FREQUENCY_RANK = {"1": 0, "7": 1, "8": 2}
 CONTRIBUTES = frozenset({"paid", "encounter_accepted"})
 """The claim statuses whose lines can be evidence."""
 
-Order = tuple[int, int, dt.datetime, int, Position]
+Order = tuple[int, dt.datetime, int, int, dt.datetime, int, Position]
 Versioned = TypeVar("Versioned", Claim, PharmacyClaim)
 
 
@@ -33,7 +33,7 @@ class Resolution(msgspec.Struct, Generic[Versioned], frozen=True):
 def resolve(history: History, kind: type[Versioned], *, allow_reopen: bool) -> Resolution[Versioned]:
     """Which version of a family of claims, or of a dispensing, stands. Raises `TypeError` when it holds anything else.
 
-    Versions go in the order of `_order`. A pending one waits and changes nothing; a void closes the family, and what follows it
+    Versions go in the order of `_in_order`. A pending one waits and changes nothing; a void closes the family, and what follows it
     counts only where a ruleset allows a claim to be opened again; otherwise each supersedes the one before. Denied and
     reversed versions stand like others, they only contribute nothing.
     """
@@ -42,13 +42,10 @@ def resolve(history: History, kind: type[Versioned], *, allow_reopen: bool) -> R
         claim = _body(statements[0], kind)
         live = claim.claim_status != "pending" and claim.claim_frequency_code != "8"
         return Resolution(claim if live else None, ())
-    depths = _depths(statements)
     current: Versioned | None = None
     closed = False
     before: list[Versioned] = []
-    for _, claim in sorted(
-        ((_order(statement, depths), _body(statement, kind)) for statement in statements), key=lambda pair: pair[0]
-    ):
+    for claim in _in_order(statements, kind):
         if claim.claim_status == "pending" or (closed and (claim.claim_frequency_code == "8" or not allow_reopen)):
             continue
         if current is not None and current.claim_status in CONTRIBUTES:
@@ -92,34 +89,39 @@ def _body(statement: Statement, kind: type[Versioned]) -> Versioned:
     return statement.body
 
 
-def _versioned(statement: Statement) -> Claim | PharmacyClaim:
-    body = statement.body
-    assert isinstance(body, Claim | PharmacyClaim)  # noqa: S101 - asked of families alone
-    return body
+def _in_order(statements: Sequence[Statement], kind: type[Versioned]) -> list[Versioned]:
+    """The versions of a family, the first first. Source: attribution.md 2.5.
 
-
-def _order(statement: Statement, depths: Mapping[str, int]) -> Order:
-    """The order of versions in a family.
-
-    What replaces comes after what it replaces; then the payer's version, the time of adjudication, original before replacement
-    before void, and the input position.
+    By the payer's version, where it numbers them all; else by the time of adjudication, where it gives it for all. Where that says
+    nothing, what replaces comes after what it replaces; then go version and time as far as they are known, original before
+    replacement before void, and the input position.
     """
-    claim = _versioned(statement)
-    return (
-        depths[claim.payer_claim_control_number],
-        claim.claim_version or 0,
-        claim.adjudicated_at or _EARLIEST,
-        _FREQUENCY_RANK[claim.claim_frequency_code],
-        statement.first.position,
-    )
+    claims = [(_body(statement, kind), statement.first.position) for statement in statements]
+    depths = _depths(claim for claim, _ in claims)
+    numbered = all(claim.claim_version is not None for claim, _ in claims)
+    timed = all(claim.adjudicated_at is not None for claim, _ in claims)
+
+    def order(one: tuple[Versioned, Position]) -> Order:
+        claim, position = one
+        version, adjudicated = claim.claim_version or 0, claim.adjudicated_at or _EARLIEST
+        return (
+            version if numbered else 0,
+            adjudicated if timed else _EARLIEST,
+            depths[claim.payer_claim_control_number],
+            version,
+            adjudicated,
+            _FREQUENCY_RANK[claim.claim_frequency_code],
+            position,
+        )
+
+    return [claim for claim, _ in sorted(claims, key=order)]
 
 
-def _depths(statements: Iterable[Statement]) -> dict[str, int]:
+def _depths(claims: Iterable[Claim | PharmacyClaim]) -> dict[str, int]:
     """For each control number, how many replacements lead to it. Numbers that replace each other in a circle are equally deep."""
     links: set[tuple[str, str]] = set()
     depths: dict[str, int] = {}
-    for statement in statements:
-        claim = _versioned(statement)
+    for claim in claims:
         number, replaced = claim.payer_claim_control_number, claim.original_claim_id
         depths[number] = 0
         if replaced is not None:

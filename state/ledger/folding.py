@@ -22,7 +22,7 @@ from schemas.records import (
     PracticeResult,
 )
 from state.attribution.standing import timeline
-from state.calendar import FOREVER, Day, add_months, from_date, month_named
+from state.calendar import FOREVER, Day, add_months, from_date, from_end, month_named
 from state.ledger import claims
 from state.ledger.member import (
     NOTHING,
@@ -90,13 +90,17 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Folded(msgspec.Struct, frozen=True):
-    """What became of a fact. `changed`: the member's answer may be another, from the day `since` on; `stored`: cold rows to write."""
+    """What became of a fact. `changed`: the member's answer may be another, from the day `since` on; `stored`: cold rows to write.
+
+    `new`: nothing known said the same.
+    """
 
     changed: bool
     cause: str
     refusal: Refusal | None = None
     stored: frozenset[str] = frozenset()
     since: Day = 0
+    new: bool = False
 
 
 CONFLICT = Refusal(
@@ -194,14 +198,15 @@ def fold(member: Member, rows: Rows, fact: Fact, knowledge: Knowledge) -> Folded
         return _fold_unread(member, rows, fact, said, sighting, stored)
     kept, put, doubt = _KEPT[type(said)]
     place, history = _history(rows, home)
-    before = getattr(member, kept)
+    before, contents = getattr(member, kept), len(history.statements)
     refused, took = _take(history, said, sighting)
     refusal = CONFLICT if refused else None
     if took:
         put(member, history)
         stored.add(place)
         refusal = refusal or doubt(history, said, knowledge)
-    return Folded(before != getattr(member, kept), cause, refusal, frozenset(stored))
+    changed, new = before != getattr(member, kept), len(history.statements) > contents
+    return Folded(changed, cause, refusal, frozenset(stored), new=new)
 
 
 def rederive(member: Member, rows: Mapping[str, Row | None], knowledge: Knowledge) -> None:
@@ -218,7 +223,9 @@ def _fold_claim(
     member: Member, rows: Rows, said: Claim, sighting: Sighting, knowledge: Knowledge, stored: set[str]
 ) -> Folded:
     homes, histories, merged = _family(rows, said)
+    contents = len(merged.statements)
     refused, took = _take(merged, said, sighting)
+    new = len(merged.statements) > contents
     refusal = CONFLICT if refused else None
     if not took and len(histories) == 1 and histories[0].numbers == merged.numbers:
         return Folded(changed=False, cause="claim", refusal=refusal, stored=frozenset(stored))
@@ -231,12 +238,12 @@ def _fold_claim(
         contribute(member, derived)
     if knowledge.frozen and knowledge.needs_history():
         # What is no candidate by the code lists in force may be one by those of a frozen list.
-        return Folded(changed=True, cause="claim", refusal=refusal, stored=frozenset(stored))
+        return Folded(changed=True, cause="claim", refusal=refusal, stored=frozenset(stored), new=new)
     # Whoever is known is answered, also one of whom nothing but a claim that is no evidence is known.
     first = member.said is None and not histories
     changed = first or (derived != before and (member.said is None or _is_evidence(derived, before, knowledge)))
     since = _first_day(derived, before) if changed and knowledge.frozen else 0
-    return Folded(changed=changed, cause="claim", refusal=refusal, stored=frozenset(stored), since=since)
+    return Folded(changed=changed, cause="claim", refusal=refusal, stored=frozenset(stored), since=since, new=new)
 
 
 def _fold_unread(member: Member, rows: Rows, fact: Fact, said: Unread, sighting: Sighting, stored: set[str]) -> Folded:
@@ -245,18 +252,22 @@ def _fold_unread(member: Member, rows: Rows, fact: Fact, said: Unread, sighting:
     first = member.said is None
     if not isinstance(said, PharmacyClaim):
         place, history = _history(rows, row_names(fact)[0])
+        contents = len(history.statements)
         refused, took = _take(history, said, sighting)
+        new = len(history.statements) > contents
         if took:
             stored.add(place)
         version = "record_version" if isinstance(said, Clinical) else "result_version"
         repeated = took and len(_said_under(history, said, version)) > 1
         refusal = CONFLICT if refused else REPEATED_VERSION if repeated else None
-        return Folded(changed=first, cause=cause, refusal=refusal, stored=frozenset(stored))
+        return Folded(changed=first, cause=cause, refusal=refusal, stored=frozenset(stored), new=new)
     _, histories, merged = _family(rows, said)
+    contents = len(merged.statements)
     refused, took = _take(merged, said, sighting)
+    refusal, new = CONFLICT if refused else None, len(merged.statements) > contents
     if took or len(histories) != 1 or histories[0].numbers != merged.numbers:
         stored |= _put_family(rows, merged, "pharmacy")
-    return Folded(changed=first, cause=cause, refusal=CONFLICT if refused else None, stored=frozenset(stored))
+    return Folded(changed=first, cause=cause, refusal=refusal, stored=frozenset(stored), new=new)
 
 
 def _family(rows: Rows, said: Claim | PharmacyClaim) -> tuple[set[str], list[History], History]:
@@ -399,7 +410,7 @@ def _put_selection(member: Member, history: History) -> None:
         body.pcp_tin,
         body.selection_source,
         from_date(body.effective_from),
-        from_date(body.effective_to),
+        from_end(body.effective_to),
         statement.first.position,
     )
     others = [one for one in member.selections if one.selection_id != selection.selection_id]
@@ -422,7 +433,7 @@ def _put_request(member: Member, history: History) -> None:
     last = (decided or asked)[-1]
     body: Any = last.body
     ends: list[Day] = [
-        from_date(one.body.effective_to)  # type: ignore[union-attr]
+        from_end(one.body.effective_to)  # type: ignore[union-attr]
         for one in (*decided[-1:], *asked[-1:])
         if one.body.effective_to is not None  # type: ignore[union-attr]
     ]

@@ -25,35 +25,43 @@ ANTIBODIES_GIVEN = "asthma_antibody_administration"
 ONE_ORAL_SUPPLY = 30
 """Days of tablets that are one event and one unit (measures.md 7)."""
 
-Form = Literal["oral", "inhaled", "injected"]
+ROUTES = ("oral", "inhalation", "injection")
+"""The routes of these lists, as `value_set_files.listing.route_of` writes them; a steroid for the nose is on none of them."""
 
 
 class DrugRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How drugs are read and counted.
 
-    `forms` gives the form of a route as medication lists write it, in lower case; a drug by another route (a nasal steroid) is not of
-    the lists. `solution_units`: where a package is measured so, it is a nebuliser's solution, and a dispensing is one unit whatever
-    its volume. `oral_units`: a part of thirty days at the end is a unit or none. `antibodies_given`: whether antibodies given in a
-    clinic and billed as a service count as dispensed.
+    `solution_units`: where a package is measured so, it is a nebuliser's solution, and a dispensing is one unit whatever its volume.
+    `oral_units`: a part of thirty days at the end is a unit or none. `antibodies_given`: whether antibodies given in a clinic and
+    billed as a service count as dispensed.
     """
 
-    forms: dict[str, Form]
     solution_units: tuple[str, ...] = ("ml",)
     oral_units: Literal["down", "up"] = "down"
     antibodies_given: bool = False
 
 
-class Supply(msgspec.Struct, frozen=True, order=True):
-    """One dispensing of a drug. `packages` are canisters or injections, at least one."""
+class Supply(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """One dispensing of a drug. `packages` are canisters or injections, at least one.
+
+    `needs_diagnosis`: such drugs are given for other diseases too, so that they alone do not say asthma.
+    """
 
     day: Day
     drug: str
-    form: Form
+    route: str
     days: int
     packages: int
     is_controller: bool
     needs_diagnosis: bool
     evidence: str
+
+
+def roles(rules: DrugRules) -> frozenset[str]:
+    """The roles that the lists of asthma drugs have."""
+    lists = {CONTROLLERS, RELIEVERS, ANTIBODIES, LEUKOTRIENE_MODIFIERS}
+    return frozenset(lists | ({ANTIBODIES_GIVEN} if rules.antibodies_given else set()))
 
 
 def supplies(person: Person, statuses: Statuses, rules: DrugRules, start: Day, end: Day) -> list[Supply]:
@@ -67,7 +75,16 @@ def supplies(person: Person, statuses: Statuses, rules: DrugRules, start: Day, e
     ]
     if rules.antibodies_given:
         found += [
-            Supply(fact.start, fact.code[1], "injected", 1, 1, True, True, fact.evidence)
+            Supply(
+                day=fact.start,
+                drug=fact.code[1],
+                route="injection",
+                days=1,
+                packages=1,
+                is_controller=True,
+                needs_diagnosis=True,
+                evidence=fact.evidence,
+            )
             for fact in status.procedures(person, statuses, ANTIBODIES_GIVEN)
             if start <= fact.start <= end
         ]
@@ -82,9 +99,9 @@ def dispensing_events(given: Iterable[Supply]) -> int:
     """
     days, inhaled, events = _oral_days(given), set(), 0
     for one in given:
-        if one.form == "inhaled":
+        if one.route == "inhalation":
             inhaled.add((one.day, one.drug))
-        elif one.form == "injected":
+        elif one.route == "injection":
             events += one.packages
     return events + len(inhaled) + sum(max(1, supply // ONE_ORAL_SUPPLY) for supply in days)
 
@@ -94,7 +111,7 @@ def units(given: Iterable[Supply], rules: DrugRules) -> int:
 
     Source: measures.md 7; what is left of longer supplies by `oral_units`, because sources differ.
     """
-    packages = sum(one.packages for one in given if one.form != "oral")
+    packages = sum(one.packages for one in given if one.route != "oral")
     extra = ONE_ORAL_SUPPLY - 1 if rules.oral_units == "up" else 0
     return packages + sum(max(1, (days + extra) // ONE_ORAL_SUPPLY) for days in _oral_days(given))
 
@@ -103,7 +120,7 @@ def _oral_days(given: Iterable[Supply]) -> list[int]:
     """The days of tablets of each drug on each day."""
     days: dict[tuple[Day, str], int] = {}
     for one in given:
-        if one.form == "oral":
+        if one.route == "oral":
             days[one.day, one.drug] = days.get((one.day, one.drug), 0) + one.days
     return list(days.values())
 
@@ -115,26 +132,20 @@ def _supply(person: Person, rules: DrugRules, fact: Fact, role: str) -> Supply |
     listed = next((person.medications[code] for code in codes if code in person.medications), Medication(fact.code))
     is_antibody = any(person.plays(code, ANTIBODIES) for code in codes)
     is_leukotriene_modifier = any(person.plays(code, LEUKOTRIENE_MODIFIERS) for code in codes)
-    form = _form(rules, listed, is_antibody=is_antibody, is_leukotriene_modifier=is_leukotriene_modifier)
-    if form is None:
+    # A list that names no route: antibodies are injected, leukotriene modifiers are tablets, and all others are mostly inhaled.
+    route = listed.route or ("injection" if is_antibody else "oral" if is_leukotriene_modifier else "inhalation")
+    if route not in ROUTES:
         return None
     return Supply(
         day=fill.day,
         drug=listed.generic_name.casefold() or fact.code[1],
-        form=form,
+        route=route,
         days=fill.days_supply,
         packages=_packages(rules, listed, fill.quantity),
         is_controller=role == CONTROLLERS,
         needs_diagnosis=is_antibody or is_leukotriene_modifier,
         evidence=fact.evidence,
     )
-
-
-def _form(rules: DrugRules, listed: Medication, *, is_antibody: bool, is_leukotriene_modifier: bool) -> Form | None:
-    """The form by the list's route; where the list names none, what such drugs are. None for a route that is not of the lists."""
-    if listed.route:
-        return rules.forms.get(listed.route.casefold())
-    return "injected" if is_antibody else "oral" if is_leukotriene_modifier else "inhaled"
 
 
 def _packages(rules: DrugRules, listed: Medication, quantity: Decimal) -> int:

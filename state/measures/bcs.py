@@ -28,7 +28,8 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an edition says of BCS.
 
     A mammogram may have been `months_before` before the period or, where `since_october`, since October 1 of the second calendar year
-    before it, as the eCQM writes it. `chest_surgery`: whether gender-affirming chest surgery excludes.
+    before it, as the eCQM writes it. `chest_surgery`: whether gender-affirming chest surgery excludes. `recorded_sex`: whether the sex
+    that a chart records goes before the plan's word.
     """
 
     youngest: int
@@ -40,6 +41,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     months_before: int = 15
     since_october: bool = False
     chest_surgery: bool = False
+    recorded_sex: bool = False
     bands: tuple[Band, ...] = ()
 
 
@@ -66,9 +68,11 @@ _ROLES = frozenset(
 def roles(parameters: Parameters) -> frozenset[str]:
     """The roles that BCS reads."""
     surgery = {"gender_affirming_chest_surgery", "gender_dysphoria"} if parameters.chest_surgery else set()
+    sex = {"recorded_sex", "female"} if parameters.recorded_sex else set()
     return (
         _ROLES
         | surgery
+        | sex
         | status.ROLES
         | eligibility.roles(parameters.eligibility)
         | exclusions.roles_of_all(death_excludes=parameters.death)
@@ -79,14 +83,14 @@ def roles(parameters: Parameters) -> frozenset[str]:
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """Whether a woman of the age had her mammogram. Empty for anybody else."""
     statuses = parameters.statuses
+    # measures.md 3, "Women; ages" and "Enrollment"; CMS125 CQL, Initial Population.
+    woman = is_woman(person, parameters)
+    aged = eligibility.is_aged(person, period, parameters.youngest, parameters.oldest)
+    if not (woman.holds and aged.holds):
+        return ()
     outcome = proportion(
         RATE,
-        # measures.md 3, "Women; ages" and "Enrollment"; CMS125 CQL, Initial Population.
-        population=(
-            is_woman(person),
-            eligibility.is_aged(person, period, parameters.youngest, parameters.oldest),
-            eligibility.is_eligible(person, period, parameters.eligibility, statuses),
-        ),
+        population=(woman, aged, eligibility.is_eligible(person, period, parameters.eligibility, statuses)),
         # measures.md 3, "Exclusions", and 1.4; CMS125 CQL, Denominator Exclusions.
         exclusions=(
             *exclusions.of_all(person, period, statuses, death_excludes=parameters.death),
@@ -103,8 +107,15 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
     return () if outcome is None else (outcome,)
 
 
-def is_woman(person: Person) -> Step:
-    """Whether the plan or chart says female. Source: measures.md 3; CMS125 CQL, Initial Population."""
+def is_woman(person: Person, parameters: Parameters) -> Step:
+    """Whether she is female: by the sex that a chart records where the edition asks for it, else by what the plan says.
+
+    Where no chart records it, the plan's word counts in either case. Source: measures.md 3; CMS125 CQL, Initial Population (period 2025:
+    gender; period 2026: us-core-sex).
+    """
+    recorded = list(person.facts("recorded_sex")) if parameters.recorded_sex else []
+    if recorded:
+        return step("a woman", [fact for fact in recorded if status.says(person, fact, "female")])
     return Step("a woman", person.profile.gender[:1].upper() == "F")
 
 
@@ -178,7 +189,7 @@ def _until(fact: Fact) -> Day:
 
 def _is_at(person: Person, fact: Fact, side_role: str) -> bool:
     record = fact.record
-    return record is not None and person.plays(("SNOMEDCT", record.body_site), side_role)
+    return record is not None and person.says(record.body_site, side_role)
 
 
 def _october(period: Period) -> Day:

@@ -50,8 +50,8 @@ class Reading:
 
 def roles(rule: BloodPressureRule) -> frozenset[str]:
     """The roles that the rule reads."""
-    numbers = {"bp_panel", "systolic_bp", "diastolic_bp"}
-    return frozenset(numbers | _CLASSES | {*rule.systolic_classes, *rule.diastolic_classes} | {"acute_contact"})
+    numbers = {"bp_panel", "systolic_bp", "diastolic_bp", *rule.systolic_classes, *rule.diastolic_classes}
+    return frozenset(numbers | _CLASSES | (set() if rule.stated_setting else {"acute_contact"}))
 
 
 def readings(person: Person, rule: BloodPressureRule, statuses: Statuses) -> list[Reading]:
@@ -98,10 +98,12 @@ _CLASSES = frozenset({"acute_class", "other_class"})
 def _taken(person: Person, rule: BloodPressureRule, statuses: Statuses) -> Iterator[Reading]:
     """What charts, practices and claims give: whole readings with their parts, numbers that stand alone, classes of CPT II."""
     named = {fact.evidence for fact in person.facts("bp_panel")}
-    panels = {fact.evidence: fact for fact in status.studies(person, statuses, "bp_panel") if fact.record is not None}
+    panels = {
+        fact.evidence: fact for fact in status.vital_signs(person, statuses, "bp_panel") if fact.record is not None
+    }
     parts: dict[str, tuple[list[Decimal], list[Decimal]]] = {name: ([], []) for name in panels}
     for side, role in enumerate(("systolic_bp", "diastolic_bp")):
-        for fact in status.studies(person, statuses, role):
+        for fact in status.vital_signs(person, statuses, role):
             within = "" if fact.record is None else fact.record.part_of
             if within in parts:
                 if fact.value is not None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from state.measures import ahu, bcs, cis, col, edu, ima, tcoc
+from state.measures import ahu, amr, bcs, cbp, cis, col, dms, drr, dsf, edu, gsd, ima, tcoc
 from state.measures.outcome import Measure
 
 _ALL: tuple[Measure, ...] = (
     ahu.MEASURE,
+    amr.MEASURE,
     bcs.MEASURE,
+    cbp.MEASURE,
     cis.MEASURE,
     col.MEASURE,
+    dms.MEASURE,
+    drr.MEASURE,
+    dsf.MEASURE,
     edu.MEASURE,
+    gsd.MEASURE,
     ima.MEASURE,
     tcoc.MEASURE,
 )

@@ -8,7 +8,8 @@ from __future__ import annotations
 import msgspec
 
 from state.calendar import Day, add_months
-from state.measures import blood_pressure, death, eligibility, frailty, hospice, palliative, status
+from state.measures import blood_pressure, eligibility, status
+from state.measures import exclusions as shared
 from state.measures.blood_pressure import BloodPressureRule, is_controlled, readings
 from state.measures.diagnosed_visits import diagnosed_visits
 from state.measures.eligibility import Eligibility, is_aged, is_eligible
@@ -62,14 +63,11 @@ def roles(parameters: Parameters) -> frozenset[str]:
         found.add("renal_encounter")
     if parameters.nonacute_stays:
         found |= {"inpatient_stay", "nonacute_inpatient_stay"}
-    if parameters.death:
-        found |= death.ROLES
     return frozenset(found).union(
         blood_pressure.roles(parameters.reading),
         eligibility.roles(parameters.eligibility),
-        frailty.roles(parameters.frailty),
-        hospice.ROLES,
-        palliative.ROLES,
+        shared.roles_of_all(death_excludes=parameters.death),
+        shared.roles_of_the_ill(parameters.frailty),
         status.ROLES,
     )
 
@@ -126,12 +124,10 @@ def exclusions(person: Person, period: Period, parameters: Parameters) -> tuple[
     """Every exclusion, as a step. Sources: measures.md 4 and 1.4; CMS165 CQL, Denominator Exclusions."""
     statuses = parameters.statuses
     return (
-        hospice.in_hospice(person, period, statuses),
-        *((death.died(person, period, statuses),) if parameters.death else ()),
+        *shared.of_all(person, period, statuses, death_excludes=parameters.death),
         is_pregnant(person, period, statuses),
         has_renal_disease(person, period, parameters),
-        *frailty.excluded(person, period, parameters.frailty, statuses),
-        palliative.in_palliative_care(person, period, statuses),
+        *shared.of_the_ill(person, period, statuses, parameters.frailty),
         *((in_nonacute_stay(person, period, statuses),) if parameters.nonacute_stays else ()),
     )
 
@@ -151,10 +147,11 @@ def has_renal_disease(person: Person, period: Period, parameters: Parameters) ->
     """
     statuses, end = parameters.statuses, period.end
     found = [f for f in status.procedures(person, statuses, "renal_procedure") if end_of(f) <= end]
-    for fact in status.conditions(person, statuses, "renal_diagnosis"):
-        if fact.start <= end if parameters.renal_ever else prevails(fact, period.start, end):
-            found.append(fact)
-    if not parameters.renal_ever:
+    diagnoses = status.conditions(person, statuses, "renal_diagnosis")
+    if parameters.renal_ever:
+        found += [f for f in diagnoses if f.start <= end]
+    else:
+        found += [f for f in diagnoses if prevails(f, period.start, end)]
         found += [f for f in status.encounters(person, statuses, "renal_encounter") if f.start <= end]
     return step("kidney failure, removal or transplant until the end of the period", found)
 
@@ -188,4 +185,4 @@ def controlled(person: Person, first: Day, last: Day, parameters: Parameters) ->
     return found if is_controlled(on_last_day, parameters.reading) else Step(asks, holds=False, evidence=found.evidence)
 
 
-CBP = Measure("CBP", "Controlling High Blood Pressure", Parameters, roles, evaluate)
+MEASURE = Measure("CBP", "Controlling High Blood Pressure", Parameters, roles, evaluate)

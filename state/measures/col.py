@@ -68,13 +68,13 @@ def roles(parameters: Parameters) -> frozenset[str]:
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """Whether a member of the age was screened. Empty for anybody else."""
     statuses = parameters.statuses
+    # measures.md 5, first line; CMS130 CQL, Initial Population.
+    aged = eligibility.is_aged(person, period, parameters.youngest, parameters.oldest)
+    if not aged.holds:
+        return ()
     outcome = proportion(
         RATE,
-        # measures.md 5, first line; CMS130 CQL, Initial Population.
-        population=(
-            eligibility.is_aged(person, period, parameters.youngest, parameters.oldest),
-            eligibility.is_eligible(person, period, parameters.eligibility, statuses),
-        ),
+        population=(aged, eligibility.is_eligible(person, period, parameters.eligibility, statuses)),
         # measures.md 5, "Exclusions", and 1.4; CMS130 CQL, Denominator Exclusions.
         exclusions=(
             *exclusions.of_all(person, period, statuses, death_excludes=parameters.death),
@@ -130,7 +130,10 @@ def imaging(person: Person, period: Period, statuses: Statuses, role: str, years
 
 
 def has_cancer(person: Person, period: Period, statuses: Statuses) -> Step:
-    """Whether colorectal cancer began by the last day of the period, that day too. Source: measures.md 5; CMS130 CQL, Malignant Neoplasm."""
+    """Whether colorectal cancer began by the last day of the period, that day too.
+
+    Source: measures.md 5; CMS130 CQL, Malignant Neoplasm.
+    """
     return step(
         "colorectal cancer",
         [f for f in status.conditions(person, statuses, "colorectal_cancer") if f.start <= period.end],

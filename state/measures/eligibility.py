@@ -11,7 +11,7 @@ from state.measures import status
 from state.measures.age import age_on
 from state.measures.enrollment import Benefit, Rule, enrolled, enrolled_on
 from state.measures.facts import Person
-from state.measures.outcome import Step, step
+from state.measures.outcome import Step, one_of
 from state.measures.period import Period
 from state.measures.status import Statuses
 from state.measures.timing import lies_in
@@ -43,7 +43,7 @@ def is_eligible(person: Person, period: Period, rule: Eligibility, statuses: Sta
     """Whether the member is enrolled as the rule asks, or had a visit that began and ended in the period."""
     if isinstance(rule, Visited):
         visits = status.encounters(person, statuses, *rule.roles)
-        return step("a visit in the period", [f for f in visits if lies_in(f, period.start, period.end)])
+        return one_of("a visit in the period", [f for f in visits if lies_in(f, period.start, period.end)])
     start = period.months_before_start(rule.months_before)
     holds = enrolled_on(person.profile, period.end) and all(
         enrolled(person.profile, start, period.end, rule.gaps, benefit) for benefit in rule.benefits

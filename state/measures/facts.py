@@ -39,6 +39,8 @@ the kinds of clinical records."""
 
 Wanted = Callable[[Code], bool]
 """Whether any value set or rule in use can touch a code."""
+ENCOUNTER_CLASS = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+"""The code system of an encounter's class, which is the category of its record: AMB, EMER, IMP and so on."""
 
 
 class KeptLine(msgspec.Struct, frozen=True, order=True, array_like=True):
@@ -99,9 +101,9 @@ class KeptDispensing(msgspec.Struct, frozen=True, array_like=True, tag="d"):
 class KeptRecord(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     """The version of a clinical record that stands, as events.md has it, with days for dates.
 
-    `start_at` and `end_at` are the moments as written where the source gave more than a day, else "". `end` is FOREVER where none is
-    given. `value_code` is a normal code; `value_system` is "" where the source names none. `reason_code`, `disposition` and `body_site`
-    are codes without their system.
+    `start_at`, `end_at` and `authored_at` are the moments as written where the source gave more than a day, else "". `end` is FOREVER
+    where none is given. `value_code` is a normal code; `value_system` is "" where the source names none; further codes of the same result
+    are `more_values`. `reason_code`, `disposition` and `body_site` are codes without their system, joined by `;`: see `Person.says`.
     """
 
     row: str
@@ -127,6 +129,8 @@ class KeptRecord(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     authored: Day | None = None
     part_of: str = ""
     body_site: str = ""
+    more_values: tuple[Code, ...] = ()
+    authored_at: str = ""
 
     @property
     def evidence(self) -> str:
@@ -227,6 +231,8 @@ def coded(kept: Kept) -> Iterator[Fact]:
                 yield Fact("dispensing", ("RXNORM", kept.rxnorm), kept.day, last, kept)
         case KeptRecord():
             yield Fact(kept.kind, (kept.system, kept.code), kept.start, kept.end, kept)
+            if kept.kind == "encounter" and kept.category:
+                yield Fact(kept.kind, (ENCOUNTER_CLASS, kept.category), kept.start, kept.end, kept)
         case KeptResult():
             yield Fact("observation", (kept.system, kept.code), kept.day, kept.day, kept)
 
@@ -280,6 +286,10 @@ class Person:
     def plays(self, code: Code, *roles: str) -> bool:
         """Whether a code has one of the roles: for what stands beside a fact's own code, such as a place, modifier or coded result."""
         return not frozenset(roles).isdisjoint(self.roles_of[code])
+
+    def says(self, codes: str, *roles: str) -> bool:
+        """Whether one of SNOMED's codes in a field of a record, such as `disposition`, has one of the roles."""
+        return any(self.plays(("SNOMEDCT", code), *roles) for code in codes.split(";"))
 
     def between(self, start: Day, end: Day, *roles: str) -> list[Fact]:
         """Those that begin on a day from `start` to `end`, both included, by day."""

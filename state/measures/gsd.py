@@ -12,7 +12,8 @@ from decimal import Decimal
 import msgspec
 
 from state.calendar import Day
-from state.measures import death, eligibility, frailty, hospice, palliative, status
+from state.measures import eligibility, status
+from state.measures import exclusions as shared
 from state.measures.eligibility import Eligibility, is_aged, is_eligible
 from state.measures.facts import Fact, KeptRecord, Person
 from state.measures.frailty import FrailtyRule
@@ -77,13 +78,10 @@ def roles(parameters: Parameters) -> frozenset[str]:
     found = {"diabetes", "hba1c_test", "gmi", *parameters.classes}
     if isinstance(parameters.diabetes, StatedDiabetes):
         found |= set(parameters.diabetes.drugs)
-    if parameters.death:
-        found |= death.ROLES
     return frozenset(found).union(
         eligibility.roles(parameters.eligibility),
-        frailty.roles(parameters.frailty),
-        hospice.ROLES,
-        palliative.ROLES,
+        shared.roles_of_all(death_excludes=parameters.death),
+        shared.roles_of_the_ill(parameters.frailty),
         status.ROLES,
     )
 
@@ -127,16 +125,17 @@ def exclusions(person: Person, period: Period, parameters: Parameters) -> tuple[
     """Every exclusion, as a step. Sources: measures.md 1.4; CMS122 CQL, Denominator Exclusions."""
     statuses = parameters.statuses
     return (
-        hospice.in_hospice(person, period, statuses),
-        *((death.died(person, period, statuses),) if parameters.death else ()),
-        *frailty.excluded(person, period, parameters.frailty, statuses),
-        palliative.in_palliative_care(person, period, statuses),
+        *shared.of_all(person, period, statuses, death_excludes=parameters.death),
+        *shared.of_the_ill(person, period, statuses, parameters.frailty),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class LastResult:
-    """What is known of the last day with a test. `percent`: its lowest result; None when there is none. `is_other`: a result, but no number."""
+    """What is known of the last day with a test: its lowest result in percent, None when there is none.
+
+    `is_other`: there is a result, but no number.
+    """
 
     percent: Decimal | None = None
     is_other: bool = False
@@ -228,4 +227,4 @@ def _wanted(rate: GlycemicRate) -> str:
     return f"at most {rate.above} %" if rate.above is not None else f"less than {rate.below} %"
 
 
-GSD = Measure("GSD", "Glycemic Status Assessment for Patients With Diabetes", Parameters, roles, evaluate)
+MEASURE = Measure("GSD", "Glycemic Status Assessment for Patients With Diabetes", Parameters, roles, evaluate)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from state.measures import status
 from state.measures.facts import Person
-from state.measures.outcome import Step, step
+from state.measures.outcome import Step, one_of
 from state.measures.period import Period
 from state.measures.status import Statuses
 from state.measures.timing import ends_in, ordered_on, overlaps, prevails
@@ -32,7 +32,7 @@ def in_hospice(person: Person, period: Period, statuses: Statuses) -> Step:
         fact
         for fact in status.encounters(person, statuses, "inpatient_encounter")
         if fact.record is not None
-        and person.plays(("SNOMEDCT", fact.record.disposition), "hospice_discharge")
+        and person.says(fact.record.disposition, "hospice_discharge")
         and ends_in(fact, start, end)
     ]
     found += [f for f in status.encounters(person, statuses, "hospice_encounter") if overlaps(f, start, end)]
@@ -46,4 +46,4 @@ def in_hospice(person: Person, period: Period, statuses: Statuses) -> Step:
     ]
     found += [f for f in status.procedures(person, statuses, "hospice_intervention") if overlaps(f, start, end)]
     found += [f for f in status.conditions(person, statuses, "hospice_diagnosis") if prevails(f, start, end)]
-    return step("hospice care in the period", found)
+    return one_of("hospice care in the period", found)

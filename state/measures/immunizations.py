@@ -5,7 +5,7 @@ Sources: measures.md 8 and 9; CMS117 CQL, Initial Population, Denominator Exclus
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -18,7 +18,7 @@ from state.measures.facts import Person
 from state.measures.outcome import Outcome, Step, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
-from state.measures.vaccines import Antigen, Protection, before_birth, protection
+from state.measures.vaccines import Antigen, Protection, Until, before_birth, protection
 
 
 class EnrolledBefore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="by", tag="birthday"):
@@ -33,7 +33,7 @@ class Immunizations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an edition says of immunizations by the birthday of `years`.
 
     Each of `combinations` and each antigen is a rate. `exclusions` are the roles of conditions and procedures that take a member out
-    when they began by the birthday.
+    when they began by the birthday. Doses that two sources date up to `same_dose_within` days apart are one.
     """
 
     years: int
@@ -43,6 +43,7 @@ class Immunizations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     statuses: Statuses
     death: bool
     exclusions: tuple[str, ...] = ()
+    same_dose_within: int = 0
 
 
 def roles(parameters: Immunizations) -> frozenset[str]:
@@ -58,51 +59,55 @@ def evaluate(person: Person, period: Period, parameters: Immunizations) -> tuple
     birth = person.profile.birth
     if birth is None:
         return ()
-    population = _population(person, period, parameters, birth)
-    if not all(one.holds for one in population):
-        return ()
-    last = birthday(birth, parameters.years)
-    out = _exclusions(person, period, parameters, birth, last)
+    population: list[Step] = []
+    for one in _population(person, period, parameters, birth):
+        population.append(one)
+        if not one.holds:
+            return ()
+    until = Until(birth, parameters.years, parameters.same_dose_within)
+    out = _exclusions(person, period, parameters, until)
     early = before_birth(person, parameters.antigens.values(), birth)
     known = {
-        name: protection(person, name, antigen, birth, parameters.years, parameters.statuses)
+        name: protection(person, parameters.statuses, name, antigen, until)
         for name, antigen in parameters.antigens.items()
     }
     groups = {**parameters.combinations, **{name: (name,) for name in known}}
     return tuple(
-        _outcome(person, rate, {name: known[name] for name in names}, (population, out, early), last)
+        _outcome(rate, {name: known[name] for name in names}, (tuple(population), out, early), until.last)
         for rate, names in groups.items()
     )
 
 
-def _population(person: Person, period: Period, parameters: Immunizations, birth: Day) -> tuple[Step, ...]:
+def _population(person: Person, period: Period, parameters: Immunizations, birth: Day) -> Iterator[Step]:
+    """Who is asked, step by step, so that most members are left after the first."""
     rule, years = parameters.eligibility, parameters.years
     if isinstance(rule, Visited):
-        return (is_aged(person, period, years, years), is_eligible(person, period, rule, parameters.statuses))
+        yield is_aged(person, period, years, years)
+        yield is_eligible(person, period, rule, parameters.statuses)
+        return
     day = birthday(birth, years)
-    start = add_months(day, -rule.months)
+    yield Step(f"birthday {years} in the period", period.holds(day))
     # The months before the birthday end on the day before it, so that they are whole years and no stub; the birthday is the anchor.
+    start = add_months(day, -rule.months)
     holds = enrolled_on(person.profile, day) and all(
         enrolled(person.profile, start, day - 1, rule.gaps, benefit) for benefit in rule.benefits
     )
-    return (
-        Step(f"birthday {years} in the period", period.holds(day)),
-        Step(f"enrolled for the {rule.months} months before birthday {years}, and on it", holds),
-    )
+    yield Step(f"enrolled for the {rule.months} months before birthday {years}, and on it", holds)
 
 
-def _exclusions(person: Person, period: Period, parameters: Immunizations, birth: Day, last: Day) -> tuple[Step, ...]:
+def _exclusions(person: Person, period: Period, parameters: Immunizations, until: Until) -> tuple[Step, ...]:
     """Hospice care, death, and what began by the birthday. Source: measures.md 1.4, 8; CMS117 CQL, Denominator Exclusions."""
     statuses = parameters.statuses
     steps = list(exclusions.of_all(person, period, statuses, death_excludes=parameters.death))
     for role in parameters.exclusions:
         found = (*status.conditions(person, statuses, role), *status.procedures(person, statuses, role))
-        steps.append(step(f"{role} by the birthday", [fact for fact in found if birth <= fact.start <= last]))
+        steps.append(
+            step(f"{role} by the birthday", [fact for fact in found if until.birth <= fact.start <= until.last])
+        )
     return tuple(steps)
 
 
 def _outcome(
-    person: Person,
     rate: str,
     of: Mapping[str, Protection],
     asked: tuple[tuple[Step, ...], tuple[Step, ...], tuple[Step, ...]],
@@ -127,5 +132,5 @@ def _outcome(
     return msgspec.structs.replace(
         found,
         steps=(*population, *out, *early, *steps),
-        opens_on=opens_on if found.closes_with and opens_on > person.as_of else None,
+        opens_on=opens_on if found.closes_with else None,
     )

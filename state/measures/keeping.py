@@ -14,6 +14,7 @@ from state.calendar import FOREVER, Day, day_written, from_date
 from state.ledger.claims import CONTRIBUTES, resolve
 from state.ledger.rows import History, Row, Statement, standing
 from state.measures.facts import (
+    ENCOUNTER_CLASS,
     CoverSpan,
     Kept,
     KeptClaim,
@@ -138,7 +139,7 @@ def _claim(name: str, claim: Claim, wanted: Wanted) -> KeptClaim | None:
                 start=start,
                 end=start if line.claim_line_end_date is None else from_date(line.claim_line_end_date),
                 hcpcs=_text(hcpcs),
-                hcpcs_system=hcpcs[0][0] if hcpcs else "",  # type: ignore[arg-type]  # code_of names CPT or HCPCS
+                hcpcs_system=hcpcs[0][0] if hcpcs else "",  # type: ignore[arg-type]  # normal_code names CPT or HCPCS
                 revenue=_text(revenue),
                 place=_text(_one("POS", line.place_of_service_code)),
                 modifiers=tuple(modifier.strip().upper() for modifier in line.modifiers),
@@ -193,9 +194,10 @@ def _dispensing(name: str, fill: PharmacyClaim, wanted: Wanted) -> KeptDispensin
 
 def _record(name: str, record: Clinical, wanted: Wanted) -> KeptRecord | None:
     code = next(iter(_one(record.code_system, record.code)), None)
-    if code is None or not wanted(code):
+    is_class_wanted = record.kind == "encounter" and wanted((ENCOUNTER_CLASS, record.category or ""))
+    if code is None or not (wanted(code) or is_class_wanted):
         return None
-    value_system, value_code = _value_code(record.value_code)
+    values = _value_codes(record.value_code)
     start = from_date(day_written(record.start))
     return KeptRecord(
         row=name,
@@ -207,8 +209,8 @@ def _record(name: str, record: Clinical, wanted: Wanted) -> KeptRecord | None:
         start_at=record.start if len(record.start) > 10 else "",
         end_at=record.end if record.end is not None and len(record.end) > 10 else "",
         value=record.value,
-        value_code=value_code,
-        value_system=value_system,
+        value_code=values[0][1],
+        value_system=values[0][0],
         unit=record.unit or "",
         status=record.status or "",
         source=record.source or "",
@@ -216,11 +218,13 @@ def _record(name: str, record: Clinical, wanted: Wanted) -> KeptRecord | None:
         verification=record.verification_status or "",
         intent=record.intent or "",
         not_done=record.not_done,
-        reason_code=_value_code(record.reason_code)[1],
-        disposition=_value_code(record.disposition_code)[1],
+        reason_code=_bare(record.reason_code),
+        disposition=_bare(record.disposition_code),
         authored=None if record.authored is None else from_date(day_written(record.authored)),
         part_of=record.part_of or "",
-        body_site=_value_code(record.body_site)[1],
+        body_site=_bare(record.body_site),
+        more_values=values[1:],
+        authored_at=record.authored if record.authored is not None and len(record.authored) > 10 else "",
     )
 
 
@@ -241,8 +245,24 @@ def _result(name: str, result: PracticeResult, wanted: Wanted) -> KeptResult | N
     )
 
 
-def _value_code(text: str | None) -> tuple[str, str]:
-    system, bar, code = (text or "").rpartition("|")
+def _value_codes(text: str | None) -> tuple[Code, ...]:
+    """What a coded result says: `system|code`, several joined by `;`. Anything else stays as it is; always at least one."""
+    return tuple(_value_code(one) for one in _several(text))
+
+
+def _bare(text: str | None) -> str:
+    """Codes without their systems, joined by `;`."""
+    return ";".join(_value_code(one)[1] for one in _several(text))
+
+
+def _several(text: str | None) -> list[str]:
+    """The codes of a text that joins them by `;`; a text in which one part is no code is one."""
+    parts = (text or "").split(";")
+    return parts if all("|" in one for one in parts) else [text or ""]
+
+
+def _value_code(text: str) -> Code:
+    system, bar, code = text.rpartition("|")
     if not bar:
         return "", code.strip()
     found = _one(system, code)

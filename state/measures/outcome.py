@@ -27,6 +27,12 @@ def step(asks: str, found: Iterable[Fact]) -> Step:
     return Step(asks, holds=bool(facts), evidence=tuple(dict.fromkeys(fact.evidence for fact in facts)))
 
 
+def one_of(asks: str, found: Iterable[Fact]) -> Step:
+    """A step that holds when there is any fact for it, however many: the first is its evidence, since one is enough."""
+    first = min(found, key=lambda fact: (fact.start, fact.evidence), default=None)
+    return Step(asks, holds=first is not None, evidence=() if first is None else (first.evidence,))
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A rate of a measure for one member. Counts are 0 or 1; for a rate that counts more than once a member, the number.
 

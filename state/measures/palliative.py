@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from state.measures import status
 from state.measures.facts import Person
-from state.measures.outcome import Step, step
+from state.measures.outcome import Step, one_of
 from state.measures.period import Period
 from state.measures.status import Statuses
 from state.measures.timing import overlaps, prevails
@@ -22,4 +22,4 @@ def in_palliative_care(person: Person, period: Period, statuses: Statuses) -> St
     found += [f for f in status.conditions(person, statuses, "palliative_diagnosis") if prevails(f, start, end)]
     found += [f for f in status.encounters(person, statuses, "palliative_encounter") if overlaps(f, start, end)]
     found += [f for f in status.procedures(person, statuses, "palliative_intervention") if overlaps(f, start, end)]
-    return step("palliative care in the period", found)
+    return one_of("palliative care in the period", found)

@@ -61,6 +61,11 @@ def studies(person: Person, statuses: Statuses, *roles: str) -> Iterator[Fact]:
     return _observed(person, statuses, statuses.results, statuses.study_category, roles)
 
 
+def vital_signs(person: Person, statuses: Statuses, *roles: str) -> Iterator[Fact]:
+    """Vital signs taken, of whatever category. Source: Status CQL, isObservationBP."""
+    return _observed(person, statuses, statuses.results, "", roles)
+
+
 def laboratory_tests(person: Person, statuses: Statuses, *roles: str) -> Iterator[Fact]:
     """Laboratory tests performed, with a result or without: see `has_result`. Source: Status CQL, isLaboratoryTestPerformed."""
     return _observed(person, statuses, statuses.results, statuses.laboratory_category, roles)
@@ -96,10 +101,8 @@ def conditions(person: Person, statuses: Statuses, *roles: str) -> Iterator[Fact
         if isinstance(fact.of, KeptClaim):
             if fact.kind == "diagnosis" and counts(person, statuses, fact):
                 yield fact
-        elif isinstance(fact.of, KeptRecord) and fact.kind == "condition" and not fact.of.not_done:
-            verification = fact.of.verification
-            if not verification or not statuses.verification or verification in statuses.verification:
-                yield fact
+        elif isinstance(fact.of, KeptRecord) and fact.kind == "condition" and _is_verified(fact.of, statuses):
+            yield fact
 
 
 def orders(person: Person, statuses: Statuses, kind: str, *roles: str) -> Iterator[Fact]:
@@ -155,15 +158,16 @@ def counts(person: Person, statuses: Statuses, fact: Fact) -> bool:
 
 
 def has_result(fact: Fact) -> bool:
-    """Whether a result stands beside a test: a number or a code. A claim never has one."""
-    return fact.value is not None or (fact.record is not None and fact.record.value_code != "")
+    """Whether a result stands beside a test: a number, a code, or anything else that was written. A claim never has one."""
+    record = fact.record
+    return fact.value is not None or (record is not None and bool(record.value_system or record.value_code))
 
 
 def says(person: Person, fact: Fact, role: str) -> bool:
-    """Whether the coded result of an observation has a role, such as "yes" or "lives in a nursing home"."""
+    """Whether the coded result of an observation, in any of its codes, has a role, such as "yes" or "lives in a nursing home"."""
     record = fact.record
-    return (
-        record is not None and record.value_code != "" and person.plays((record.value_system, record.value_code), role)
+    return record is not None and any(
+        person.plays(code, role) for code in ((record.value_system, record.value_code), *record.more_values)
     )
 
 
@@ -179,7 +183,7 @@ def _observed(
             or (statuses.studies_as_procedures and _is_procedure(fact, statuses))
             or (
                 _is(fact, "observation", stated, statuses)
-                and (not category or (fact.record is not None and category in fact.record.category.split()))
+                and (not category or (fact.record is not None and category in fact.record.category.split(";")))
             )
         ):
             yield fact
@@ -194,6 +198,10 @@ def _is(fact: Fact, kind: str, stated: tuple[str, ...], statuses: Statuses) -> b
     if not isinstance(record, KeptRecord) or fact.kind != kind or record.not_done:
         return False
     return record.status in stated or (record.status == "" and statuses.unstated)
+
+
+def _is_verified(record: KeptRecord, statuses: Statuses) -> bool:
+    return not statuses.verification or record.verification in ("", *statuses.verification)
 
 
 def _is_order(fact: Fact, statuses: Statuses) -> bool:

@@ -6,18 +6,22 @@ of CQL ("during day of", "overlaps day of", "ends during day of").
 
 from __future__ import annotations
 
+import datetime as dt
+
 from state.calendar import FOREVER, Day
 from state.measures.facts import Fact, KeptRecord
 
 GOING_ON = frozenset({"active", "recurrence", "relapse"})
 """Clinical statuses in which a condition without an end goes on. Source: QICoreCommon, prevalenceInterval."""
-_POINTS = frozenset({"observation", "immunization", "procedure", "device", "allergy"})
-"""Kinds that took place on one day when no end is given; an encounter without an end goes on."""
+OPEN_END: Day = dt.date(2199, 12, 31).toordinal()
+"""How a chart writes the end of a period that has begun and of which no end is stated (docs/fhir.md)."""
+_STRETCHES = frozenset({"condition", "medication"})
+"""Kinds of records that go on, or last nobody knows how long, when no end is given. All others took place on one day."""
 
 
 def end_of(fact: Fact) -> Day:
     """The last day of a fact; FOREVER while it goes on. What has no end and is no stretch of time ends on the day on which it began."""
-    return fact.start if fact.end == FOREVER and fact.kind in _POINTS else fact.end
+    return fact.start if fact.end == FOREVER and fact.kind not in _STRETCHES else fact.end
 
 
 def prevalence(fact: Fact) -> tuple[Day, Day | None]:
@@ -26,7 +30,7 @@ def prevalence(fact: Fact) -> tuple[Day, Day | None]:
     A diagnosis on a claim is a condition on the days of its service. Source: QICoreCommon, prevalenceInterval.
     """
     record = fact.of
-    if isinstance(record, KeptRecord) and record.end == FOREVER and record.status not in GOING_ON:
+    if isinstance(record, KeptRecord) and record.end == FOREVER and GOING_ON.isdisjoint(record.status.split(";")):
         return record.start, None
     return fact.start, fact.end
 
@@ -62,7 +66,7 @@ def lies_in(fact: Fact, start: Day, end: Day) -> bool:
 
 def latest(fact: Fact) -> Day:
     """The day to which a result belongs: the end of its period where there is one, else its start. Source: QICoreCommon, latest."""
-    return fact.start if fact.end == FOREVER else fact.end
+    return fact.start if fact.end >= OPEN_END else fact.end
 
 
 def ordered_on(fact: Fact) -> Day:

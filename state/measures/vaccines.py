@@ -88,6 +88,19 @@ class Antigen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return frozenset(role for vaccine in self.all_vaccines() for role in roles_of(vaccine)).union(*self.instead)
 
 
+class Until(msgspec.Struct, frozen=True):
+    """From birth to the birthday of so many years. Doses that two sources date `same_dose_within` days apart are one."""
+
+    birth: Day
+    years: int
+    same_dose_within: int
+
+    @property
+    def last(self) -> Day:
+        """The birthday, the last day that counts."""
+        return birthday(self.birth, self.years)
+
+
 class Protection(msgspec.Struct, frozen=True):
     """Whether somebody is protected, as a step with the facts that decide; `opens_on` is the first day on which a dose can count."""
 
@@ -103,12 +116,12 @@ def roles_of(vaccine: str) -> tuple[str, str]:
     return vaccine, f"{vaccine}_administered"
 
 
-def protection(person: Person, name: str, antigen: Antigen, birth: Day, years: int, statuses: Statuses) -> Protection:
-    """Whether the doses up to the birthday of so many years, that day included, or a condition instead, protect the member.
+def protection(person: Person, statuses: Statuses, name: str, antigen: Antigen, until: Until) -> Protection:
+    """Whether the doses up to the birthday, that day included, or a condition instead, protect the member.
 
     Source: measures.md 8 (on or before the birthday, different dates of service), 9; CMS117 CQL, Numerator.
     """
-    last = birthday(birth, years)
+    birth, last = until.birth, until.last
     opens_on = max(birth + antigen.from_day, birthday(birth, antigen.from_birthday))
     procedures_from = opens_on if antigen.procedures_from_day is None else birth + antigen.procedures_from_day
     given = {
@@ -116,21 +129,42 @@ def protection(person: Person, name: str, antigen: Antigen, birth: Day, years: i
     }
     one: list[Fact] = []
     if antigen.one_of is not None:
-        first, until = antigen.one_of.window(birth, last)
-        one = _given(person, statuses, antigen.one_of.vaccine, (first, first), until)
-    days = {vaccine: _days(facts) for vaccine, facts in given.items()}
-    doses = step("", (*(fact for facts in given.values() for fact in facts), *one))
-    if _complete(antigen, days, _days(one)):
-        return Protection(Step(f"{name}: {_needed(antigen)}", True, doses.evidence), opens_on)
+        first, final = antigen.one_of.window(birth, last)
+        one = _given(person, statuses, antigen.one_of.vaccine, (first, first), final)
+    every = (*(fact for facts in given.values() for fact in facts), *one)
+    repeated = repeats(every, until.same_dose_within)
+    days = {vaccine: _days(facts) - repeated for vaccine, facts in given.items()}
+    cited = step("", every).evidence
+    if _complete(antigen, days, _days(one) - repeated):
+        return Protection(Step(f"{name}: {_needed(antigen)}", holds=True, evidence=cited), opens_on)
     for group in antigen.instead:
-        conditions = [_conditions(person, statuses, antigen, role, birth, last) for role in group]
+        conditions = [_conditions(person, statuses, antigen, role, until) for role in group]
         if all(conditions):
             found = step(
                 f"{name}: {' and '.join(group)}, in place of doses", (fact for of in conditions for fact in of)
             )
             return Protection(found, opens_on)
-    count = len(frozenset[Day]().union(_days(one), *days.values()))
-    return Protection(Step(f"{name}: {_needed(antigen)} (on {count} days so far)", False, doses.evidence), opens_on)
+    asks = f"{name}: {_needed(antigen)} ({len(_days(every) - repeated)} so far)"
+    return Protection(Step(asks, holds=False, evidence=cited), opens_on)
+
+
+def repeats(doses: Iterable[Fact], within: int) -> frozenset[Day]:
+    """The days of doses that are the same as an earlier one: another source, claims or registry, has it up to so many days before.
+
+    Sources date one dose days apart, and the rule asks for no interval between doses: an adjustment of the program's editions.
+    Source: measures.md 16, 13.
+    """
+    sources: dict[Day, set[str]] = {}
+    for fact in doses:
+        sources.setdefault(fact.start, set()).add("claim" if fact.record is None else fact.record.source)
+    kept: dict[Day, set[str]] = {}
+    for day, named in sorted(sources.items()):
+        same = next((one for one, of in kept.items() if day - one <= within and of.isdisjoint(named)), None)
+        if same is None:
+            kept[day] = set(named)
+        else:
+            kept[same] |= named
+    return frozenset(sources) - frozenset(kept)
 
 
 def before_birth(person: Person, antigens: Iterable[Antigen], birth: Day) -> tuple[Step, ...]:
@@ -143,7 +177,7 @@ def before_birth(person: Person, antigens: Iterable[Antigen], birth: Day) -> tup
         "no immunization is dated before birth; such ones are left out: correct the date",
         (fact for fact in person.facts(*roles) if fact.start < birth),
     )
-    return (Step(early.asks, False, early.evidence),) if early.holds else ()
+    return (Step(early.asks, holds=False, evidence=early.evidence),) if early.holds else ()
 
 
 def _complete(antigen: Antigen, days: Mapping[str, frozenset[Day]], one: frozenset[Day]) -> bool:
@@ -178,12 +212,13 @@ def _given(person: Person, statuses: Statuses, vaccine: str, opens_on: tuple[Day
     ]
 
 
-def _conditions(person: Person, statuses: Statuses, antigen: Antigen, role: str, birth: Day, last: Day) -> list[Fact]:
-    """Conditions of a role whose onset lies between birth and the last birthday. Source: CMS117 CQL, Numerator Inclusion Conditions."""
+def _conditions(person: Person, statuses: Statuses, antigen: Antigen, role: str, until: Until) -> list[Fact]:
+    """Conditions of a role whose onset lies between birth and the birthday. Source: CMS117 CQL, Numerator Inclusion Conditions."""
     return [
         fact
         for fact in status.conditions(person, statuses, role)
-        if birth <= fact.start <= last and (role not in antigen.visit_diagnosis_only or _is_visit_diagnosis(fact))
+        if until.birth <= fact.start <= until.last
+        and (role not in antigen.visit_diagnosis_only or _is_visit_diagnosis(fact))
     ]
 
 
@@ -193,7 +228,9 @@ def _is_visit_diagnosis(fact: Fact) -> bool:
 
 
 def _needed(antigen: Antigen) -> str:
-    return " or ".join(f"{doses} days with {vaccine}" for vaccine, doses in sorted(antigen.vaccines.items()))
+    return " or ".join(
+        f"{doses} dose{'' if doses == 1 else 's'} of {vaccine}" for vaccine, doses in sorted(antigen.vaccines.items())
+    )
 
 
 def _days(facts: Iterable[Fact]) -> frozenset[Day]:

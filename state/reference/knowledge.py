@@ -61,6 +61,10 @@ ALWAYS_IN_FORCE = ("primary_care_services", "primary_care_taxonomies")
 """Kinds of which there is always a table in force; the others only once a record has brought one."""
 
 
+COMPARED = 3
+"""Months for which a panel is at least remembered, so that the next one is compared with it, late as it may be closed."""
+
+
 class Touch(msgspec.Struct, frozen=True):
     """Whom a reference record concerns, and from which day on; nobody given is nobody."""
 
@@ -89,6 +93,11 @@ class FrozenList(msgspec.Struct, frozen=True):
         """The list of a close that the conductor has taken up."""
         day = from_date(close.as_of)
         return cls(number, close, day, add_months(max(day, from_date(close.closed_on)), close.retro_months))
+
+    @property
+    def kept_until(self) -> Day:
+        """The first day on which nothing needs the list: it is adjusted no more, and no panel is compared with it."""
+        return max(self.until, add_months(self.as_of, COMPARED)) if self.close.reading == "panel" else self.until
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -145,7 +154,7 @@ class Knowledge:
     claims_cover: Mapping[str, dt.date] = field(default_factory=dict)
     periods: Mapping[str, tuple[Period, Position]] = field(default_factory=dict)
     frozen: tuple[FrozenList, ...] = ()
-    """The frozen lists that may still be adjusted, in the order in which they were asked for."""
+    """The frozen lists that may still be adjusted or compared with, in the order in which they were asked for."""
     plan_lists: Mapping[str, tuple[PlanList, ...]] = field(default_factory=dict)
     measuring: Measuring = field(default_factory=Measuring)
     """What is measured: nothing until a record has put an edition in force."""
@@ -277,7 +286,7 @@ class Knowledge:
         day = from_date(as_of)
         if self.reached is not None and day <= self.reached:
             return Applied(self, Touch())
-        kept = tuple(one for one in self.frozen if one.until > day)
+        kept = tuple(one for one in self.frozen if one.kept_until > day)
         applied = self._in_force(self.table_records, day)
         return Applied(replace(applied.knowledge, frozen=kept), applied.touch)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from schemas.records import Position, Practice, Provider
-from state.calendar import FOREVER, Day, from_date
+from state.calendar import FOREVER, Day, from_date, from_end
 from state.reference.frozen_map import FrozenMap
 
 
@@ -127,7 +127,7 @@ class Roster(msgspec.Struct, frozen=True):
             taxonomy_code=record.taxonomy_code,
             is_pcp=record.is_pcp,
             start=from_date(record.effective_from),
-            end=from_date(record.effective_to),
+            end=from_end(record.effective_to),
             order=(record.roster_version, position),
         )
         known = next((other for other in self.rows_of(row.npi) if other.same_row(row)), None)
@@ -161,9 +161,9 @@ class Roster(msgspec.Struct, frozen=True):
         """
         spell = PracticeSpell(
             practice_id=record.practice_id,
-            organisation_npis=tuple(sorted(set(record.organisation_npis))),
+            organisation_npis=tuple(sorted({npi for npi in record.organisation_npis if npi})),
             start=from_date(record.effective_from),
-            end=from_date(record.effective_to),
+            end=from_end(record.effective_to),
             order=position,
         )
         spells = self.spells.get(spell.practice_id) or ()

@@ -82,7 +82,7 @@ class TableStore:
         return _shipped("ruleset", BUILT_IN / "rulesets" / f"{name}.toml")
 
     def _look(self) -> None:
-        shipped = [*BUILT_IN.glob("*.csv"), *BUILT_IN.glob("*/*.toml")]
+        shipped = [*BUILT_IN.glob("*.csv"), *BUILT_IN.glob("payment/*.csv"), *BUILT_IN.glob("*/*.toml")]
         laid = [
             path for folder in self._folders if folder.is_dir() for path in sorted(folder.iterdir()) if path.is_file()
         ]

@@ -14,6 +14,9 @@ from state.reference.tables import TableFile, read_rows
 COLUMNS = ("taxonomy_code", "label", "status", "condition", "pediatric_or_family", "source")
 CONDITIONS = ("palliative", "school", "community", "nppa", "facility", "switch:count_cns", "switch:obgyn_as_pcp")
 DIRECTORY_COLUMNS = ("npi", "taxonomy_code", "primary", "effective_from")
+NPPES_COLUMNS = ("NPI", "Healthcare Provider Taxonomy Code_1", "Healthcare Provider Primary Taxonomy Switch_1")
+"""What an extract of the NPPES file must have. There are up to 15 of the latter two; all other columns are passed over."""
+_NPPES_PLACES = range(1, 16)
 _ORGANISATIONS = ("25", "26", "27", "28", "29", "30", "31", "32", "33", "34", "38")
 """First digits of the taxonomies that are not persons. Source: NUCC code set, groups of non-individuals."""
 
@@ -80,7 +83,12 @@ def parse(file: TableFile) -> Taxonomies:
 
 @lru_cache(maxsize=8)
 def parse_directory(file: TableFile) -> Directory:
-    """The directory of a CSV file: npi, taxonomy_code, primary (yes, no), effective_from. Only primary taxonomies count."""
+    """The directory of a CSV file: npi, taxonomy_code, primary (yes, no), effective_from. Only primary taxonomies count.
+
+    Or of an extract of the NPPES file in its own columns, which knows no days: what it says holds on all of them.
+    """
+    if NPPES_COLUMNS[1].encode() in file.data.partition(b"\n")[0]:
+        return Directory({npi: ((0, code),) for npi, code in _nppes(file)})
     found: dict[str, list[tuple[Day, str]]] = {}
     for row in read_rows(file, DIRECTORY_COLUMNS):
         entry = (row.day("effective_from", 0), row.text("taxonomy_code"))
@@ -88,3 +96,19 @@ def parse_directory(file: TableFile) -> Directory:
         if row.one_of("primary", ("yes", "no")) == "yes":
             found.setdefault(npi, []).append(entry)
     return Directory({npi: tuple(sorted(entries)) for npi, entries in found.items()})
+
+
+def _nppes(file: TableFile) -> Iterator[tuple[str, str]]:
+    """Each NPI with its primary taxonomy: the one switched Y, else the first that stands there. A deactivated NPI has none."""
+    for row in read_rows(file, NPPES_COLUMNS):
+        npi, first = row.text("NPI"), None
+        for place in _NPPES_PLACES:
+            code = row.optional(f"Healthcare Provider Taxonomy Code_{place}")
+            if not code:
+                continue
+            first = first or code
+            if row.optional(f"Healthcare Provider Primary Taxonomy Switch_{place}") == "Y":
+                first = code
+                break
+        if first is not None:
+            yield npi, first

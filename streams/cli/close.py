@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -73,7 +74,7 @@ def close(
             codec,
             period,
             reading,
-            actor=actor or getpass.getuser(),
+            actor=actor or _who(),
             reason=reason,
             retro_months=retro_months,
             report=part,
@@ -103,7 +104,7 @@ def annul(
         raise Stop("--reason is empty: say why, it is kept with the close.", EXIT_CONFIG)
     settings, codec = _service(bootstrap, prefix)
     with progress() as part:
-        found = closing.annul(settings, codec, close_id, actor=actor or getpass.getuser(), reason=reason, report=part)
+        found = closing.annul(settings, codec, close_id, actor=actor or _who(), reason=reason, report=part)
     typer.echo(f"{found.close_id} is annulled: {found.message}")
 
 
@@ -139,18 +140,35 @@ def list_(bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
 
     settings, codec = _service(bootstrap, prefix)
     for one in closing.every_close(settings, codec):
-        typer.echo(
-            f"{one.close_id}  {one.state}  {one.reading} of {one.period} as of {one.as_of}, {one.attributed:,} members on lists"
-        )
+        if one.state == "open":
+            waits_for = closing.missing(settings, codec, one)
+            how = f"waits for partitions {', '.join(map(str, waits_for))}" if waits_for else "waits for the conductor"
+        else:
+            how = f"{one.attributed:,} members on lists"
+        typer.echo(f"{one.close_id}  {one.state}  {one.reading} of {one.period} as of {one.as_of}, {how}")
+
+
+def _who() -> str:
+    """Who is logged in. Raises `Stop` where the system knows no name, as in a container under a bare number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise Stop("Nobody is logged in by name here: say with --actor NAME who asks.", EXIT_CONFIG) from None
 
 
 def _service(bootstrap: str | None, prefix: str | None) -> tuple[Settings, Codec]:
     from schemas.codec import Codec
     from schemas.registry import registry_for
+    from schemas.topics import name as topic_name
     from streams import topic_admin
 
     settings = Settings.from_environment(bootstrap=bootstrap, prefix=prefix)
-    topic_admin.partition_counts(settings)
+    # Asked of the broker, so that a shell without PANELSTREAM_PARTITIONS looks where the service writes.
+    events = topic_name(settings.prefix, "member-events")
+    partitions = topic_admin.partition_counts(settings).get(events)
+    if partitions is None:
+        raise Stop(f"Topic {events} does not exist: run `panelstream topics create`.", EXIT_CONFIG)
+    settings = replace(settings, partitions=partitions)
     return settings, Codec(registry_for(settings.registry_url, settings.prefix))
 
 
@@ -163,7 +181,8 @@ def _told(snapshot: Snapshot, out: Path | None) -> list[str]:
     ]
     if snapshot.not_frozen:
         lines.append(
-            f"  NOT FROZEN: the lists of {', '.join(snapshot.not_frozen)}, whose own list of the month is missing"
+            f"  NOT FROZEN: the lists of {', '.join(snapshot.not_frozen)}, whose own list of the month is missing: when it and its "
+            f"`feed_manifest` are published, `panelstream close annul {snapshot.close_id} --reason TEXT` and close again"
         )
     if snapshot.failed:
         lines.append(f"  INCOMPLETE: {len(snapshot.failed)} members could not be worked; the manifest names them")

@@ -56,7 +56,8 @@ def fhir(
     from streams.adapters.fhir.left_out import list_beside, listing
 
     with listing(out) as left_out:
-        write_events(events(paths, left_out, payer), out)
+        write_events(events(paths, left_out, payer, out=out), out)
     for sentence in left_out.sentences():
         typer.echo(sentence)
-    typer.echo(f"{left_out.counts.total():,} things left out or said otherwise, listed in {list_beside(out)}")
+    count = left_out.counts.total()
+    typer.echo(f"{count:,} thing{'' if count == 1 else 's'} left out or said otherwise, listed in {list_beside(out)}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from state.calendar import EARLIEST, LATEST
 from streams.stopping import EXIT_CONFIG, Stop
 
 if TYPE_CHECKING:
@@ -15,11 +16,14 @@ if TYPE_CHECKING:
 
 
 def day(text: str) -> dt.date:
-    """A date as YYYY-MM-DD. Raises `typer.BadParameter`."""
+    """A date as YYYY-MM-DD, of a year in which records may lie. Raises `typer.BadParameter`."""
     try:
-        return dt.date.fromisoformat(text)
+        date = dt.date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a date: give it as YYYY-MM-DD.") from None
+    if not EARLIEST <= date <= LATEST:
+        raise typer.BadParameter(f"{text} is not between {EARLIEST.year} and {LATEST.year}: give the day you mean.")
+    return date
 
 
 def moment(text: str) -> dt.datetime:

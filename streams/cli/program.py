@@ -6,6 +6,7 @@ import typer
 
 from streams.cli import (
     close,
+    contracts,
     explain,
     imports,
     log,
@@ -34,6 +35,7 @@ def program() -> typer.Typer:
     app.command("tick")(tick.command)
     app.add_typer(imports.app, name="import")
     app.add_typer(close.app, name="close")
+    app.add_typer(contracts.app, name="contracts")
     app.command("replay")(replay.command)
     app.add_typer(valuesets.app, name="valuesets")
     app.add_typer(log.app, name="log")

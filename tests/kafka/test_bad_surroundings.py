@@ -55,15 +55,23 @@ def test_a_partition_count_that_is_not_the_topics(service: Service) -> None:
 
 def test_a_log_that_is_compacted(service: Service) -> None:
     worked(service)
-    clean_up(service, "compact")
+    alter(service, "cleanup.policy", "compact")
     assert "has cleanup.policy=compact, it must be delete" in sentence(service.start(), CONFIG)
-    clean_up(service, "delete")
+    alter(service, "cleanup.policy", "delete")
     finished(service)
 
 
-def clean_up(service: Service, policy: str) -> None:
-    """Set the cleanup policy of the log of members."""
-    setting = ConfigEntry("cleanup.policy", policy, incremental_operation=AlterConfigOpType.SET)
+def test_a_log_that_takes_only_short_records(service: Service) -> None:
+    alter(service, "max.message.bytes", "1048588")
+    assert "has max.message.bytes=1048588, it must be 4194304 or more" in sentence(service.start(), CONFIG)
+    alter(service, "max.message.bytes", "5000000")
+    worked(service)
+    finished(service)
+
+
+def alter(service: Service, key: str, value: str) -> None:
+    """Change a setting of the log of members."""
+    setting = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
     name = topic_name(service.settings.prefix, "member-events")
     resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[setting])
     for done in service.admin.incremental_alter_configs([resource]).values():

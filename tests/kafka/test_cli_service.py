@@ -155,7 +155,15 @@ def test_a_missing_topic_is_told_by_check_publish_and_worker(
     checked = bare.run("topics", "check")
     assert checked.returncode == EXIT_CONFIG
     assert len(checked.stdout.splitlines()) == len(TOPICS)
-    for arguments in (("publish", event_file), ("worker",), ("quarantine", "list"), ("tick", "2025-07-01")):
+    asking = (
+        ("publish", event_file),
+        ("worker",),
+        ("quarantine", "list"),
+        ("tick", "2025-07-01"),
+        ("close", "2025-07", "--reading", "panel"),
+        ("close", "list"),
+    )
+    for arguments in asking:
         ended = bare.run(*arguments)
         assert ended.returncode in (EXIT_CONFIG, EXIT_BROKER)
         assert ended.stderr.startswith("panelstream: Topic ")
@@ -220,6 +228,42 @@ def test_a_tick_without_a_worker_gives_up_and_says_so(service: Service, monkeypa
     with pytest.raises(Stop, match=r"No worker has moved for 1 seconds.*panelstream worker") as stop:
         wait_until_applied(service.settings, Codec(EmbeddedRegistry()), D)
     assert stop.value.code == EXIT_BROKER
+
+
+def test_a_panel_is_closed_written_withdrawn_and_closed_again(
+    service: Service, event_file: Path, tmp_path: Path
+) -> None:
+    """As an accountant does it, whose shell does not know the partition count. One payer's own list of July is missing."""
+    service.start_worker()
+    service.run("publish", event_file, "--history")
+    service.done("tick", D)
+    del service._environment["PANELSTREAM_PARTITIONS"]
+    early = service.run("close", "P9", "--reading", "final")
+    assert early.returncode == EXIT_CONFIG
+    assert early.stderr == (
+        "panelstream: P9-final was refused: period P9 is not known: publish its `period` record first.\n"
+    )
+    july = ("close", "2025-07", "--reading", "panel", "--actor", "ann")
+    said = service.done(*july, "--out", tmp_path / "july")
+    assert said.startswith("2025-07-panel: prospective list as of 2025-07-01 (final)\n")
+    assert "NOT FROZEN: the lists of" in said
+    manifest = json.loads((tmp_path / "july" / "manifest.json").read_text())
+    assert f"content digest {manifest['content_digest']}" in said
+    assert manifest["close"]["actor"] == "ann"
+    assert len(manifest["payers_not_frozen"]) == 1
+    again = service.run(*july)
+    assert again.returncode == EXIT_CONFIG
+    assert "was closed already, as 2025-07-panel: `panelstream close export 2025-07-panel --out DIR`" in again.stderr
+    withdrawn = service.done("close", "annul", "2025-07-panel", "--reason", "a list was missing", "--actor", "ann")
+    assert withdrawn == "2025-07-panel is annulled: ann: a list was missing\n"
+    gone = service.run("close", "export", "2025-07-panel", "--out", tmp_path / "gone")
+    assert (gone.returncode, (tmp_path / "gone").exists()) == (EXIT_CONFIG, False)
+    assert service.done(*july).startswith("2025-07-panel-2: prospective list")
+    listed = service.done("close", "list").splitlines()
+    assert [line.split()[:2] for line in listed] == [["2025-07-panel", "annulled"], ["2025-07-panel-2", "complete"]]
+    service.done("close", "export", "2025-07-panel-2", "--out", tmp_path / "second")
+    assert (tmp_path / "second" / "panel.csv").read_bytes() == (tmp_path / "july" / "panel.csv").read_bytes()
+    assert service.stop_worker() == 0
 
 
 def test_what_is_refused_is_listed_shown_and_sent_again(service: Service) -> None:

@@ -183,13 +183,16 @@ def test_a_close_ends_when_the_host_of_a_partition_is_lost_with_its_state(servic
     service.settle()
     ask(service, panel("july", "2025-07"))
     assert killed.ended() == -signal.SIGKILL
-    assert stands(service, "july").state == "open"
+    begun = stands(service, "july")
+    assert begun.state == "open"
+    assert closing.missing(service.settings, service.codec, begun)
     shutil.rmtree(service.folder / "state")
     service.start(PANELSTREAM_WORKER="steady")
     service.settle()
     end(service)
     snapshot = stands(service, "july")
     assert (snapshot.state, snapshot.content_digest) == ("complete", digest_of(service, sent, JULY))
+    assert closing.missing(service.settings, service.codec, snapshot) == []
     check(service, sent, TICKS[0])
 
 
@@ -299,7 +302,7 @@ def test_a_close_without_workers_says_so_and_is_taken_up_when_they_come(
     assert first.ended() == 0
     with monkeypatch.context() as patch:
         patch.setattr(closing, "PATIENCE", 2.0)
-        with pytest.raises(Stop, match="no worker has moved for 2 seconds: start workers"):
+        with pytest.raises(Stop, match="for 2 seconds no conductor moves: start workers"):
             close(service, "2025-07")
     service.start()
     snapshot = close(service, "2025-07")

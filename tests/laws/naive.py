@@ -163,8 +163,11 @@ MINIMUM = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 def order(family: Sequence[Said], one: Said) -> Any:
-    claim = one.body
+    """The payer's version if it sends one, else adjudication; a family that lacks them is led by who replaces whom."""
+    claim, all_ = one.body, [member.body for member in family]
     return (
+        claim.claim_version if all(c.claim_version is not None for c in all_) else 0,
+        claim.adjudicated_at if all(c.adjudicated_at is not None for c in all_) else MINIMUM,
         depth(family, claim.payer_claim_control_number),
         claim.claim_version or 0,
         claim.adjudicated_at or MINIMUM,
@@ -765,8 +768,9 @@ def until_when(facts: Told, payer: str, as_of: dt.date, practice: str | None, co
 
 def alert(
     said: Sequence[Said], reference: Sequence[tuple[Any, Position]], as_of: dt.date
-) -> tuple[str, dt.date, bool, int | None] | None:
-    """The alert open on a day: practice, end, whether it is the shadow's, visits needed. The plan's own end is told first (2.7)."""
+) -> tuple[str, dt.date, bool, int | None, dt.date | None, dt.date | None] | None:
+    """The alert open on a day: practice, end, whether it is the shadow's, visits needed, the first panel without the member, and the
+    last day of a visit that keeps the member on it. The plan's own end is told first (2.7)."""
     payer = said[0].body.payer if said else ""
     facts = told(said, reference)
     practice = decide(facts, payer, as_of).practice
@@ -775,8 +779,19 @@ def alert(
         ends.append((until_when(facts, payer, as_of, practice, common=True), True))
     for end, shadow in ends:
         if practice is not None and end.day is not None and end.day - as_of <= 90 * DAY:
-            return practice, end.day, shadow, end.visits
+            panel = panel_without(facts, payer, practice, end.day, shadow)
+            helps = panel is not None and needed(facts, payer, as_of, panel, practice, shadow) is not None
+            by = panel - DAY if helps else None
+            while by is not None and by in days_at(facts.seen, practice):
+                by -= DAY
+            return practice, end.day, shadow, end.visits, panel, by
     return None
+
+
+def panel_without(facts: Told, payer: str, practice: str, end: dt.date, common: bool) -> dt.date | None:
+    """The first day of a month, not before the end, on which the member is not the practice's; the member may be back for some."""
+    months = (dt.date(year, month, 1) for year in range(2023, 2030) for month in range(1, 13))
+    return next((m for m in months if m >= end and decide(facts, payer, m, common).practice != practice), None)
 
 
 def attribution(

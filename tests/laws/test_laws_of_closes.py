@@ -94,6 +94,18 @@ def test_a_list_and_its_adjustments_are_the_list_of_what_is_known_now(seed: int)
 
 @examples
 @given(seeds)
+def test_what_leaves_a_list_leaves_the_list_of_a_practice(seed: int) -> None:
+    """Who was on no list when it was frozen, and got on one by an adjustment, has left nobody's list on the next panel."""
+    life, *_ = lived(random.Random(seed))
+    for _, frozen in life.lists.values():
+        (answer,) = [(practice, entry) for practice, entry in frozen.entries if entry.attribution is not None]
+        assert answer[0] == frozen.attribution.practice_id
+        gone = [(practice, entry.change) for practice, entry in frozen.entries if entry.attribution is None]
+        assert all(practice and change in ("dropped", "cancelled") for practice, change in gone)
+
+
+@examples
+@given(seeds)
 def test_an_initial_reading_is_never_adjusted_and_changes_no_final_one(seed: int) -> None:
     rng = random.Random(seed)
     life, *_ = lived(rng)
@@ -160,6 +172,37 @@ def test_a_member_is_new_stays_or_is_gone_on_each_panel_as_against_the_one_befor
             assert entries[now].change in (("nochange", "changed") if now == before else ("new",))
             assert entries[now].span_start == since
         before = now
+
+
+@examples
+@given(seeds)
+def test_who_is_gone_was_dropped_unless_an_adjustment_has_taken_the_member_off_the_panel_before(seed: int) -> None:
+    """Facts and reference come in between six monthly panels, in any order and late."""
+    rng = random.Random(seed)
+    said, reference, as_of = history(rng)
+    life = Life(as_of - 200 * DAY)
+    steps: list[Any] = [(life.fact, one) for one in said] + [(life.reference, record) for record, _ in reference]
+    rng.shuffle(steps)
+    month = life.today.replace(day=1)
+    before: str | None = None
+    for left in range(6, 0, -1):
+        for _ in range(len(steps) // left):
+            apply, one = steps.pop()
+            apply(one)
+        month = (month + 31 * DAY).replace(day=1)
+        life.tick(month - DAY)
+        life.close("panel", month)
+        if f"c{life.control}" not in life.lists:
+            continue
+        _, frozen = life.lists[f"c{life.control}"]
+        was = None if before is None else life.lists[before][1].attribution.practice_id
+        gone = {practice: entry.change for practice, entry in frozen.entries if entry.attribution is None}
+        if was is None or was == frozen.attribution.practice_id:
+            assert gone == {}
+        else:
+            assert before is not None
+            assert gone == {was: "cancelled" if life.adjusted[before][was] < 0 else "dropped"}
+        before = f"c{life.control}"
 
 
 def _directory_of(npi: str) -> Any:

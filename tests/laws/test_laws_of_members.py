@@ -10,9 +10,10 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.records import Attribution, Claim, Position
+from schemas.records import Alert, Attribution, Claim, Position
 from state import engine
 from tests.fixtures.lengths import LONG
+from tests.laws import naive
 from tests.laws.histories import MEMBER, PAYER, fold_one, folded, history, knowledge_of, readable
 from tests.laws.naive import Said
 
@@ -62,6 +63,21 @@ def test_repetition_changes_nothing(seed: int) -> None:
     again = [Said(s.event_id, Position("resent", 0, s.position.offset), s.body, s.given_id) for s in said]
     assert stored(*folded([*said, *again], known)) == expected
     assert stored(*folded([*again, *said], known)) == expected
+
+
+@examples
+@given(seeds)
+def test_only_what_says_something_new_is_told_from_a_duplicate(seed: int) -> None:
+    rng = random.Random(seed)
+    said, reference, as_of = history(rng)
+    known = knowledge_of(reference)
+    member, rows = engine.new_member(PAYER, MEMBER), {}
+    contents: set[str] = set()
+    for one in rng.sample(said, len(said)) + rng.choices(said, k=len(said) // 2):
+        done = fold_one(member, rows, one, known)
+        says = f"{type(one.body).__name__} {naive.content(one.body)}"
+        assert done.new is (says not in contents), readable(said, reference, as_of)
+        contents.add(says)
 
 
 @examples
@@ -162,6 +178,31 @@ def test_tick_by_tick_says_what_is_so(seed: int) -> None:
         standing = [a for a in alerts.values() if a is not None and a.state in {"raised", "changed"}]
         expected = [] if alert is None else [_bare(alert)]
         assert [_bare(a) for a in standing] == expected, readable(said, reference, day)
+
+
+@examples
+@given(seeds)
+def test_a_clock_that_stood_still_tells_the_loss_for_the_same_reason(seed: int) -> None:
+    rng = random.Random(seed)
+    said, reference, as_of = history(rng)
+    known = knowledge_of(reference)
+    daily, _ = folded(said, known)
+    late, _ = folded(said, known)
+    for member in (daily, late):
+        engine.advance(member, as_of, known, cause="claim", position="0")
+    until = as_of + rng.randrange(2, 60) * DAY
+    lost: dict[str, list[str]] = {}
+    for number in range(1, (until - as_of).days + 1):
+        for alert in _expired(daily, as_of + number * DAY, known):
+            lost.setdefault(alert.practice_id, []).append(alert.reason)
+    for alert in _expired(late, until, known):
+        assert alert.reason == lost[alert.practice_id][-1], readable(said, reference, until)
+
+
+def _expired(member: engine.Member, day: dt.date, known: Any) -> list[Any]:
+    outputs = engine.advance(member, day, known, cause="tick", position="").outputs
+    records = [output.record for output in outputs if output.topic == "alert-history"]
+    return [alert for alert in records if isinstance(alert, Alert) and alert.state == "expired"]
 
 
 def _bare(alert: Any) -> Any:

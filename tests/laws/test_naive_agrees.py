@@ -26,7 +26,14 @@ def compare(seed: int) -> str | None:
     found = engine.attribution(member, as_of, known)
     wrong = {k: (getattr(found, k), v) for k, v in expected.items() if getattr(found, k) != v}
     alert = engine.open_alert(member, as_of, known)
-    told = None if alert is None else (alert.practice_id, alert.secure_until, alert.shadow, alert.visits_needed)
+    told = alert and (
+        alert.practice_id,
+        alert.secure_until,
+        alert.shadow,
+        alert.visits_needed,
+        alert.next_panel_date,
+        alert.panel_visit_by,
+    )
     if told != (alert_expected := naive.alert(said, reference, as_of)):
         wrong["alert"] = (told, alert_expected)
     if not wrong:

@@ -97,16 +97,17 @@ def _strategy(kind: Any, special: dict[Any, st.SearchStrategy[Any]]) -> st.Searc
     if origin is tuple:
         return st.lists(_strategy(arguments[0], special), max_size=3).map(tuple)
     if kind.__class__.__name__ in {"UnionType", "_UnionGenericAlias"}:
-        return st.one_of([_strategy(one, special) for one in arguments])
+        # An empty text that may be absent is read as absent.
+        return st.one_of([_strategy(one, special) for one in arguments]).filter(lambda value: value != "")
     if kind is type(None):
         return st.none()
     return st.from_type(kind)
 
 
 INPUTS = [
-    *(Claim, PharmacyClaim, Enrollment, PcpSelection, PlanAttribution),
+    *(Claim, PharmacyClaim, Clinical, Enrollment, PcpSelection, PlanAttribution),
     *(AttributionRequest, AttributionDecision, PracticeResult),
-    *(Provider, Practice, PayerRecord, Table, FeedManifest),
+    *(Provider, Practice, PayerRecord, Table, FeedManifest, Period),
 ]
 
 
@@ -500,13 +501,48 @@ def test_an_amount_of_money_is_taken_as_it_is(amount: str) -> None:
         "[" * 100_000,
         LINE % ("", ', "claim_id": "\\ud800"'),
         LINE % ("", ', "claim_version": 1e999'),
+        json.dumps({"event_type": "plan_attribution", "payer": "aetna", "member_id": "M1", "practice_id": "A"})[:-1]
+        + f', "attribution_month": "2025-07", "list_version": {2**63}}}',
     ],
-    ids=["version", "negative", "line number", "row", "nested", "open", "surrogate", "float"],
+    ids=["version", "negative", "line number", "row", "nested", "open", "surrogate", "float", "list version"],
 )
 def test_what_cannot_be_kept_is_refused_with_a_reason(line: str) -> None:
     with pytest.raises(Undecodable) as refused:
         CODEC.from_json(line)
     assert refused.value.reason in {"wrong_type", "not_json"}
+
+
+def test_the_mark_that_some_programs_put_before_utf_8_is_passed_over() -> None:
+    line = LINE % ("", "")
+    assert CODEC.from_json(b"\xef\xbb\xbf" + line.encode()) == CODEC.from_json(line)
+
+
+def test_an_empty_text_that_may_be_absent_is_absent_in_a_file_and_on_the_wire() -> None:
+    bare = CODEC.from_json(LINE % ("", ""))
+    blank = LINE % (
+        ', "rendering_npi": "", "rendering_taxonomy": ""',
+        ', "claim_id": "", "billing_tin": "", "event_id": ""',
+    )
+    assert CODEC.from_json(blank) == bare
+    assert isinstance(bare, Claim)
+    line = msgspec.structs.replace(bare.lines[0], rendering_npi="", ndc_code="")
+    sent = msgspec.structs.replace(bare, lines=(line,), billing_npi="", event_id="", source_file="")
+    assert CODEC.decode_input("claims", CODEC.encode_record(sent)) == bare
+    chosen = PcpSelection(
+        payer="aetna", member_id="M1", selection_id="S", selection_version=1, pcp_npi="1234567893",  # type: ignore[arg-type]
+        selection_source="member_selected", effective_from=dt.date(2025, 1, 1), practice_id="",  # type: ignore[arg-type]
+    )  # fmt: skip
+    read = CODEC.decode_input("pcp-selections", CODEC.encode_record(chosen))
+    assert isinstance(read, PcpSelection)
+    assert read.practice_id is None
+
+
+@pytest.mark.parametrize("field", ["accepted_at", "occurred_at", "adjudicated_at"])
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_a_moment_that_no_calendar_has_in_utc_is_refused_by_its_field(field: str, moment: str) -> None:
+    with pytest.raises(Undecodable) as refused:
+        CODEC.from_json(LINE % ("", f', "{field}": "{moment}"'))
+    assert (refused.value.reason, refused.value.field) == ("impossible_date", field)
 
 
 # -- keys ---------------------------------------------------------------------------------------------------------------

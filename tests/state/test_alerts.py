@@ -7,9 +7,10 @@ from typing import Any
 
 from schemas.records import Alert, FeedManifest, PcpSelection, Position
 from state import engine
-from tests.builders import ACCEPTED, CODEC, claim, knowledge, line, roster_row, span
+from tests.builders import ACCEPTED, CODEC, answer, claim, knowledge, line, roster_row, span
 
 A, B = "950000001", "950000002"
+DAY = dt.timedelta(days=1)
 KNOWN = knowledge(roster_row(), roster_row(npi="1245319599", practice="B", tin=B))
 
 
@@ -72,8 +73,36 @@ def test_a_last_visit_that_ages_is_told_at_each_horizon_and_then_the_member_is_g
     ]
     first = life.events[0]
     assert (first.secure_until, first.visits_needed) == (dt.date(2026, 2, 20), 1)
-    assert (first.next_panel_date, first.panel_visit_by) == (dt.date(2026, 3, 1), dt.date(2026, 2, 19))
+    assert (first.next_panel_date, first.panel_visit_by) == (dt.date(2026, 3, 1), dt.date(2026, 2, 28))
     assert life.current == {"aetna|1|A": None}
+
+
+def test_the_visit_that_an_alert_asks_for_by_its_last_date_keeps_the_member_on_the_panel() -> None:
+    visits = [claim("C1", line(dt.date(2024, 8, 20)))]
+    (first, *_) = Life().learn(dt.date(2025, 11, 22), span(), *visits).events
+    assert first.panel_visit_by is not None
+    assert first.next_panel_date is not None
+    late = answer(knowledge(roster_row()), first.next_panel_date, *visits, claim("C2", line(first.panel_visit_by)))
+    assert (late.practice_id, first.panel_visit_by + DAY) == ("A", first.next_panel_date)
+
+
+def test_a_member_who_is_back_before_each_panel_is_missing_from_none() -> None:
+    away = PcpSelection(
+        payer="aetna", member_id="1", selection_id="P", selection_version=1, pcp_npi="1245319599",  # type: ignore[arg-type]
+        selection_source="member_selected", effective_from=dt.date(2025, 7, 3), effective_to=dt.date(2025, 7, 20),
+    )  # fmt: skip
+    stays = span(enrollment_end_date=None)
+    life = Life().learn(dt.date(2025, 6, 1), stays, claim("C1", line(dt.date(2025, 5, 1))), away)
+    (alert,) = life.events
+    assert (alert.secure_until, alert.next_practice_id) == (dt.date(2025, 7, 3), "B")
+    # back with their own practice on 20 July, and missing only when the visit has aged
+    assert (alert.next_panel_date, alert.panel_visit_by) == (dt.date(2026, 11, 1), dt.date(2026, 10, 31))
+    chosen = PcpSelection(
+        payer="aetna", member_id="1", selection_id="Q", selection_version=1, pcp_npi="1234567893",  # type: ignore[arg-type]
+        selection_source="member_selected", effective_from=dt.date(2025, 1, 1),
+    )  # fmt: skip
+    (alert,) = Life().learn(dt.date(2025, 6, 1), stays, chosen, away).events
+    assert (alert.secure_until, alert.next_panel_date, alert.panel_visit_by) == (dt.date(2025, 7, 3), None, None)
 
 
 def test_a_visit_resolves_an_alert_and_says_so() -> None:

@@ -75,6 +75,24 @@ def test_without_versions_adjudication_orders_and_then_the_input() -> None:
     assert practices(version(MAY, "C1", "7"), version(JAN, "C1", "7")) == {"A"}
 
 
+def test_the_payers_version_comes_before_who_replaces_whom() -> None:
+    renamed = version("2025-02-10 C", "C2", "7", original_claim_id="C1", claim_version=2)
+    again = version(MAY, "C1", "7", claim_version=3)
+    assert practices(version(JAN, "C1", "1", claim_version=1), renamed, again) == {"B"}
+    early, late, last = (dt.datetime(2025, month, 1, tzinfo=dt.UTC) for month in (2, 3, 6))
+    by_time = (
+        version(JAN, "C1", "1", adjudicated_at=early),
+        version("2025-02-10 C", "C2", "7", original_claim_id="C1", adjudicated_at=late),
+        version(MAY, "C1", "7", adjudicated_at=last),
+    )
+    assert practices(*by_time) == {"B"}
+
+
+def test_a_replacement_without_a_version_comes_after_a_numbered_original() -> None:
+    renamed = version(MAY, "C2", "7", original_claim_id="C1")
+    assert practices(version(JAN, "C1", "1", claim_version=4), renamed) == {"B"}
+
+
 def test_replacements_in_a_circle_have_one_answer() -> None:
     circle = (
         version(JAN, "C1", "7", original_claim_id="C2", claim_version=1),

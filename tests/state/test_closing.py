@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.records import Close, Partial, Passed, Period, PracticeCount, Snapshot, TableInForce
-from state import closing
+from state import closing, validation
 
 TODAY = dt.date(2025, 10, 1)
 P2 = Period(
@@ -19,6 +20,9 @@ P2 = Period(
     pool_from=dt.date(2025, 1, 1),
     pool_months=6,
 )
+P2_LONGER = msgspec.structs.replace(P2, performance_end=dt.date(2025, 7, 31))
+"""The period after a record that moves its end."""
+LATER = dt.date(2026, 1, 2)
 
 
 def close(period: str = "P2", reading: Any = "initial", **given: Any) -> Close:
@@ -36,12 +40,15 @@ def standing(reading: Any) -> Snapshot:
         (close("P9"), None, TODAY, [], "period P9 is not known: publish its `period` record first"),
         (close("2025-13", "panel"), None, TODAY, [], "2025-13 is no month"),
         (close("P2", "panel"), P2, TODAY, [], "P2 is no month"),
+        (close("0000-07", "panel"), None, TODAY, [], "0000-07 is no month from 1900 on"),
+        (close("0202-07", "panel"), None, TODAY, [], "0202-07 is no month from 1900 on"),
         (close("2026-01", "panel"), None, TODAY, [], "describes 2026-01-01, and the clock stands at 2025-10-01"),
         (close(), P2, dt.date(2025, 9, 27), [], "refused before 2025-09-28, and the clock stands at 2025-09-27"),
         (close(reading="final"), P2, TODAY, [], "refused before 2025-12-27"),
         (close(), P2, TODAY, [standing("initial")], "was closed already, as P2-initial"),
         (close(reading="final"), P2, dt.date(2026, 1, 2), [standing("final")], "was closed already, as P2-final"),
         (close(), P2, TODAY, [standing("final")], "the final reading of P2 stands already, as P2-final"),
+        (close(reading="final"), P2_LONGER, LATER, [standing("initial")], "P2-initial stands for 2025-06-30"),
     ],
 )
 def test_a_close_that_cannot_be_is_refused_with_what_to_do(
@@ -67,6 +74,30 @@ def test_a_close_that_may_be_has_its_day(
 ) -> None:
     assert closing.why_refused(asked, period, today, others) is None
     assert closing.day_of(asked, period) == day
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"period": "2025-06"}, "period"),
+        ({"period": ""}, "period"),
+        ({"period": "P|2"}, "period"),
+        ({"k1": dt.date(2025, 6, 30)}, "k1"),
+        ({"k2": dt.date(2025, 9, 27)}, "k1"),
+        ({"performance_end": dt.date(205, 6, 30)}, "performance_end"),
+        ({"pool_months": 0}, "pool_months"),
+        ({"window_months": 61}, "window_months"),
+        ({"pool_from": dt.date(25, 1, 1)}, "pool_from"),
+    ],
+)
+def test_a_period_that_could_not_be_closed_is_refused_at_the_door(wrong: dict[str, Any], field: str) -> None:
+    refusal = validation.refusal(msgspec.structs.replace(P2, **wrong), TODAY)
+    assert refusal is not None
+    assert refusal.field == field
+
+
+def test_a_period_that_can_be_closed_is_accepted() -> None:
+    assert validation.refusal(P2, TODAY) is None
 
 
 def partial(number: int, **given: Any) -> Partial:

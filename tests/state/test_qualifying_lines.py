@@ -163,6 +163,25 @@ def test_the_users_own_npi_directory_gives_the_specialty(tmp_path: Path) -> None
     assert is_visit(knowledge(table, tables=TableStore([tmp_path])), rendering_taxonomy=None)
 
 
+NPPES = """\
+"NPI","Entity Type Code","Healthcare Provider Taxonomy Code_1","Healthcare Provider Primary Taxonomy Switch_1",\
+"Healthcare Provider Taxonomy Code_2","Healthcare Provider Primary Taxonomy Switch_2"
+"1234567893","1","207RC0000X","N","207Q00000X","Y"
+"1245319599","1","207Q00000X","X","",""
+"1003000126","1","207RC0000X","Y","207Q00000X","N"
+"1003000134","","","","",""
+"""
+
+
+def test_an_extract_of_the_nppes_file_is_a_directory_as_it_is(tmp_path: Path) -> None:
+    known = knowledge(_stored(tmp_path, "npi_taxonomy", NPPES.encode()), tables=TableStore([tmp_path]))
+    for npi, primary_care in {"1234567893": True, "1245319599": True, "1003000126": False, "1003000134": False}.items():
+        assert is_visit(known, rendering_npi=npi, rendering_taxonomy=None) is primary_care
+    headless = NPPES.replace('"NPI",', '"npi",').encode()
+    with pytest.raises(InvalidTable, match="has no column NPI"):
+        knowledge(_stored(tmp_path, "npi_taxonomy", headless), tables=TableStore([tmp_path]))
+
+
 def test_the_users_own_ruleset_turns_a_switch(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "state" / "data" / "rulesets" / "guide.toml").read_text()
     ours = text.replace("count_urgent_care = false", "count_urgent_care = true").encode()

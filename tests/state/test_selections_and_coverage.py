@@ -110,3 +110,10 @@ def test_a_pcp_whom_only_the_directory_knows_counts_from_the_day_of_the_specialt
     assert case.on(D).practice_id is None
     assert case.on("2025-08-01").practice_id == "NPI:7"
     assert case.advance(D).due == dt.date(2025, 8, 1)
+
+
+def test_an_end_at_the_end_of_all_days_is_none() -> None:
+    never = "9999-12-31"
+    known = knowing(provider("1", "A", effective_to=dt.date.max), practice("A", effective_to=dt.date.max))
+    found = Case(span(end=never), selection("1", end=never), covered=False, known=known).on(D)
+    assert (found.practice_id, found.secure_until, found.drop_reason) == ("A", None, None)

@@ -10,6 +10,7 @@ import pytest
 
 from schemas.records import Position
 from state import engine
+from state.attribution import projection
 from tests.cases import MEMBER, PAYER, ROSTER, Case, knowing, payer, practice, provider, selection, span
 from tests.laws.histories import fold_one, history
 
@@ -124,3 +125,14 @@ def test_who_chose_a_pcp_alone_is_found_by_what_is_learned_of_the_practice_that_
     assert learned.touch.terms & engine.terms(case.member)
     case.known = learned.knowledge
     assert end(case) == ("2025-09-01", "provider_leaving", None, 1)
+
+
+def test_what_ends_in_a_distant_century_costs_no_question_a_month(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    really = projection.decide
+    monkeypatch.setattr(projection, "decide", lambda view, on: (asked.append(on), really(view, on))[1])
+    away = selection("9", "2025-07-03", "2025-07-20")
+    case = Case(span(end="9998-12-31", span_version=2), selection("1"), away)
+    (alert,) = case.alerts(D)
+    assert (alert.practice_id, str(alert.secure_until), str(alert.next_panel_date)) == ("A", "2025-07-03", "9999-01-01")
+    assert len(asked) < 30

@@ -157,7 +157,7 @@ def test_a_program_gets_every_field(tmp_path: Path) -> None:
     told = json.loads(explained(tmp_path, seen(*GOLDEN_6), "--json"))
     assert told["attribution"]["practice_id"] == "A"
     assert told["attribution"]["evidence"] == ["C0", "C1"]
-    assert told["alert"]["panel_visit_by"] == str(dt.date(2025, 8, 19))
+    assert told["alert"]["panel_visit_by"] == str(dt.date(2025, 8, 31))
     assert told["failed"] is None
 
 

@@ -99,6 +99,8 @@ def test_without_a_verb_the_help_is_shown(run: Run) -> None:
         (["nonsense"], "No such command 'nonsense'. See `panelstream --help`."),
         (["quarantine"], "See `panelstream quarantine --help`."),
         (["tick", "2025-02-30"], "'2025-02-30' is not a date: give it as YYYY-MM-DD."),
+        (["tick", "9999-12-31"], "9999-12-31 is not between 1900 and 2199: give the day you mean."),
+        (["tick", "0025-07-01"], "0025-07-01 is not between 1900 and 2199: give the day you mean."),
         (["generate", "--members", "0", "--seed", "1", "--from", "2025-01-01", "--to", "2025-02-01"], "--members"),
         (["replay", "x.ndjson", "--as-of", "2025-07-01"], "Missing option '--out'"),
         (["log"], "Missing command. See `panelstream log --help`."),
@@ -122,7 +124,10 @@ def test_without_a_verb_the_help_is_shown(run: Run) -> None:
         (["explain", "--payer", "p", "--member", "m", "--files", "x"], "--files needs --as-of"),
         (["quarantine", "replay"], "Give either the IDs of records, or --all"),
         (["quarantine", "replay", "claims/0/1", "--reason", "x"], "--reason goes with --all"),
-        (["tick", "2999-01-01"], "lies beyond tomorrow"),
+        (["tick", "2199-01-01"], "lies beyond tomorrow"),
+        (["tick", "0202-07-01"], "0202-07-01 is not between 1900 and 2199"),
+        (["explain", "--payer", "p", "--member", "m", "--as-of", "0001-01-01"], "is not between 1900 and 2199"),
+        (["replay", "x.ndjson", "--as-of", "9999-12-31", "--out", "o"], "is not between 1900 and 2199"),
     ],
 )
 def test_a_wrong_argument_gives_one_sentence(run: Run, arguments: list[str], said: str) -> None:
@@ -184,7 +189,7 @@ def test_a_registry_that_is_away_gives_one_sentence(
         ([], "Give --as-of DATE, or --snapshot MANIFEST."),
         (["--snapshot", "nowhere.json"], "nowhere.json does not exist: name the manifest.json"),
         (["--snapshot", "nowhere.json", "--as-of", "2025-07-01"], "--snapshot brings its own --as-of"),
-        (["--snapshot", "nowhere.json", "--ruleset", "guide"], "leave them out"),
+        (["--snapshot", "nowhere.json", "--ruleset", "guide"], "leave them and --edition out"),
     ],
 )
 def test_a_replay_asks_either_for_a_day_or_for_a_snapshot(

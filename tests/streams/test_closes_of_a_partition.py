@@ -8,14 +8,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.records import Close, CloseAnnul, Partial, Practice, Provider, Table, Tick
+from schemas.topics import MOST_BYTES
 from state import engine
 from state.attribution import eligibility, engines
 from state.reference.knowledge import Knowledge
 from state.reference.tables import MissingTable, TableStore
-from streams.members import MemberPartition
+from streams.members import CAUSE_OF_CONTROL, MemberPartition
 from streams.stopping import Stop
 from tests.streams.test_member_partition import CODEC, Log, claim, opened, span
 
@@ -120,6 +122,26 @@ async def test_after_its_months_a_list_is_adjusted_no_more(tmp_path: Path) -> No
     await agent.state.close()
 
 
+async def test_a_panel_adjusted_for_one_month_is_still_the_one_that_a_late_next_panel_is_compared_with(
+    tmp_path: Path,
+) -> None:
+    log = six_members().control(msgspec.structs.replace(panel(), retro_months=1), Tick(date=dt.date(2025, 8, 5)))
+    log.add(claim("1", "C1", dt.date(2025, 5, 1), npi=STAYS, claim_frequency_code="8", claim_status="reversed"))
+    log.control(panel("august", dt.date(2025, 8, 1)))
+    agent = await opened(tmp_path)
+    await agent.apply(log.batches()[0])
+    assert await outputs(agent, "adjustments") == []
+    entries = {
+        entry.member_id: (entry.change, entry.span_start)
+        for one in await outputs(agent, "panels")
+        if one.close_id == "august"
+        for entry in one.entries
+        if one.practice_id
+    }
+    assert entries == {"1": ("dropped", JULY)} | dict.fromkeys("02345", ("nochange", JULY))
+    await agent.state.close()
+
+
 async def test_an_annulled_list_is_adjusted_no_more(tmp_path: Path) -> None:
     log = six_members().control(panel(), CloseAnnul(close_id="july", actor="ann", reason="a mistake"))
     log.add(claim("1", "C1", dt.date(2025, 5, 1), npi=STAYS, claim_frequency_code="8", claim_status="reversed"))
@@ -200,6 +222,43 @@ async def test_who_is_gone_because_the_list_before_was_wrong_is_cancelled(tmp_pa
     await agent.state.close()
 
 
+async def test_who_came_on_a_list_by_an_adjustment_has_left_nobodys_list_on_the_next(tmp_path: Path) -> None:
+    log = Log().control(row(STAYS, "B"), Tick(date=JUNE)).add(span("1")).control(panel())
+    log.add(claim("1", "C1", dt.date(2025, 5, 1), npi=STAYS)).control(panel("august", dt.date(2025, 8, 1)))
+    agent = await opened(tmp_path)
+    await agent.apply(log.batches()[0])
+    (adjusted,) = await outputs(agent, "adjustments")
+    assert (adjusted.practice_id, adjusted.after, adjusted.cause) == ("B", "attributed", "claim")
+    lists = [one for one in await outputs(agent, "panels") if one.close_id == "august"]
+    assert [(one.practice_id, [entry.change for entry in one.entries]) for one in lists] == [("B", ["new"])]
+    await agent.state.close()
+
+
+async def test_a_list_of_members_with_much_evidence_is_put_out_in_records_that_the_topic_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is seen each day has hundreds of claims, and plans' claim ids are long: six members here stand for a step of 2,000."""
+    freeze = engine.freeze
+
+    def seen_each_day(member: Any, *given: Any) -> Any:
+        found = freeze(member, *given)
+        ids = tuple(f"{member.member_id}-{number:0200d}" for number in range(10_000))
+        answer = msgspec.structs.replace(found.attribution, evidence=ids)
+        ((practice, entry),) = found.entries
+        return engine.Frozen(answer, ((practice, msgspec.structs.replace(entry, attribution=answer)),), frozenset())
+
+    monkeypatch.setattr(engine, "freeze", seen_each_day)
+    agent = await opened(tmp_path)
+    await agent.apply(six_members().control(panel()).batches()[0])
+    rows = [one for one in await agent.state.waiting(100_000) if one.topic == "panels"]
+    entries = [entry.member_id for one in await outputs(agent, "panels") for entry in one.entries]
+    places = [one.ordinal for one in rows]
+    await agent.state.close()
+    assert max(len(one.value or b"") for one in rows) < MOST_BYTES
+    assert sorted(entries) == list("012345")
+    assert len(set(places)) == len(rows)
+
+
 async def test_a_member_that_cannot_be_worked_is_named_and_the_others_are_frozen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,3 +298,10 @@ async def test_the_digest_of_the_answers_does_not_depend_on_steps_batches_or_ord
         digests.add((partial.digest, partial.counts))
         await agent.state.close()
     assert len(digests) == 1
+
+
+def test_the_page_on_closing_names_every_cause_of_an_adjustment() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "closing.md").read_text()
+    without_effect = {"pharmacy_claim", "clinical", "practice_result", "tick", "close"}
+    causes = {*engine.CAUSE_OF_FACT.values(), *CAUSE_OF_CONTROL.values(), "engine"} - without_effect
+    assert {cause for cause in causes if f"`{cause}`" not in page} == set()

@@ -26,13 +26,15 @@ from schemas.records import (
     PharmacyClaim,
     PlanAttribution,
     Position,
+    Practice,
     Provider,
     Record,
     Table,
 )
 from schemas.registry import EmbeddedRegistry
+from schemas.topics import MOST_BYTES as MOST_OF_A_TOPIC
 from streams.batching import Batch
-from streams.intake import HISTORY_HEADER, MOST_BYTES, ORIGIN_HEADER, Intake
+from streams.intake import HISTORY_HEADER, MOST_BYTES, MOST_KEPT, ORIGIN_HEADER, Intake
 from streams.producing import Message
 from streams.rebuilding import LogRecord
 from streams.vault import Vault
@@ -191,6 +193,17 @@ async def test_a_replayed_record_keeps_its_first_position(tmp_path: Path) -> Non
     assert CODEC.decode_envelope(message.value or b"").position == Position("enrollments", 7, 1234)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [b"", b"claims", b"claims/x/1", b"\xff/0/1", b"claims/-1/5", b"claims/0/" + b"9" * 20, "claims/\u0661/1".encode()],
+)
+async def test_a_header_that_names_no_place_stops_nothing(tmp_path: Path, header: bytes) -> None:
+    (message,), _ = await taken(
+        tmp_path, "enrollments", CODEC.encode_record(span()), headers=((ORIGIN_HEADER, header),)
+    )
+    assert CODEC.decode_envelope(message.value or b"").position == Position("enrollments", 3, 70)
+
+
 async def test_an_own_time_of_acceptance_counts_only_for_history(tmp_path: Path) -> None:
     then = dt.datetime(2024, 2, 3, tzinfo=dt.UTC)
     data = CODEC.encode_record(span(accepted_at=then))
@@ -198,6 +211,18 @@ async def test_an_own_time_of_acceptance_counts_only_for_history(tmp_path: Path)
     (history,), _ = await taken(tmp_path, "enrollments", data, headers=((HISTORY_HEADER, b"1"),))
     assert CODEC.decode_envelope(live.value or b"").accepted_at == NOW
     assert CODEC.decode_envelope(history.value or b"").accepted_at == then
+
+
+@pytest.mark.parametrize("then", [dt.datetime(9999, 12, 31, 23, tzinfo=dt.UTC), dt.datetime(1, 1, 1, tzinfo=dt.UTC)])
+async def test_a_time_of_acceptance_that_cannot_be_is_quarantined_where_it_would_count(
+    tmp_path: Path, then: dt.datetime
+) -> None:
+    data = CODEC.encode_record(claim(accepted_at=then))
+    (live,), _ = await taken(tmp_path, "claims", data)
+    (history,), _ = await taken(tmp_path, "claims", data, headers=((HISTORY_HEADER, b"1"),))
+    assert CODEC.decode_envelope(live.value or b"").accepted_at == NOW
+    refused, _ = CODEC.decode_output("quarantine", history.value or b"")
+    assert (refused.reason, refused.field) == ("impossible_date", "accepted_at")
 
 
 async def test_reference_records_go_to_control(tmp_path: Path) -> None:
@@ -236,9 +261,16 @@ async def test_reference_records_go_to_control(tmp_path: Path) -> None:
         ("clinical", charted(end="1025-06-01"), "impossible_date", "end"),
         ("clinical", charted(end="2025-06-01", start="2025-06-02"), "end_before_start", "end"),
         ("clinical", charted(start="2025-07-03"), "service_date_in_future", "start"),
+        ("clinical", charted(value=Decimal(0)), "impossible_value", "value"),
+        ("clinical", charted(value=Decimal("7.1"), unit="stones"), "unit_not_known", "unit"),
+        ("clinical", charted(value=Decimal(154), unit="mg/dL"), "unit_not_known", "unit"),
+        ("clinical", charted(code="8480-6", value=Decimal(0), unit="mm[Hg]"), "impossible_value", "value"),
+        ("clinical", charted(code="8462-4", value=Decimal(-1)), "impossible_value", "value"),
+        ("clinical", charted(code="8480-6", value=Decimal(16), unit="kPa"), "unit_not_known", "unit"),
         ("enrollments", span(enrollment_end_date=dt.date(2023, 1, 1)), "end_before_start", "enrollment_end_date"),
         ("enrollments", span(birth_date=dt.date(2031, 1, 1)), "impossible_date", "birth_date"),
         ("enrollments", span(death_date=dt.date(1970, 1, 1)), "end_before_start", "death_date"),
+        ("enrollments", span(death_date=dt.date(2025, 7, 3)), "impossible_date", "death_date"),
         ("pcp-selections", selection(effective_to=dt.date(2025, 1, 1)), "end_before_start", "effective_to"),
         ("plan-attributions", listed(attribution_month="2025-13"), "impossible_date", "attribution_month"),
         ("plan-attributions", listed(attribution_month="07/2025"), "impossible_date", "attribution_month"),
@@ -260,6 +292,13 @@ async def test_reference_records_go_to_control(tmp_path: Path) -> None:
          "end_before_start", "effective_to"),
         ("reference", FeedManifest(payer="a", feed="claims", file="f", list_version=1, covers_from=DAY,
                                    covers_to=dt.date(2025, 1, 1), records=1), "end_before_start", "covers_to"),
+        ("reference", Provider(npi="", practice_id="A", tin="95", taxonomy_code="x", is_pcp=True, roster_version=1, effective_from=DAY),
+         "missing_value", "npi"),
+        ("reference", Provider(npi="1234567893", practice_id="", tin="95", taxonomy_code="x", is_pcp=True, roster_version=1,
+                               effective_from=DAY), "missing_value", "practice_id"),
+        ("reference", Practice(practice_id="", name="A", participating=True, effective_from=DAY), "missing_value", "practice_id"),
+        ("pcp-selections", selection(selection_id=""), "missing_value", "selection_id"),
+        ("pcp-selections", selection(pcp_npi=""), "missing_value", "pcp_npi"),
         ("reference", Table(kind="ruleset", name="guide", version="1", digest="abc", activated_from=DAY), "bad_digest", "digest"),
     ],
 )  # fmt: skip
@@ -290,6 +329,7 @@ async def test_what_makes_no_sense_goes_to_quarantine_with_its_reason_field_and_
         charted(not_done=True, reason_code="183932001"),
         span(maintenance_type_code="024", enrollment_end_date=dt.date(2023, 12, 31)),
         span(enrollment_end_date=dt.date(9999, 12, 31)),
+        span(death_date=dt.date(2025, 7, 2)),
         selection(),
         selection(pcp_npi="1234567890"),
         selection(effective_to=DAY),
@@ -337,3 +377,24 @@ async def test_a_record_over_one_megabyte_and_one_that_is_no_avro_are_quarantine
     assert (reasons, messages[2].topic) == (["too_large", "not_avro"], "t.member-events")
     refused, _ = CODEC.decode_output("quarantine", messages[1].value or b"")
     assert vault.open("", refused.original) == b"{}"
+
+
+async def test_a_record_that_no_topic_of_ours_could_take_is_quarantined_as_far_as_it_goes(tmp_path: Path) -> None:
+    data = b"x" * 6_000_000
+    (message,), vault = await taken(tmp_path, "claims", data)
+    assert len(message.value or b"") < MOST_OF_A_TOPIC - 1_000
+    refused, _ = CODEC.decode_output("quarantine", message.value or b"")
+    assert refused.reason == "too_large"
+    assert refused.message.endswith("send it in parts; of its 6,000,000 bytes only the first 4,000,000 are kept here.")
+    assert vault.open("", refused.original) == data[:MOST_KEPT]
+
+
+async def test_a_record_that_the_log_could_not_take_is_quarantined_whole(tmp_path: Path) -> None:
+    given = {"hcpcs_code": "1", "place_of_service_code": "1", "revenue_center_code": "1", "ndc_code": "1"}
+    lines = [ClaimLine(claim_line_number=n, claim_line_start_date=DAY, **given) for n in range(1, 35_000)]  # type: ignore[arg-type]
+    data = CODEC.encode_record(claim(*lines))
+    assert len(data) < MOST_BYTES
+    (message,), vault = await taken(tmp_path, "claims", data)
+    refused, _ = CODEC.decode_output("quarantine", message.value or b"")
+    assert (message.topic, refused.reason) == ("t.quarantine", "too_large")
+    assert vault.open("aetna", refused.original) == data

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from faust.types import TP
 from hypothesis import HealthCheck, given, settings
@@ -167,6 +168,7 @@ async def worked(folder: Path, batches: Sequence[Batch]) -> tuple[str, list[Any]
     said = [
         (row.topic, row.key, None if row.value is None else CODEC.decode_output(row.topic, row.value))
         for row in await agent.state.waiting(100_000)
+        if row.topic != "control"
     ]
     digest = await agent.state.digest()
     await agent.state.close()
@@ -334,6 +336,19 @@ async def test_what_lies_below_the_watermark_is_not_applied_again(tmp_path: Path
     again, said_again = await worked(tmp_path, log.batches())
     assert again == once
     assert said_again == said
+
+
+async def test_a_visit_that_changes_no_answer_is_counted_as_applied_and_its_copy_as_a_duplicate(tmp_path: Path) -> None:
+    specialist = claim("M1", "C1", dt.date(2025, 1, 5), npi="77")
+    line = msgspec.structs.replace(specialist.lines[0], rendering_taxonomy="207RC0000X")
+    specialist = msgspec.structs.replace(specialist, lines=(line,))
+    agent = await opened(tmp_path)
+    log = Log().control(Tick(date=dt.date(2025, 7, 1))).add(span("M1"), specialist, specialist)
+    for batch in log.batches():
+        await agent.apply(batch)
+    await agent.state.close()
+    counted = {(kind, result): n for (kind, result), n in agent.counts.items() if kind in ("enrollment", "claim")}
+    assert counted == {("enrollment", "applied"): 1, ("claim", "applied"): 1, ("claim", "duplicate"): 1}
 
 
 async def test_a_batch_that_overlaps_the_watermark_is_applied_from_there(tmp_path: Path) -> None:

@@ -309,6 +309,35 @@ def test_a_ruleset_asked_for_takes_the_place_of_the_common_one(tmp_path: Path) -
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["ruleset"]["name"] == "recency_first"
 
 
+def test_a_visit_that_names_nobody_by_an_empty_text_is_none(tmp_path: Path) -> None:
+    nobody = claim(("2025-05-02", "B", ""), "C1")
+    nobody["lines"][0]["rendering_taxonomy"] = "207Q00000X"
+    assert panel_of(tmp_path, [span(), nobody])["reason"] == "no_primary_care_visit"
+    chosen = {
+        "event_type": "pcp_selection",
+        "payer": "acme",
+        "member_id": "M",
+        "selection_id": "S1",
+        "selection_version": 1,
+        "pcp_npi": "5",
+        "selection_source": "member_selected",
+        "effective_from": "2025-01-01",
+        "practice_id": "",
+        "pcp_tin": "",
+    }
+    row = panel_of(tmp_path, [span(), chosen])
+    assert (row["practice_id"], row["provider_npi"], row["flags"]) == ("C", "5", "")
+
+
+def test_members_whose_visits_lack_a_specialty_are_counted_by_payer(tmp_path: Path) -> None:
+    nobody = ("2025-05-02", "A", "77")
+    other = claim(nobody, "C3", "N2", payer="zenith"), span("N2", payer="zenith")
+    events = [*reference(), span("N1"), claim(nobody, "C1", "N1"), claim(nobody, "C2", "N1"), *other, *seen()]
+    run([write(tmp_path / "events.ndjson", events)], tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["taxonomy_unknown"] == {"acme": 1, "zenith": 1}
+
+
 def test_what_is_refused_is_listed_with_its_row_and_nothing_of_it_counts(tmp_path: Path) -> None:
     future = claim(("2025-09-01", "B", "9"), "C8", accepted_at="2025-06-01T00:00:00Z")
     lines = [json.dumps(event) for event in (*reference(), span(), claim(("2025-05-02", "A", "1"), "C1"), future)]
@@ -415,7 +444,7 @@ def test_an_alert_row_has_the_columns_of_the_contract() -> None:
         secure_until=dt.date(2025, 8, 20),
         next_practice_id=PracticeId("B"),
         next_panel_date=dt.date(2025, 9, 1),
-        panel_visit_by=dt.date(2025, 8, 19),
+        panel_visit_by=dt.date(2025, 8, 31),
         horizon_days=60,
         visits_needed=1,
         data_through=None,
@@ -423,4 +452,4 @@ def test_an_alert_row_has_the_columns_of_the_contract() -> None:
         engine_version="1",
     )
     lines = b"".join(results.alerts_csv([alert])).decode().splitlines()
-    assert lines[1] == "acme,M,A,raised,outranked,2025-08-20,2025-09-01,2025-08-19,60,1,"
+    assert lines[1] == "acme,M,A,raised,outranked,2025-08-20,2025-09-01,2025-08-31,60,1,"

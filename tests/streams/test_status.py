@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,16 @@ def test_a_log_line_holds_the_kind_and_place_of_a_fault_and_never_its_text(
     assert "Task exception was never retrieved" in third
     if style == "json":
         assert json.loads(first)["level"] == "error"
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_the_sentence_with_which_a_worker_ends_is_a_line_of_its_log(style: logs.Style) -> None:
+    program = f"from streams import logs, stopping; logs.set_up({style!r}); stopping.end_process('say why', 70)"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    (line,) = ended.stderr.splitlines()
+    assert ended.returncode == 70
+    if style == "text":
+        assert line == "panelstream: say why"
+    else:
+        said = json.loads(line)
+        assert (said["level"], said["logger"], said["message"]) == ("critical", "panelstream", "say why")

@@ -46,12 +46,13 @@ ONLY_POINTED_TO = frozenset({"Medication", "Organization", "Practitioner", "Prac
 """Types that say something only where another resource points to them."""
 
 
-def events(paths: Sequence[Path], left_out: LeftOut, payer: str = PAYER) -> Iterator[Event]:
+def events(paths: Sequence[Path], left_out: LeftOut, payer: str = PAYER, *, out: Path | None = None) -> Iterator[Event]:
     """The events of all resources of the files, in their order; what cannot be said goes to `left_out`.
 
-    The files are read twice: first for what resources know of each other. Raises `SourceError` where there is nothing to read.
+    The files are read twice: first for what resources know of each other. What an import writes (`out`, and what is beside it under its
+    name) is not read, though it stands among them. Raises `SourceError` where there is nothing to read.
     """
-    sources = files(paths)
+    sources = files(paths, out)
     with closing(Index()) as index:
         for found in resources(sources):
             if not isinstance(found, Broken):

@@ -239,8 +239,8 @@ def happened(case: Case, name: str, not_done: bool, recorded: Span | None) -> Sp
 
 
 def recorded_in_extension(case: Case) -> Span | None:
-    """QI-Core's `recorded`: when the source wrote it down, for resources that have no element for it."""
-    written = text(extension(case.resource, "qicore-recorded", "event-recorded"), "valueDateTime")
+    """`recorded` of QI-Core or US Quality Core: when the source wrote it down, for resources that have no element for it."""
+    written = text(extension(case.resource, "-recorded"), "valueDateTime")
     return case.told("recorded", when(written)) if written else None
 
 

@@ -92,7 +92,7 @@ def _medical(case: Case, person: Person, claim_type: str) -> Iterator[Event]:
                 for each in parts(resource, "procedure")
                 for coding in codings(part(each, "procedureCodeableConcept"))[:1]
             ],
-            **provenance(case),
+            **provenance(case, max((str(line["claim_line_start_date"]) for line in lines), default=None)),
         }
     )
 
@@ -130,7 +130,7 @@ def _pharmacy(case: Case, person: Person) -> Iterator[Event]:
             "prescriber_npi": _care_team(case, {"prescribing", "prescriber"})[0],
             "allowed_amount": _amount(item, ALLOWED) or _total(resource, ALLOWED),
             "paid_amount": paid,
-            **provenance(case),
+            **provenance(case, dispensed.isoformat()),
         }
     )
 

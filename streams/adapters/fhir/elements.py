@@ -14,6 +14,7 @@ Json = dict[str, Any]
 
 NOT_DONE_VALUE_SET = "http://hl7.org/fhir/us/qicore/StructureDefinition/qicore-notDoneValueSet"
 """The code system under which a whole value set, by its canonical URL, stands for a code: none of these was done."""
+ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 _HL7 = ("http://terminology.hl7.org/", "http://hl7.org/fhir/")
 """Systems whose codes are words of FHIR itself, such as `survey` or `active`: they are written without it."""
 
@@ -80,12 +81,13 @@ def codings(concept: Json) -> list[Coding]:
 
 
 def tokens(them: Iterable[Json]) -> str | None:
-    """CodeableConcepts as `system|code`; one that is only words as `text|words`. None where nothing is said."""
+    """CodeableConcepts as `system|code`; one that is only words as `text|words`, one that is absent by its reason. None for none."""
     found: list[str] = []
     for concept in them:
         codes = [str(coding) for coding in codings(concept)]
         words = text(concept, "text")
-        found += codes or ([f"text|{words}"] if words else [])
+        absent = text(extension(concept, "/data-absent-reason"), "valueCode")
+        found += codes or ([f"text|{words}"] if words else [f"{ABSENT}|{absent}"] if absent else [])
     return ";".join(dict.fromkeys(found)) or None
 
 

@@ -132,7 +132,8 @@ def known(resource: Json, identity: str) -> Iterator[tuple[str, str, Json]]:
                     yield ENCOUNTER_OF, f"{whose.id}/{condition.id}", {"encounter": identity}
         case "ExplanationOfBenefit":
             control = control_number(resource, identity)
-            yield "ExplanationOfBenefit", identity, {"control_number": control}
+            for name in dict.fromkeys((identity, control)):
+                yield "ExplanationOfBenefit", name, {"control_number": control}
             for other in related(resource, "replacedby"):
                 yield REPLACED_BY, other, {"control_number": control}
 

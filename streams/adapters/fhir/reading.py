@@ -51,15 +51,16 @@ class Broken(NamedTuple):
     kind: str = "file"
 
 
-def files(paths: Sequence[Path]) -> list[tuple[str, Path]]:
-    """The files below the paths, each once, with the name by which they are told: folders in order of names, hidden files not.
+def files(paths: Sequence[Path], out: Path | None = None) -> list[tuple[str, Path]]:
+    """The files below the paths, each once, with the name by which they are told: folders in order of names.
 
+    Hidden files are left out, and so is what is written itself: `out`, and files beside it whose names begin with its.
     Raises `SourceError` for a path that does not exist, or if there is no file at all.
     """
     found: dict[Path, str] = {}
     for path in paths:
         if path.is_dir():
-            inside = sorted(each for each in path.rglob("*") if each.is_file())
+            inside = sorted(each for each in path.rglob("*") if each.is_file() and not _is_written(each, out))
             below = [(each, each.relative_to(path)) for each in inside]
             found |= {
                 each: name.as_posix()
@@ -75,6 +76,10 @@ def files(paths: Sequence[Path]) -> list[tuple[str, Path]]:
         message = "none of the paths holds a .json or .ndjson file: name the folder or files of the FHIR export."
         raise SourceError(message)
     return [(name, path) for path, name in found.items()]
+
+
+def _is_written(path: Path, out: Path | None) -> bool:
+    return out is not None and path.name.startswith(out.name) and path.parent.resolve() == out.parent.resolve()
 
 
 _READ = {".json", ".ndjson", ".jsonl"}

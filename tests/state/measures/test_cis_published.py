@@ -86,6 +86,26 @@ AS_PROCEDURES = [
     *shots("rotavirus_2dose", "02"),
     *shots("influenza", "02"),
 ]
+WITH_PROCEDURES = [
+    *shots(CVX_146, "02", "05", "07", "02", "06"),
+    *procedures(
+        ("dtap_administered", "02"),
+        ("ipv_administered", "02"),
+        ("mmr_administered+vzv_administered", "02"),
+        ("dtap_administered+ipv_administered+hib_3dose_administered+hepb_administered", "02"),
+        ("hepb_administered", "02"),
+        ("pcv_administered", "02"),
+        ("hepa_administered", "02"),
+        ("rotavirus_2dose_administered", "07"),
+        ("influenza_administered", "10"),
+    ),
+    *shots("hib_3dose", "02", "02"),
+    *shots(CVX_51, "02", "10"),
+    *shots(CVX_94, "02"),
+    *shots("pcv", "12", "14", "20"),
+    *shots("rotavirus_2dose", "02"),
+    *shots("influenza", "02"),
+]
 NEWBORN = [
     *HEXAVALENT,
     *shots(CVX_94, "02", "02"),
@@ -113,6 +133,10 @@ CASES: dict[str, tuple[Sequence[Kept], tuple[int, int, int, int]]] = {
     ),
     "DENEXPass HospiceDischargeToHomeDuringMP": (
         [TELEPHONE, encounter(*HOSPITAL, disposition="428361000124107")],
+        EXCLUDED,
+    ),
+    "DENEXPass HospiceDischargeToFacilityDuringMP": (
+        [TELEPHONE, encounter(*HOSPITAL, disposition="428371000124100")],
         EXCLUDED,
     ),
     "DENEXFail HospiceEncB4MP": ([TELEPHONE, encounter("hospice_encounter", "2024-12-31")], IN),
@@ -176,6 +200,7 @@ CASES: dict[str, tuple[Sequence[Kept], tuple[int, int, int, int]]] = {
     ),
     "NUMERPass MMRDiagnoses": ([TELEPHONE, *without(CVX_94), *shots("vzv", "02"), *ILLNESSES], MET),
     "NUMERPass HepBNewBorn": ([TELEPHONE, *NEWBORN], MET),
+    "NUMERPass AllVacccinesWithProcedures": ([TELEPHONE, *WITH_PROCEDURES], MET),
     "NUMERPass AllVaccinesAsProcedures2Hib4LAIVRV3": ([TELEPHONE, *AS_PROCEDURES], MET),
     "NUMERFail TwoDTapSameDay": ([TELEPHONE, *TWO_DTAP_ON_A_DAY], IN),
 }

@@ -1,0 +1,122 @@
+"""DMS: is a depression watched with the PHQ-9? Three assessment periods a year; a member counts once in each with a visit for it.
+
+Source: measures.md 2.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from state.calendar import Day, add_months
+from state.measures import depression_scores, eligibility, exclusions, status
+from state.measures.age import age_on
+from state.measures.depression_scores import Score, excluded, scores, visits
+from state.measures.eligibility import Eligibility
+from state.measures.facts import Fact, Person
+from state.measures.outcome import Measure, Outcome, Step, none_of, proportion, step
+from state.measures.period import Period
+from state.measures.status import Statuses
+
+TOTAL = "assessed"
+
+
+class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an edition says of DMS. An assessment period has so many `months`; the age is that on the first day of the period."""
+
+    youngest: int
+    months: int
+    teen_until: int
+    eligibility: Eligibility
+    statuses: Statuses
+    death: bool
+
+
+def roles(parameters: Parameters) -> frozenset[str]:
+    """The roles that DMS reads."""
+    out = exclusions.roles_of_all(death_excludes=parameters.death)
+    return depression_scores.ROLES | status.ROLES | out | eligibility.roles(parameters.eligibility)
+
+
+def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
+    """A rate for each assessment period, then their total, which counts periods, not members. Empty without any visit for depression."""
+    birth = person.profile.birth
+    if birth is None:
+        return ()
+    statuses = parameters.statuses
+    days = visits(person, statuses)
+    if not any(period.holds(day) for day in days):
+        return ()
+    population = (
+        Step(f"{parameters.youngest} or older on the first day", age_on(birth, period.start) >= parameters.youngest),
+        eligibility.is_eligible(person, period, parameters.eligibility, statuses),
+    )
+    out = excluded(person, period, statuses, death_excludes=parameters.death)
+    totals = scores(person, birth, statuses, parameters.teen_until)
+    outcomes = [
+        _assessed(f"{TOTAL}_{number}", part, (population, out), days, totals, period.end)
+        or none_of(f"{TOTAL}_{number}")
+        for number, part in enumerate(assessment_periods(period, parameters.months), 1)
+    ]
+    return (*outcomes, _total(outcomes, period)) if any(one.denominator for one in outcomes) else ()
+
+
+def assessment_periods(period: Period, months: int) -> list[Period]:
+    """The period cut into parts of so many months; a year gives January to April, May to August, September to December."""
+    parts: list[Period] = []
+    start = period.start
+    while start <= period.end:
+        following = add_months(period.start, months * (len(parts) + 1))
+        parts.append(Period(start, min(following - 1, period.end)))
+        start = following
+    return parts
+
+
+def _assessed(
+    rate: str,
+    part: Period,
+    asked: tuple[tuple[Step, ...], tuple[Step, ...]],
+    days: Mapping[Day, list[Fact]],
+    totals: list[Score],
+    anchor: Day,
+) -> Outcome | None:
+    """The outcome of one assessment period: a visit in it, and a PHQ-9 total in it."""
+    population, out = asked
+    within = [one for one in totals if part.holds(one.day)]
+    visited = step(
+        "a visit for depression in the assessment period",
+        (fact for day, facts in days.items() if part.holds(day) for fact in facts),
+    )
+    return proportion(
+        rate,
+        population=(*population, visited),
+        exclusions=out,
+        numerator=(
+            Step(
+                "a PHQ-9 total in the assessment period",
+                holds=bool(within),
+                evidence=tuple(dict.fromkeys(one.evidence for one in within)),
+            ),
+        ),
+        closes_with="a PHQ-9 total",
+        due_by=part.end,
+        anchor=anchor,
+    )
+
+
+def _total(outcomes: list[Outcome], period: Period) -> Outcome:
+    """All assessment periods together: one member counts up to as often as there are periods."""
+    return Outcome(
+        rate=TOTAL,
+        initial_population=sum(one.initial_population for one in outcomes),
+        denominator=sum(one.denominator for one in outcomes),
+        denominator_exclusion=sum(one.denominator_exclusion for one in outcomes),
+        numerator=sum(one.numerator for one in outcomes),
+        evidence=tuple(dict.fromkeys(name for one in outcomes for name in one.evidence)),
+        steps=tuple(dict.fromkeys(one for of in outcomes for one in of.steps)),
+        anchor=period.end,
+    )
+
+
+MEASURE = Measure("DMS", "Depression Monitoring with the PHQ-9", Parameters, roles, evaluate)

@@ -1,0 +1,43 @@
+"""DSF, Depression Screening and Follow-Up: the program's rule goes by the period, the eCQM's by visits.
+
+Sources: measures.md 2.1 and 15 (why they are two rules); CMS2 CQL.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from state.measures import dsf_program, dsf_visits, status
+from state.measures.dsf_program import Screening
+from state.measures.dsf_visits import AtVisits
+from state.measures.facts import Person
+from state.measures.outcome import Measure, Outcome
+from state.measures.period import Period
+from state.measures.status import Statuses
+
+
+class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an edition says of DSF: which of the two rules, and its numbers. `death`: the program's rule takes out who died."""
+
+    rule: Screening | AtVisits
+    statuses: Statuses
+    death: bool = False
+
+
+def roles(parameters: Parameters) -> frozenset[str]:
+    """The roles that the measure reads under an edition."""
+    rule = parameters.rule
+    if isinstance(rule, AtVisits):
+        return dsf_visits.ROLES | status.ROLES
+    return dsf_program.roles(rule, death_excludes=parameters.death) | status.ROLES
+
+
+def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
+    """The rates of the rule that the edition has."""
+    rule = parameters.rule
+    if isinstance(rule, AtVisits):
+        return dsf_visits.evaluate(person, period, rule, parameters.statuses)
+    return dsf_program.evaluate(person, period, rule, parameters.statuses, death_excludes=parameters.death)
+
+
+MEASURE = Measure("DSF", "Depression Screening and Follow-Up", Parameters, roles, evaluate)

@@ -1,0 +1,94 @@
+"""The social adjustment: a practice's decile of the California Healthy Places Index, and what it adds. Source: payment.md 4.2.
+
+Low HPI, less healthy conditions, is raised: the guide's "lower than the state median" settles its own wording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
+
+import msgspec
+
+from state.payment.amounts import exact, rounded
+from state.reference.tables import TableFile, read_rows
+
+NO_SCORE = "hpi_no_score"
+"""The flag of a location whose tract has no score: it adds nothing."""
+COLUMNS = ("census_tract", "percentile")
+
+
+class Location(msgspec.Struct, frozen=True, kw_only=True):
+    """A site of a practice: its tract's percentile (None: no score), its attributed members, whether it is the main site."""
+
+    site_id: str
+    percentile: Decimal | None
+    members: int = 0
+    main: bool = False
+
+
+class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
+    """What the practice's location adds, in percent, with the decile it comes from (None: no score, or several sites)."""
+
+    pct: Decimal
+    decile: int | None
+    flags: tuple[str, ...] = ()
+
+
+def decile_of(percentile: Decimal) -> int:
+    """1 (least healthy conditions) to 10 for a percentile in [0, 100]. Raises `ValueError` outside."""
+    if not Decimal(0) <= percentile <= Decimal(100):
+        raise ValueError(
+            f"HPI percentile {percentile} does not lie in 0 to 100: correct the practice record or the table."
+        )
+    return min(10, int(percentile // 10) + 1)
+
+
+def adjustment(percentile: Decimal | None, by_decile: Mapping[int, Decimal]) -> Adjustment:
+    """What one location adds. No score: 0, with a flag."""
+    if percentile is None:
+        return Adjustment(pct=Decimal(0), decile=None, flags=(NO_SCORE,))
+    decile = decile_of(percentile)
+    return Adjustment(pct=by_decile[decile], decile=decile)
+
+
+def of_practice(sites: Sequence[Location], by_decile: Mapping[int, Decimal], *, panel_weighted: bool) -> Adjustment:
+    """What a practice's locations add: the main site's, or the average over members in steps of 0.01 percent.
+
+    Without one marked as main, the first site by id is. No site, or no members to weigh by: as without a score.
+    """
+    if not sites:
+        return adjustment(None, by_decile)
+    if not panel_weighted:
+        main = min(sites, key=lambda site: (not site.main, site.site_id))
+        return adjustment(main.percentile, by_decile)
+    members = sum(site.members for site in sites)
+    if members == 0:
+        return adjustment(None, by_decile)
+    each = [(site.members, adjustment(site.percentile, by_decile)) for site in sites]
+    average = sum((count * one.pct for count, one in each), Decimal(0))
+    flags = tuple(sorted({flag for _, one in each for flag in one.flags}))
+    deciles = {one.decile for _, one in each}
+    return Adjustment(
+        pct=rounded(exact(average) / members, 2),
+        decile=deciles.pop() if len(deciles) == 1 else None,
+        flags=flags,
+    )
+
+
+@lru_cache(maxsize=16)
+def parse_scores(file: TableFile) -> Mapping[str, Decimal]:
+    """Percentile by census tract, of one version of the index. Raises `InvalidTable`."""
+    found: dict[str, Decimal] = {}
+    for row in read_rows(file, COLUMNS):
+        tract = row.text("census_tract")
+        if tract in found:
+            raise row.wrong("census_tract", f"{tract} stands twice")
+        if not row.optional("percentile"):
+            continue
+        percentile = row.number("percentile")
+        if percentile > 100:
+            raise row.wrong("percentile", f"{percentile} does not lie in 0 to 100")
+        found[tract] = percentile
+    return found

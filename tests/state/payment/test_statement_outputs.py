@@ -1,0 +1,232 @@
+"""Statements as CSV, as a FHIR bundle in the shape of VBPR, and as a page for a practice manager."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import msgspec
+import pytest
+
+from schemas.money import Statement
+from state.payment import money_ledger, statement_fhir
+from state.payment.element2 import Risk
+from state.payment.incentive import IncentiveReading
+from state.payment.pool import incentive_pool
+from state.payment.statement_files import ledger_csv, statement_lines_csv, statements_csv
+from state.payment.statement_page import OUTCOMES, READINGS, REASONS, STATES, View, page
+from state.payment.statements import month_lines, month_statement
+from state.payment.what_if import chances
+from tests.money_cases import SPEC_RESULTS, contract, d, person, pool_months, result, statable, stated, terms
+
+INITIAL = stated("initial", SPEC_RESULTS)
+FINAL = stated("final", SPEC_RESULTS, initial=INITIAL)
+LESS = msgspec.structs.replace(FINAL, difference=d("-8.00"))
+
+
+def month() -> Statement:
+    of = terms(phm_pmpm="4.00")
+    start = INITIAL.stated_on.replace(month=7, day=1)
+    lines = month_lines(of, start, {start: [person(f"m{n}", 40) for n in range(98)]}, Risk())
+    return month_statement(statable("2025-07-panel", "2025-06-30"), of, start, lines)
+
+
+def rows(lines: Any) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(b"".join(lines).decode())))
+
+
+def test_statements_csv_has_a_row_for_each_statement_with_its_state() -> None:
+    found = rows(statements_csv([(FINAL, "draft"), (INITIAL, "released"), (month(), "held")]))
+    assert [(row["period"], row["reading"], row["state"], row["total"], row["difference"]) for row in found] == [
+        ("2025-07", "panel", "held", "392.00", "392.00"),
+        ("P2", "final", "draft", "31973.27", "6269.27"),
+        ("P2", "initial", "released", "25704.00", "25704.00"),
+    ]
+    assert found[1]["settles"] == INITIAL.statement_id
+    assert found[1]["content_digest"] == "0" * 64
+
+
+def test_statement_lines_csv_adds_up_to_the_totals() -> None:
+    found = rows(statement_lines_csv([FINAL, month()]))
+    assert [(row["element"], row["item"]) for row in found[:1]] == [("2", "2025-07")]
+    assert sum(d(row["amount"]) for row in found if row["period"] == "P2") == FINAL.total
+    col = next(row for row in found if row["item"] == "COL")
+    assert (col["rate"], col["baseline"], col["minimum"], col["threshold"], col["gold"]) == (
+        "64.00",
+        "58.00",
+        "52",
+        "63",
+        "67",
+    )
+    assert (col["gold_share_pct"], col["share_pct"], col["amount"]) == ("14.0", "10.2500", "6609.60")
+    assert col["factors"] == "shares of unscored measures redistributed=1.24390244"
+
+
+def test_the_ledger_is_written_as_it_was_appended() -> None:
+    entries = money_ledger.stated([], INITIAL, INITIAL.stated_on)
+    entries += money_ledger.released(entries, INITIAL.statement_id, INITIAL.stated_on)
+    found = rows(ledger_csv(entries))
+    assert [(row["number"], row["kind"], row["to_account"], row["amount"]) for row in found] == [
+        ("1", "stated", "drafted", "25704.00"),
+        ("2", "released", "due", "25704.00"),
+        ("3", "to_pay", "payable", "25704.00"),
+    ]
+
+
+def test_equal_statements_give_equal_bytes_in_any_order() -> None:
+    both = [(FINAL, "draft"), (INITIAL, "released")]
+    assert list(statements_csv(both)) == list(statements_csv(both[::-1]))  # type: ignore[arg-type]
+    assert list(statement_lines_csv([FINAL, INITIAL])) == list(statement_lines_csv([INITIAL, FINAL]))
+    assert statement_fhir.encode(FINAL, contract()) == statement_fhir.encode(FINAL, contract())
+    assert page("A", [View(statement=FINAL, state="draft")]) == page("A", [View(statement=FINAL, state="draft")])
+
+
+def resources(statement: Statement) -> dict[str, list[dict[str, Any]]]:
+    bundle = json.loads(statement_fhir.encode(statement, contract(effective_to="2026-01-01")))
+    found: dict[str, list[dict[str, Any]]] = {}
+    for entry in bundle["entry"]:
+        found.setdefault(entry["resource"]["resourceType"], []).append(entry["resource"])
+    return found
+
+
+def test_the_bundle_has_payer_practice_contract_report_and_a_quality_report_for_each_rate() -> None:
+    found = resources(FINAL)
+    assert {kind: len(ones) for kind, ones in found.items()} == {"Organization": 2, "Measure": 1, "MeasureReport": 8}
+    report, *qualities = found["MeasureReport"]
+    assert report["meta"]["profile"] == [
+        "http://hl7.org/fhir/us/davinci-vbpr/StructureDefinition/vbp-performance-measurereport"
+    ]
+    assert found["Measure"][0]["effectivePeriod"] == {"start": "2024-07-01", "end": "2025-12-31"}
+    assert all("vbp-quality-measurereport" in one["meta"]["profile"][0] for one in qualities)
+    assert len(report["evaluatedResource"]) == len(qualities) == 7
+
+
+def test_the_groups_of_the_bundle_carry_the_money() -> None:
+    report = resources(FINAL)["MeasureReport"][0]
+    money = {group["id"]: group["measureScore"]["extension"][0]["valueMoney"]["value"] for group in report["group"]}
+    assert money["total"] == pytest.approx(31973.27)
+    assert money["difference"] == pytest.approx(6269.27)
+    assert sum(value for name, value in money.items() if name.startswith("line-")) == pytest.approx(31973.27)
+    assert b'"value":31973.27' in statement_fhir.encode(FINAL, contract())
+
+
+def test_every_reference_of_the_bundle_is_in_the_bundle() -> None:
+    text = statement_fhir.encode(FINAL, contract()).decode()
+    ids = {(one["resourceType"], one["id"]) for ones in resources(FINAL).values() for one in ones}
+    referenced = {tuple(one.split("/")) for one in re.findall(r'"reference":"([^"]+)"', text)}
+    assert referenced <= ids
+    assert all(re.fullmatch(r"[A-Za-z0-9\-.]{1,64}", name) for _, name in ids)
+
+
+def test_lower_is_better_is_said_in_the_bundle() -> None:
+    qualities = {one["measure"].rsplit(":", 1)[1]: one for one in resources(FINAL)["MeasureReport"][1:]}
+    notation = {name: one["improvementNotation"]["coding"][0]["code"] for name, one in qualities.items()}
+    assert {name for name, code in notation.items() if code == "decrease"} == {"AHU", "EDU"}
+
+
+class Outline(HTMLParser):
+    """What a screen reader goes by: tags with their attributes, and the text."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(data.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def read(*views: View) -> tuple[Outline, str]:
+    outline = Outline(page("Practice A", views))
+    return outline, " ".join(" ".join(outline.words).split())
+
+
+def test_the_page_says_what_was_earned_why_and_what_one_more_gap_would_have_paid() -> None:
+    now = [*SPEC_RESULTS[:1], result("COL", "62.5", 60, numerator=d(25), denominator=d(40)), *SPEC_RESULTS[2:]]
+    statement = stated("final", now, initial=INITIAL)
+    found = chances(terms(), "adult", incentive_pool(pool_months()), now, "final")
+    _, words = read(View(statement=statement, state="released", chances=found))
+    assert f"Practice A Inc. earned ${statement.total:,} from acme for July 1, 2024 to June 30, 2025." in words
+    assert "Payment is planned for about October 1, 2025." in words
+    assert "32.00 base PMPM x 10,800 member months x 15% = 51,840.00" in words
+    assert "Improved enough" in words
+    assert "Not paid: the result has not reached the minimum" in words
+    assert "Not scored: the program has not set goals yet" in words
+    assert "1 more closed gap would have paid $" in words
+    assert "content digest 0000" in words
+    for line in statement.lines:
+        assert line.formula in words
+
+
+def test_the_page_is_complete_in_itself_and_accessible() -> None:
+    outline, _ = read(View(statement=FINAL, state="draft"), View(statement=month(), state="released"))
+    assert outline.open == []
+    tags = [tag for tag, _ in outline.tags]
+    assert not {"script", "img", "link", "iframe"} & set(tags)
+    assert all("src" not in attributes and "href" not in attributes for _, attributes in outline.tags)
+    assert ("html", {"lang": "en"}) in outline.tags
+    assert tags.count("h1") == tags.count("title") == tags.count("main") == 1
+    assert tags.count("caption") == tags.count("table")
+    assert all(attributes.get("scope") in ("col", "row") for tag, attributes in outline.tags if tag == "th")
+
+
+def test_a_draft_says_that_nothing_is_paid_on_it() -> None:
+    assert "Draft. Not released: nothing is paid on it yet." in read(View(statement=FINAL, state="draft"))[1]
+
+
+def test_a_negative_difference_is_never_asked_back() -> None:
+    words = read(View(statement=LESS, state="released"))[1]
+    assert "$8.00 is taken from payments to come; nothing is asked back." in words
+    assert "-$8.00" in words
+
+
+def test_several_plans_stand_in_one_view_and_add_up() -> None:
+    other = msgspec.structs.replace(month(), payer="best")
+    words = read(View(statement=FINAL, state="released"), View(statement=other, state="draft"))[1]
+    assert "All your plans" in words
+    assert f"Together ${FINAL.total + other.total:,}" in words
+    assert "All your plans" not in read(View(statement=FINAL, state="released"))[1]
+
+
+def test_names_cannot_break_the_page() -> None:
+    lines = (msgspec.structs.replace(FINAL.lines[0], label="<u>", formula="1 <s> 2"),)
+    odd = msgspec.structs.replace(FINAL, lines=lines, payee_name="<b>A & B</b>", payer='"x"<script>', notes=("<i>",))
+    outline = Outline(page("<script>", [View(statement=odd, state="draft")]))
+    assert not {"script", "b", "i", "u", "s"} & {tag for tag, _ in outline.tags}
+    assert "<b>A & B</b>" in " ".join(outline.words)
+
+
+def test_every_reading_state_outcome_and_reason_has_its_words() -> None:
+    assert set(READINGS) == set(_choices("reading"))
+    assert set(STATES) == {"draft", "held", "released", "withdrawn"}
+    readings: tuple[IncentiveReading, ...] = ("initial", "final")
+    results = [
+        *SPEC_RESULTS[:3],
+        result("GSD", 60),
+        result("AHU", 25, 18),
+        result("EDU", None, unscored="no_risk_weights"),
+        result("COL", 70, denominator=d(3)),
+    ]
+    for reading in readings:
+        lines = stated(reading, results).lines
+        assert {line.outcome for line in lines} <= set(OUTCOMES)
+        assert {line.reason for line in lines if line.reason} <= set(REASONS)
+
+
+def _choices(field: str) -> tuple[str, ...]:
+    schema = msgspec.json.schema(Statement)["$defs"]["Statement"]["properties"][field]
+    return tuple(schema["enum"])
