@@ -6,6 +6,7 @@ import datetime as dt
 import random
 from collections import defaultdict
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from hypothesis import strategies as st
 from schemas.records import Aggregate, Claim, ClaimLine, Close, Period, Provider, Table, Tick
 from state import engine
 from state.calendar import from_date
+from state.measures.credit import credit_of
 from state.measures.editions import FOLDER, Bound, built_in
 from state.measures.evaluation import evaluate
+from state.measures.facts import Wanted
 from state.measures.keeping import kept_of, profile_of, span_of
 from state.measures.measuring import of_program, rolling
 from state.measures.rates import counted
@@ -198,6 +201,8 @@ async def test_results_and_sums_are_those_of_all_facts_at_once(
     agent = await opened(folder)
     knowledge, day = agent.knowledge, dt.date(2025, 2, 10)
     bound, as_of = Bound(built_in(EDITION), starter_sets()), from_date(day)
+    # Live members do without what a measure reads only beside something else.
+    everything = Wanted(lambda code: bool(bound.roles_of[code]))
     wanted: dict[str, dict[str, Any]] = {}
     cells: dict[str, Any] = defaultdict(lambda: (0, 0))
     stored = await agent.state.concerned(_everyone(), "", 100)
@@ -208,13 +213,12 @@ async def test_results_and_sums_are_those_of_all_facts_at_once(
         member = engine.decode_member(row.state)
         kept = [
             one for name in rows
-            if (one := kept_of(name, rows[name], lambda code: bool(bound.roles_of[code]), allow_reopen=False)) is not None
+            if (one := kept_of(name, rows[name], everything, allow_reopen=False)) is not None
         ]  # fmt: skip
         profile = profile_of(span_of(name, one) for name, one in rows.items() if name.startswith("span:"))  # type: ignore[arg-type]
         for window, period in (("P1", of_program(P1)), ("rolling", rolling(as_of))):
             for measure, outcomes in evaluate(profile, kept, bound, period, as_of).outcomes.items():
-                on = dt.date.fromordinal(min(period.end, as_of))
-                practice = engine.attribution(member, on, knowledge).practice_id or ""
+                practice = credit_of(outcomes).practice(period, as_of, partial(_practice, member, knowledge))
                 wanted[f"{row.key}|{EDITION}|{measure}|{window}"] = {one.rate: one.numerator for one in outcomes}
                 for cell, sums in counted(measure, member.payer, practice, profile, outcomes):
                     key = cell_key(0, Asked(EDITION, window, "live"), cell)
@@ -228,6 +232,10 @@ async def test_results_and_sums_are_those_of_all_facts_at_once(
     counts = {key.decode(): (one.denominator, one.numerator) for key, one in aggregates.items()}
     assert {key: pair for key, pair in counts.items() if pair != (0, 0)} == dict(cells)
     assert all(one.sums == () or one.sums[0].value != Decimal() for one in aggregates.values())
+
+
+def _practice(member: engine.Member, knowledge: Any, day: int) -> str:
+    return engine.attribution(member, dt.date.fromordinal(day), knowledge).practice_id or ""
 
 
 def _everyone() -> Any:
