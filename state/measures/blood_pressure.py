@@ -17,6 +17,7 @@ from state.measures import status
 from state.measures.facts import Fact, KeptClaim, Person
 from state.measures.status import Statuses
 from state.measures.timing import end_of, latest
+from state.reference.measured_units import UnknownUnit, converted
 
 Setting = Literal["acute", "other", "unknown"]
 
@@ -105,11 +106,13 @@ def _taken(person: Person, rule: BloodPressureRule, statuses: Statuses) -> Itera
     for side, role in enumerate(("systolic_bp", "diastolic_bp")):
         for fact in status.vital_signs(person, statuses, role):
             within = "" if fact.record is None else fact.record.part_of
+            number = _number(fact)
+            if number is None:
+                continue
             if within in parts:
-                if fact.value is not None:
-                    parts[within][side].append(fact.value)
-            elif within not in named and fact.kind == "observation" and fact.value is not None:
-                yield _alone(fact, latest(fact), side, fact.value)
+                parts[within][side].append(number)
+            elif within not in named and fact.kind == "observation":
+                yield _alone(fact, latest(fact), side, number)
     for name, fact in panels.items():
         systolic, diastolic = parts[name]
         yield Reading(fact, latest(fact), (min(systolic, default=None),), (min(diastolic, default=None),))
@@ -117,6 +120,20 @@ def _taken(person: Person, rule: BloodPressureRule, statuses: Statuses) -> Itera
         for role in sorted(classes):
             for fact in status.procedures(person, statuses, role):
                 yield _alone(fact, fact.start, side, classes[role])
+
+
+_PRESSURE = ("LOINC", "8480-6")
+"""As which a number is read whose code is in no table of units."""
+
+
+def _number(fact: Fact) -> Decimal | None:
+    """In mm Hg; None where there is no number, or none in a known unit."""
+    if fact.value is None:
+        return None
+    try:
+        return converted(fact.code, fact.value, fact.record.unit if fact.record is not None else "", _PRESSURE)
+    except UnknownUnit:
+        return None
 
 
 def _alone(fact: Fact, day: Day, side: int, number: Decimal) -> Reading:

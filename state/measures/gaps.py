@@ -30,7 +30,7 @@ def gap_of(outcome: Outcome, as_of: Day) -> Gap | None:
     A gap is prospective while the first day on which it can be closed lies ahead. One that was not closed by its last day stays open:
     it was missed, and `due_by` says when.
     """
-    if not outcome.closes_with or outcome.denominator == 0:
+    if not outcome.has_gap or outcome.denominator == 0:
         return None
     met = outcome.numerator >= outcome.denominator - outcome.denominator_exclusion
     if outcome.lower_is_better:

@@ -171,12 +171,16 @@ def _tests(person: Person, parameters: Parameters) -> Iterator[tuple[Day, Decima
             yield fact.start, parameters.classes[role], fact
 
 
+_HBA1C = ("LOINC", "4548-4")
+"""As which a test is read whose code is in no table of units, such as a code of a laboratory's own."""
+
+
 def _percent(fact: Fact) -> Decimal | None:
     """The result in percent, unrounded; None where there is no number, or none in a known unit."""
     if fact.value is None:
         return None
     try:
-        return converted(fact.code, fact.value, fact.record.unit if fact.record is not None else "")
+        return converted(fact.code, fact.value, fact.record.unit if fact.record is not None else "", _HBA1C)
     except UnknownUnit:
         return None
 

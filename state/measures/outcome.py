@@ -42,9 +42,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expected events, prices, months).
 
     `closes_with` and `due_by` say what would close an open gap, and the last day for it; `opens_on` the first day on which it can be
-    closed, where that lies ahead. `lower_is_better`: the numerator is the gap. `anchor`: the day that decides whose credit it is, None
-    for the period's last; `most_months`: the practice of most attributed months has it (state.measures.credit). `changes_on`: the next day
-    on which the outcome is another though nothing is said, such as one more month that has begun.
+    closed, where that lies ahead. `lower_is_better`: the numerator is the gap; a rate that a service cannot close has none (`has_gap`).
+    `anchor`: the day that decides whose credit it is, None for the period's last; `most_months`: the practice of most attributed months has
+    it (state.measures.credit). `changes_on`: the next day on which the outcome is another though nothing is said, such as one more month
+    that has begun.
     """
 
     rate: str
@@ -64,6 +65,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     opens_on: Day | None = None
     changes_on: Day | None = None
     lower_is_better: bool = False
+    has_gap: bool = True
     sums: Mapping[str, Decimal] = {}
     note: str = ""
 
@@ -136,7 +138,7 @@ def proportion(
         steps=(*population, *exclusions, *numerator),
         band=band,
         anchor=anchor,
-        closes_with=closes_with,
+        closes_with=closes_with if is_open else "",
         due_by=due_by if is_open else None,
     )
 

@@ -30,22 +30,29 @@ class Conversion(msgspec.Struct, frozen=True):
     divisor: Decimal
 
 
+AS_IT_IS = Conversion(Decimal(1), Decimal(0), Decimal(1))
+
+
 def spelled(unit: str) -> str:
     """A unit without case, spaces and the annotations of UCUM: `mm [Hg]`, `MM[HG]` and `mm[Hg]{sitting}` are one."""
     return _ANNOTATION.sub("", unit).lower()
 
 
-def converted(code: Code, value: Decimal, unit: str) -> Decimal:
-    """A number in the unit in which rules compare it; one without a unit, or of a code that has no row, stands as it is.
+def converted(code: Code, value: Decimal, unit: str, otherwise: Code | None = None) -> Decimal:
+    """A number in the unit in which rules compare it.
+
+    A code that has no row is read as `otherwise`, or its number stands as it is. A number without a unit stands as it is where rules
+    compare the code in one of its own units; of a code whose every unit is converted it must name one.
 
     Raises `UnknownUnit`.
     """
-    known = _table().get(code)
-    if known is None or not unit.strip():
+    known = _table().get(code) or (_table().get(otherwise) if otherwise else None)
+    if known is None:
         return value
     conversion = known.get(spelled(unit))
     if conversion is None:
-        raise UnknownUnit(f"{' '.join(code)} is known in {', '.join(sorted(known))}: send the number in one of them.")
+        names = ", ".join(sorted(filter(None, known)))
+        raise UnknownUnit(f"{' '.join(code)} is known in {names}: send the number in one of them.")
     return (value * conversion.factor + conversion.offset) / conversion.divisor
 
 
@@ -63,4 +70,7 @@ def _table() -> dict[Code, dict[str, Conversion]]:
             units = found.setdefault(code_of(row.text("code_system"), text), {})
             if units.setdefault(spelled(row.text("unit")), conversion) != conversion:
                 raise row.wrong("unit", "stands twice for a code, and differently")
+    for units in found.values():
+        if AS_IT_IS in units.values():
+            units[""] = AS_IT_IS
     return found

@@ -184,6 +184,11 @@ def test_a_reading_at_an_office_visit_counts_on_the_day_of_an_emergency_too() ->
 # ---- CPT II
 
 
+@pytest.mark.parametrize(("unit", "expected"), [("", MET), ("mm[Hg]", MET), ("mmHg", MET), ("kPa", OPEN)])
+def test_a_number_in_an_unknown_unit_is_none(unit: str, expected: tuple[int, int, int, int]) -> None:
+    assert program(*HYPERTENSIVE, *blood_pressure("2025-05-01", 18, 11, unit=unit)) == expected
+
+
 def test_cpt_ii_classes_count_as_numbers_in_them() -> None:
     low = (service("systolic_130_139", "2025-10-01"), service("diastolic_80_89", "2025-10-01"))
     assert program(*HYPERTENSIVE, *low) == MET
@@ -428,6 +433,102 @@ def test_published_frailty_alone_at_81(number: int) -> None:
     assert ecqm(number, f"{number - 80}-12-31", *kept) == OPEN
     drug = medication("dementia_medication", f"{number}-03-01", f"{number}-05-29")
     assert ecqm(number, f"{number - 80}-12-31", *kept, drug) == EXCLUDED
+
+
+@YEARS
+def test_published_hospice_assessment_that_says_no(number: int) -> None:
+    assessed = observation(
+        "hospice_assessment",
+        f"{number - 1}-12-31T00:00:00.000+00:00",
+        f"{number}-01-01T00:00:00.000+00:00",
+        category="survey",
+    )
+    assert ecqm(number, eighteen(number), office(number), hypertensive(number), assessed) == OPEN
+
+
+@YEARS
+def test_published_hospice_encounter_that_ends_before_the_period(number: int) -> None:
+    before = encounter(
+        "hospice_encounter", f"{number - 1}-12-31T21:59:59.000+00:00", f"{number - 1}-12-31T23:59:59.000+00:00"
+    )
+    assert ecqm(number, eighteen(number), office(number), hypertensive(number), before) == OPEN
+    into = encounter(
+        "hospice_encounter", f"{number - 1}-12-31T21:59:59.000+00:00", f"{number}-01-01T00:00:00.000+00:00"
+    )
+    assert ecqm(number, eighteen(number), office(number), hypertensive(number), into) == EXCLUDED
+
+
+@YEARS
+def test_published_dialysis_on_december_30(number: int) -> None:
+    dialysis = procedure("renal_procedure", f"{number}-12-30T00:00:00.000+00:00", f"{number}-12-30T23:59:59.000+00:00")
+    assert ecqm(number, eighteen(number), office(number), hypertensive(number), dialysis) == EXCLUDED
+
+
+def listed(number: int, onset: str = "06-30T23:59:59.000+00:00") -> KeptRecord:
+    """Hypertension of a problem list, as most of the published patients have it."""
+    return hypertensive(number, onset, category="problem-list-item")
+
+
+@YEARS
+def test_published_discharge_to_a_hospice_from_a_stay_that_begins_in_the_last_second_before_the_period(
+    number: int,
+) -> None:
+    stay = encounter(
+        "inpatient_encounter",
+        f"{number - 1}-12-31T23:59:59.000+00:00",
+        f"{number}-01-01T01:00:00.000+00:00",
+        category="AMB",
+        disposition="hospice_discharge",
+    )
+    assert ecqm(number, eighteen(number), office(number), listed(number), stay) == EXCLUDED
+
+
+@YEARS
+def test_published_equipment_of_the_frail(number: int) -> None:
+    used = observation(
+        "equipment_used",
+        f"{number}-01-01T00:00:00.000+00:00",
+        f"{number}-01-01T01:00:00.000+00:00",
+        category="survey",
+        says="frailty_device",
+    )
+    drug = medication("dementia_medication", f"{number}-01-01", f"{number}-03-31")
+    kept = (office(number), listed(number, "06-29T23:59:59.000+00:00"), used, drug)
+    assert ecqm(number, f"{number - 67}-12-31", *kept) == EXCLUDED
+
+
+@YEARS
+def test_published_palliative_survey_that_was_an_error(number: int) -> None:
+    survey = observation(
+        "palliative_assessment",
+        f"{number - 1}-12-31T00:00:00.000+00:00",
+        f"{number}-01-01T01:00:00.000+00:00",
+        category="survey",
+        says="yes",
+        status="entered-in-error",
+    )
+    assert ecqm(number, eighteen(number), office(number), listed(number), survey) == OPEN
+
+
+@YEARS
+def test_published_drug_for_dementia_of_december_30(number: int) -> None:
+    drug = medication("dementia_medication", f"{number}-12-30", f"{number + 1}-03-29")
+    chair = order("device", "frailty_device", f"{number}-11-01T23:59:00.000+00:00", status="completed")
+    kept = (office(number), listed(number), drug, chair)
+    assert ecqm(number, f"{number - 67}-12-31", *kept) == EXCLUDED
+
+
+@YEARS
+def test_published_recipient_of_a_kidney(number: int) -> None:
+    recipient = condition("renal_diagnosis", f"{number}-06-30T23:59:59.000+00:00")
+    assert ecqm(number, eighteen(number), office(number), listed(number), recipient) == EXCLUDED
+
+
+@YEARS
+def test_published_pregnancy_of_the_next_year_as_diagnosis_of_an_encounter(number: int) -> None:
+    pregnant = condition("pregnancy", f"{number + 1}-01-01T00:00:00.000+00:00", category="encounter-diagnosis")
+    kept = (office(number), listed(number, "06-29T23:59:59.000+00:00"), pregnant)
+    assert ecqm(number, eighteen(number), *kept) == OPEN
 
 
 # ---- the eCQM: paths of the CQL

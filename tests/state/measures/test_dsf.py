@@ -396,6 +396,25 @@ def test_published_adult_of_2026_with_a_prescription_of_the_year_before() -> Non
     assert ecqm(2026, eighteen(2026), *kept) == UNMET
 
 
+@YEARS
+def test_published_17_year_old_with_a_bipolar_disorder(number: int) -> None:
+    visit = seen(number, "01-01T08:00:00.000+00:00", "01-01T08:15:00.000+00:00")
+    bipolar = condition("bipolar_disorder", f"{number - 5}-12-31T23:59:00.000+00:00")
+    assert ecqm(number, f"{number - 17}-01-01", visit, bipolar) == LEFT_OUT
+
+
+@YEARS
+def test_published_child_who_is_not_yet_12(number: int) -> None:
+    visit = seen(number, "08-12T08:00:00.000+00:00", "08-12T08:15:00.000+00:00")
+    assert ecqm(number, f"{number - 12}-01-03", visit) == NOT_IN
+
+
+@YEARS
+def test_published_adult_seen_by_telephone_without_a_screening(number: int) -> None:
+    call = seen(number, "08-12T08:00:00.000+00:00", "08-12T08:15:00.000+00:00", category="VR")
+    assert ecqm(number, eighteen(number), call) == UNMET
+
+
 # ---- the eCQM: paths of the CQL
 
 

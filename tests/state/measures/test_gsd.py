@@ -24,6 +24,7 @@ from tests.measure_builders import (
     order,
     outcomes,
     populations,
+    procedure,
     result,
     service,
     year,
@@ -183,6 +184,11 @@ def test_a_number_in_an_unknown_unit_is_a_result_and_in_neither_rate() -> None:
     assert of_codes(measured("2025-06-01", "7.0", "stones")) == BETWEEN
 
 
+def test_a_test_of_a_laboratorys_own_code_is_read_in_the_units_of_hba1c() -> None:
+    assert program(*DIABETIC, a1c("2025-06-01", "53", unit="mmol/mol")) == GOOD
+    assert program(*DIABETIC, a1c("2025-06-01", "0.9", unit="g/dL")) == BETWEEN
+
+
 def test_average_glucose_under_the_code_of_the_indicator_is_converted() -> None:
     assert of_codes(measured("2025-06-01", "154", "mg/dL", "97506-0")) == GOOD
     assert of_codes(measured("2025-06-01", "211.6", "mg/dL", "97506-0")) == BETWEEN
@@ -293,6 +299,95 @@ def test_published_frail_and_ill(number: int) -> None:
     assert ecqm(number, birth, home(number), diabetic(number), chair, drug) == EXCLUDED
     assert ecqm(number, birth, home(number), diabetic(number), chair) == MET
     assert ecqm(number, f"{number - 65}-12-31", home(number), diabetic(number), chair, drug) == MET
+
+
+@YEARS
+def test_published_wheelchair_that_was_not_ordered(number: int) -> None:
+    chair = order("device", "frailty_device", f"{number}-11-01T23:59:00.000Z", status="completed", not_done=True)
+    drug = medication("dementia_medication", f"{number}-12-30", f"{number + 1}-03-29")
+    assert ecqm(number, f"{number - 19}-01-01", home(number), diabetic(number), chair, drug) == MET
+    assert ecqm(number, f"{number - 70}-01-01", home(number), diabetic(number), chair, drug) == MET
+
+
+@YEARS
+def test_published_advanced_illness_of_the_last_second_of_the_year_before(number: int) -> None:
+    ill = condition("advanced_illness", f"{number - 1}-12-31T23:59:59.000Z", category="encounter-diagnosis")
+    chair = order("device", "frailty_device", f"{number}-11-01T23:59:00.000Z", status="completed")
+    birth = f"{number - 67}-12-31"
+    assert ecqm(number, birth, home(number), diabetic(number), ill, chair) == EXCLUDED
+    assert ecqm(number, birth, home(number), diabetic(number), ill) == MET
+
+
+@YEARS
+def test_published_member_without_diabetes(number: int) -> None:
+    assert ecqm(number, eighteen(number), home(number)) == OUT
+
+
+@YEARS
+def test_published_palliative_survey_that_overlaps_the_end(number: int) -> None:
+    survey = observation(
+        "palliative_assessment",
+        f"{number}-12-31T00:00:00.000+00:00",
+        f"{number + 1}-01-01T00:00:00.000+00:00",
+        category="survey",
+        says="yes",
+    )
+    assert ecqm(number, f"{number - 19}-01-01", home(number), diabetic(number), survey) == EXCLUDED
+
+
+@YEARS
+def test_published_symptom_of_frailty_of_the_first_moment_with_a_drug_for_dementia(number: int) -> None:
+    first = f"{number}-01-01T00:00:00.000+00:00"
+    symptom = observation("frailty_symptom", first, first, category="survey")
+    drug = medication("dementia_medication", f"{number}-01-01", f"{number}-03-31")
+    assert ecqm(number, f"{number - 67}-12-31", home(number), diabetic(number), symptom, drug) == EXCLUDED
+
+
+@YEARS
+def test_published_order_of_hospice_care(number: int) -> None:
+    ordered = order("procedure", "hospice_intervention", f"{number}-01-02T00:00:00.000+00:00", status="completed")
+    assert ecqm(number, f"{number - 20}-01-01", home(number), diabetic(number), ordered) == EXCLUDED
+
+
+@YEARS
+def test_published_hospice_care_on_the_last_day(number: int) -> None:
+    care = procedure("hospice_intervention", f"{number}-12-31T00:00:00.000+00:00", f"{number}-12-31T23:59:59.000+00:00")
+    assert ecqm(number, f"{number - 20}-01-01", home(number), diabetic(number), care) == EXCLUDED
+
+
+@YEARS
+def test_published_hospice_diagnosis_of_the_last_second(number: int) -> None:
+    found = condition("hospice_diagnosis", f"{number}-12-31T23:59:59Z")
+    assert ecqm(number, f"{number - 19}-01-01", home(number), diabetic(number), found) == EXCLUDED
+
+
+@YEARS
+def test_published_nursing_home(number: int) -> None:
+    lives = observation(
+        "housing_status",
+        f"{number - 1}-12-31T00:00:00Z",
+        f"{number}-01-01T00:00:00Z",
+        category="survey",
+        says="nursing_home",
+    )
+    assert ecqm(number, f"{number - 67}-12-31", home(number), diabetic(number), lives) == EXCLUDED
+
+
+@YEARS
+def test_published_advanced_illness_without_frailty(number: int) -> None:
+    ill = condition("advanced_illness", f"{number - 1}-01-01T00:00:00Z")
+    assert ecqm(number, f"{number - 74}-12-31", home(number), diabetic(number), ill) == MET
+
+
+@YEARS
+@pytest.mark.parametrize(("age", "expected"), [(75, MET), (76, OUT)])
+def test_published_members_of_75_and_76(number: int, age: int, expected: Counts) -> None:
+    assert ecqm(number, f"{number - age}-01-01", home(number), diabetic(number)) == expected
+
+
+@YEARS
+def test_published_member_without_a_visit(number: int) -> None:
+    assert ecqm(number, f"{number - 19}-01-01", diabetic(number)) == OUT
 
 
 # ---- the eCQM: paths of the CQL

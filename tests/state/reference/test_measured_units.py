@@ -13,6 +13,7 @@ from state.reference.measured_units import UnknownUnit, converted, is_measured
 from state.validation import refusal
 
 A1C, GMI, SYSTOLIC = ("LOINC", "4548-4"), ("LOINC", "97506-0"), ("LOINC", "8480-6")
+IFCC = ("LOINC", "59261-8")
 
 
 def charted(**changes: Any) -> Clinical:
@@ -46,6 +47,7 @@ def reason_of(record: Clinical) -> str:
         (GMI, "211.6", "mg/dL", "9"),
         (SYSTOLIC, "139", "mm[Hg]", "139"),
         (SYSTOLIC, "139", "mm Hg", "139"),
+        (IFCC, "50", "mmol/mol", "6.726"),
         (("LOINC", "44261-6"), "12", "stones", "12"),
     ],
 )
@@ -53,12 +55,22 @@ def test_a_number_becomes_what_rules_compare(code: tuple[str, str], value: str, 
     assert converted(code, Decimal(value), unit) == Decimal(expected)
 
 
-@pytest.mark.parametrize(("code", "unit"), [(A1C, "mg/dL"), (A1C, "stones"), (SYSTOLIC, "kPa"), (GMI, "g")])
+@pytest.mark.parametrize(
+    ("code", "unit"), [(A1C, "mg/dL"), (A1C, "stones"), (SYSTOLIC, "kPa"), (GMI, "g"), (IFCC, "%"), (IFCC, "")]
+)
 def test_a_unit_that_does_not_fit_is_unknown_and_the_message_names_those_that_do(
     code: tuple[str, str], unit: str
 ) -> None:
     with pytest.raises(UnknownUnit, match="send the number in one of them"):
         converted(code, Decimal(7), unit)
+
+
+def test_a_code_of_no_row_is_read_as_another_where_the_rule_names_one() -> None:
+    own = ("acme", "A1C")
+    assert converted(own, Decimal(50), "mmol/mol") == 50
+    assert converted(own, Decimal(50), "mmol/mol", A1C) == Decimal("6.726")
+    with pytest.raises(UnknownUnit):
+        converted(own, Decimal(50), "g/dL", A1C)
 
 
 def test_only_codes_of_the_table_are_measured() -> None:
@@ -77,6 +89,8 @@ def test_only_codes_of_the_table_are_measured() -> None:
         ({"code": "97506-0", "value": Decimal(154), "unit": "mg/dL"}, ""),
         ({"code": " 4548-4 ", "value": Decimal(7), "unit": "stones"}, "unit_not_known"),
         ({"code_system": "http://loinc.org", "value": Decimal(0)}, "impossible_value"),
+        ({"code": "59261-8", "value": Decimal(54)}, "unit_not_known"),
+        ({"code": "59261-8", "value": Decimal("7.2"), "unit": "%"}, "unit_not_known"),
         ({"code": "8462-4", "value": Decimal(0), "unit": "mm[Hg]"}, "impossible_value"),
         ({"code_system": "OURS", "value": Decimal(0), "unit": "stones"}, ""),
         ({"code": "44261-6", "value": Decimal(0), "unit": "{score}"}, ""),
