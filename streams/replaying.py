@@ -33,11 +33,12 @@ from schemas.records import (
 from schemas.registry import EmbeddedRegistry
 from state import engine, results, validation
 from state.calendar import EARLIEST, LATEST, from_date
-from state.measures.editions import Bound
+from state.measures.editions import Bound, Edition
 from state.measures.period import Period
 from state.measures.results import period_named
 from state.reference.knowledge import Knowledge
 from state.reference.tables import TableStore
+from state.reference.value_sets import ValueSets
 from state.results import Quarantined
 from streams.files import write_whole
 from streams.log_files import NO_EVENTS, UNREADABLE, Logged, LogPlace, logged
@@ -70,8 +71,10 @@ class Question:
     """A ruleset of the project by name, in place of any that the files bring. None: theirs, else the guide's."""
     snapshot: Manifest | None = None
     """The close to ask again: what it knew is known, by its tables, of the members that it froze."""
-    editions: Sequence[Bound] = ()
-    """The measures to ask, with their value sets."""
+    editions: Sequence[Edition] = ()
+    """The measures to ask."""
+    value_sets: ValueSets | None = None
+    """Those by which they are asked; given with editions."""
     periods: Sequence[Period] = ()
     """The periods to ask them of."""
 
@@ -199,6 +202,14 @@ class History:
             cut.check_complete()
         self.knowledge = self.knowledge.reach(question.as_of).knowledge
         return self
+
+    def bounds(self) -> list[Bound]:
+        """The editions asked for, with their value sets and the tables that the files have put in force."""
+        sets = self.question.value_sets
+        if sets is None:
+            return []
+        tables = self.knowledge.measure_tables(from_date(self.question.as_of))
+        return [Bound(edition, sets, tables) for edition in self.question.editions]
 
     def members(self) -> list[MemberName]:
         """The members spoken of, by payer and member id."""
@@ -333,7 +344,8 @@ def replay(
     replayed = Replayed()
     alerts: list[Alert] = []
     out.mkdir(parents=True, exist_ok=True)
-    measuring = Measuring(question.editions, question.periods, question.as_of) if question.editions else None
+    bounds = history.bounds()
+    measuring = Measuring(bounds, question.periods, question.as_of) if bounds else None
     answers = _answers(history, replayed, alerts, measuring, report("members"))
     digests = {
         "panel.csv": write_whole(out / "panel.csv", results.panel_csv(answers)),
@@ -410,7 +422,7 @@ def _manifest(history: History, replayed: Replayed, digests: dict[str, str]) -> 
                 "value_sets": bound.digest,
                 "tables": dict(bound.tables.digests),
             }
-            for bound in question.editions
+            for bound in history.bounds()
         ],
         "periods": [period_named(period) for period in question.periods],
         "content_digest": replayed.content_digest,

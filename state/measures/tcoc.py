@@ -67,6 +67,7 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
         "denominator": 1,
         "most_months": True,
         "lower_is_better": True,
+        "has_gap": False,
     }
     if parameters.tables.prices is None:
         return (Outcome(rate=INDEX, steps=population, **common),)

@@ -109,6 +109,7 @@ def _outcomes(name: str, events: Events, person: Person, period: Period, paramet
         "band": band_of(person, period, parameters.bands),
         "anchor": period.end,
         "lower_is_better": True,
+        "has_gap": False,
     }
     if is_out or outlier:
         evidence = tuple(dict.fromkeys(n for one in excluded for n in one.evidence if one.holds)) if is_out else cited

@@ -33,7 +33,8 @@ from state.attribution.engines import Engine
 from state.attribution.rulesets import Ruleset
 from state.calendar import FOREVER, Day, add_months, from_date, month_of
 from state.ledger.member import PROGRAM_PERIOD
-from state.measures import editions
+from state.measures import editions, measure_tables
+from state.measures.measure_tables import MeasureTables
 from state.measures.measuring import Measuring
 from state.reference import services as service_lists
 from state.reference import taxonomies as taxonomy_lists
@@ -55,7 +56,7 @@ _PARSERS = {
     "ruleset": rulesets.parse,
 }
 
-MEASURED = ("editions", "value_sets")
+MEASURED = ("editions", "value_sets", *measure_tables.KINDS)
 """Kinds of tables of which several are in force at a time, one under each name; they are what is measured by."""
 ALWAYS_IN_FORCE = ("primary_care_services", "primary_care_taxonomies")
 """Kinds of which there is always a table in force; the others only once a record has brought one."""
@@ -255,6 +256,15 @@ class Knowledge:
             return self.earliest_frozen
         return min(self.earliest_frozen, self.measuring.earliest(as_of))
 
+    def measure_tables(self, day: Day) -> MeasureTables:
+        """The supplied tables of weights, reference rates and prices in force on a day."""
+        latest = {
+            record.kind: record.digest
+            for record, _ in self.table_records
+            if record.kind in measure_tables.KINDS and from_date(record.activated_from) <= day
+        }
+        return measure_tables.parse(self.store.load(kind, digest) for kind, digest in sorted(latest.items()))
+
     def needs_history(self) -> bool:
         """Whether a list that may be adjusted rests on other code lists than those in force, so that lines must be read anew for it."""
         return any(self.at(one.as_of).tables is not self.tables for one in self.frozen)
@@ -434,8 +444,11 @@ class Knowledge:
         if digests == self.measuring.digests:
             return self.measuring
         sets = read_files(self.store.load(kind, digest) for kind, digest in digests if kind == "value_sets").in_force()
+        tables = measure_tables.parse(
+            self.store.load(kind, digest) for kind, digest in digests if kind in measure_tables.KINDS
+        )
         bounds = [
-            editions.Bound(editions.parse(self.store.load(kind, digest)), sets)
+            editions.Bound(editions.parse(self.store.load(kind, digest)), sets, tables)
             for kind, digest in digests
             if kind == "editions"
         ]

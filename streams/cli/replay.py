@@ -14,7 +14,8 @@ from streams.settings import Settings
 from streams.stopping import EXIT_CONFIG, EXIT_FAULT, Stop
 
 if TYPE_CHECKING:
-    from state.measures.editions import Bound
+    from state.measures.editions import Edition
+    from state.reference.value_sets import ValueSets
     from streams.replaying import Replayed
 
 
@@ -83,6 +84,7 @@ def command(
     from state.reference.tables import TableStore
     from streams.replaying import Question, replay
     from streams.snapshots import Manifest
+    from streams.value_set_folder import value_sets_in_force
 
     existing_files(files)
     settings = Settings.from_environment(tables=tables, value_sets=valuesets)
@@ -96,9 +98,10 @@ def command(
             )
         question = Question.of_snapshot(Manifest.read(snapshot))
     elif as_of is not None:
-        bounds = _bound(edition or [], settings.value_sets, is_given=valuesets is not None)
         periods = [measured_period(one) for one in period or []]
-        question = Question(as_of, known_at, ruleset, editions=bounds, periods=periods)
+        sets = value_sets_in_force(settings.value_sets, is_given=valuesets is not None) if edition else None
+        editions = _editions(edition or [], sets) if sets else []
+        question = Question(as_of, known_at, ruleset, editions=editions, value_sets=sets, periods=periods)
     else:
         raise Stop("Give --as-of DATE, or --snapshot MANIFEST. See `panelstream replay --help`.", EXIT_CONFIG)
     with progress() as part:
@@ -119,20 +122,17 @@ def command(
         raise typer.Exit(1)
 
 
-def _bound(names: list[str], folder: Path, *, is_given: bool) -> list[Bound]:
-    """Editions with their value sets. Raises `TableError` and `InvalidValueSets`."""
+def _editions(names: list[str], sets: ValueSets) -> list[Edition]:
+    """Editions by name, or some of their measures. Raises `TableError` for an unknown one, and for one whose value sets are missing."""
     from state.measures.editions import Bound, built_in
-    from streams.value_set_folder import value_sets_in_force
 
-    if not names:
-        return []
-    sets = value_sets_in_force(folder, is_given=is_given)
-    bounds = []
+    found = []
     for text in dict.fromkeys(names):
         name, _, some = text.partition(":")
-        wanted = built_in(name)
-        bounds.append(Bound(wanted.only(some.split(",")) if some else wanted, sets))
-    return bounds
+        edition = built_in(name).only(some.split(",")) if some else built_in(name)
+        Bound(edition, sets)
+        found.append(edition)
+    return found
 
 
 def _compare(close_id: str, replayed: Replayed, out: Path) -> None:

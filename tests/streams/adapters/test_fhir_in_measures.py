@@ -16,10 +16,11 @@ from schemas.codec import Codec
 from schemas.records import Clinical
 from schemas.registry import EmbeddedRegistry
 from state.calendar import FOREVER
-from state.measures.editions import Bound, built_in
+from state.ledger.rows import History
+from state.measures.editions import Bound, built_in, wanted_by
 from state.measures.evaluation import evaluate
 from state.measures.facts import Kept
-from state.measures.keeping import kept_of, profile_of, wanted_by
+from state.measures.keeping import kept_of, profile_of, span_of
 from state.reference.value_sets import ValueSet, ValueSets
 from streams.adapters.fhir import events
 from streams.adapters.fhir.left_out import LeftOut
@@ -59,12 +60,17 @@ class Deck:
         told.rows.clear()  # the member of the file alone, not the one that is there from the start
         for event in events([path], LeftOut(io.StringIO())):
             told.tell(CODEC.from_json(json.dumps(event, default=str)))
-        wanted = wanted_by([self.bound.roles_of])
+        wanted = wanted_by([self.bound])
         kept: list[Kept] = []
         for name, row in told.rows.items():
             one = kept_of(name, row, wanted, allow_reopen=False)
             kept += [] if one is None else [one]
-        found = evaluate(profile_of(told.rows.values()), kept, self.bound, year(self.number), FOREVER, only=[measure])
+        spans = [
+            span_of(name, row)
+            for name, row in told.rows.items()
+            if name.startswith("span:") and isinstance(row, History)
+        ]
+        found = evaluate(profile_of(spans), kept, self.bound, year(self.number), FOREVER, only=[measure])
         (one_rate,) = found.outcomes.get(measure, ()) or (None,)
         if one_rate is None:
             return 0, 0, 0, 0, 0
