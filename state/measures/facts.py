@@ -169,9 +169,9 @@ class KeptResult(msgspec.Struct, frozen=True, array_like=True, tag="p"):
     code: str
     day: Day
     value: Decimal | None
-    unit: str
     state: Literal["submitted", "accepted", "rejected"]
     document_ref: str
+    unit: str = ""
 
     @property
     def evidence(self) -> str:

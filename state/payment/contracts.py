@@ -17,6 +17,7 @@ import msgspec
 from schemas.money import Contract, PracticeType
 from schemas.records import Period, Practice, Table
 from state import validation
+from state.calendar import LATEST
 from state.payment import contract_rules, departures, hpi
 from state.payment.amounts import plain
 from state.payment.contract_files import Given
@@ -28,6 +29,7 @@ from state.payment.terms import resolve
 from state.reference.tables import TableError, TableStore
 
 FOREVER = dt.date.max
+
 TARGETS = ("incentive_measures", "incentive_shares")
 """The kinds of tables that do not change during the project."""
 
@@ -104,7 +106,7 @@ def check(given: Given, store: TableStore) -> Report:
 def _records(given: Given) -> Iterator[Finding]:
     records: tuple[Practice | Table | Period, ...] = (*given.practices, *given.tables, *given.periods)
     for record in records:
-        refusal = validation.refusal(record, FOREVER)
+        refusal = validation.refusal(record, LATEST)
         if refusal is not None:
             name = type(record).__struct_config__.tag
             yield Finding("mistake", f"{name}, {refusal.field}", refusal.message)

@@ -6,7 +6,6 @@ import datetime as dt
 import random
 from collections import defaultdict
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +217,13 @@ async def test_results_and_sums_are_those_of_all_facts_at_once(
         profile = profile_of(span_of(name, one) for name, one in rows.items() if name.startswith("span:"))  # type: ignore[arg-type]
         for window, period in (("P1", of_program(P1)), ("rolling", rolling(as_of))):
             for measure, outcomes in evaluate(profile, kept, bound, period, as_of).outcomes.items():
-                practice = credit_of(outcomes).practice(period, as_of, partial(_practice, member, knowledge))
+                practice = credit_of(outcomes).practice(
+                    period,
+                    as_of,
+                    lambda on, member=member: (
+                        engine.attribution(member, dt.date.fromordinal(on), knowledge).practice_id or ""
+                    ),
+                )
                 wanted[f"{row.key}|{EDITION}|{measure}|{window}"] = {one.rate: one.numerator for one in outcomes}
                 for cell, sums in counted(measure, member.payer, practice, profile, outcomes):
                     key = cell_key(0, Asked(EDITION, window, "live"), cell)
@@ -232,10 +237,6 @@ async def test_results_and_sums_are_those_of_all_facts_at_once(
     counts = {key.decode(): (one.denominator, one.numerator) for key, one in aggregates.items()}
     assert {key: pair for key, pair in counts.items() if pair != (0, 0)} == dict(cells)
     assert all(one.sums == () or one.sums[0].value != Decimal() for one in aggregates.values())
-
-
-def _practice(member: engine.Member, knowledge: Any, day: int) -> str:
-    return engine.attribution(member, dt.date.fromordinal(day), knowledge).practice_id or ""
 
 
 def _everyone() -> Any:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from state.measures.editions import Bound, built_in
-from state.measures.measure_tables import NO_TABLES, MeasureTables, parse
+from state.measures.editions import built_in
 from state.reference.starter_sets import starter_sets
-from state.reference.tables import TableFile, TableStore
+from state.reference.tables import TableStore
 from streams.replaying import Question, replay
 from tests.event_files import claim, reference, span, write
 from tests.measure_builders import year
@@ -27,13 +27,18 @@ WEIGHTS = (
     "weight,,,,,H24,,EDU,logistic,,,1\n"
     "weight,,,,,,,EDU,count,,,0\n"
 )
-TABLES = parse(
-    [
-        TableFile("tcoc_prices", "p.csv", PRICES.encode()),
-        TableFile("rau_weights", "w.csv", WEIGHTS.encode()),
-        TableFile("reference_rates", "r.csv", b"measure,per_member\nEDU,0.15\n"),
-    ]
-)
+FILES = {
+    "tcoc_prices": PRICES.encode(),
+    "rau_weights": WEIGHTS.encode(),
+    "reference_rates": b"measure,per_member\nEDU,0.15\n",
+}
+
+
+def table(kind: str) -> dict[str, Any]:
+    """The record that puts a table in force."""
+    digest = hashlib.sha256(FILES[kind]).hexdigest()
+    said = {"event_type": "table", "kind": kind, "name": kind, "version": "1", "digest": digest}
+    return {**said, "activated_from": "2025-01-01"}
 
 
 def world() -> list[dict[str, Any]]:
@@ -84,10 +89,15 @@ def world() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def rates(tmp_path: Path) -> Any:
-    def of(tables: MeasureTables) -> dict[tuple[str, str, str], dict[str, str]]:
-        bound = Bound(built_in("capc-2025").only(["EDU", "TCOC"]), starter_sets(), tables)
-        question = Question(D, editions=[bound], periods=[year(2025)])
-        replay([write(tmp_path / "e.ndjson", world())], question, TableStore(), tmp_path / "out")
+    def of(*kinds: str) -> dict[tuple[str, str, str], dict[str, str]]:
+        tables = tmp_path / "tables"
+        tables.mkdir()
+        for kind in kinds:
+            (tables / f"{kind}.csv").write_bytes(FILES[kind])
+        edition = built_in("capc-2025").only(["EDU", "TCOC"])
+        question = Question(D, editions=[edition], value_sets=starter_sets(), periods=[year(2025)])
+        events = [*map(table, kinds), *world()]
+        replay([write(tmp_path / "e.ndjson", events)], question, TableStore([tables]), tmp_path / "out")
         with (tmp_path / "out" / "rates.csv").open(newline="") as file:
             rows = [row for row in csv.DictReader(file) if not row["stratum"]]
         return {(row["measure"], row["rate"], row["practice_id"]): row for row in rows}
@@ -98,7 +108,7 @@ def rates(tmp_path: Path) -> Any:
 def test_practices_are_compared_by_cost_and_visits_are_set_against_what_was_expected(
     rates: Any, tmp_path: Path
 ) -> None:
-    found = rates(TABLES)
+    found = rates(*FILES)
     # A: one visit of 130, an emergency visit without a price; B: 90 and a drug of 15; both have one member of one stratum
     assert found["TCOC", "pmpm", "A"]["value"] == "10.83"
     assert found["TCOC", "pmpm", "B"]["value"] == "8.75"
@@ -110,11 +120,11 @@ def test_practices_are_compared_by_cost_and_visits_are_set_against_what_was_expe
     assert found["EDU", "observed_to_expected", "A"]["value"] == "2.0000"
     assert found["EDU", "observed_per_1000", "B"]["value"] == "0.00"
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["editions"][0]["tables"] == dict(TABLES.digests)
+    assert manifest["editions"][0]["tables"] == {kind: table(kind)["digest"] for kind in sorted(FILES)}
 
 
 def test_without_tables_nothing_is_scored_and_every_line_says_why(rates: Any) -> None:
-    found = rates(NO_TABLES)
+    found = rates()
     assert {key[:2] for key in found} == {("TCOC", "index"), ("EDU", "risk_standardised"), ("EDU", "observed_per_1000")}
     assert (found["TCOC", "index", "A"]["value"], found["EDU", "risk_standardised", "A"]["value"]) == ("", "")
     assert "unscored: no tcoc_prices are supplied" in found["TCOC", "index", "A"]["note"]

@@ -203,7 +203,7 @@ def test_parts_of_a_blood_pressure_belong_to_it_and_it_to_its_encounter(imported
         ({}, None, None, None),
         ({"valueQuantity": {"value": 7.96, "unit": "percent", "code": "%"}}, Decimal("7.96"), None, "%"),
         ({"valueQuantity": {"value": 5, "comparator": "<", "unit": "%"}}, Decimal(5), "comparator|<", "%"),
-        ({"valueInteger": 0}, Decimal(0), None, None),
+        ({"valueInteger": 3}, Decimal(3), None, None),
         ({"valueCodeableConcept": coded(SNOMED, "373066001")}, None, f"{SNOMED}|373066001", None),
         ({"valueCodeableConcept": {"text": "negative"}}, None, "text|negative", None),
         ({"valueString": "negative"}, None, "text|negative", None),
