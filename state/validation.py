@@ -226,7 +226,7 @@ def _clinical(record: Clinical, accepted_on: dt.date) -> Refusal | None:
     return _measured(record)
 
 
-def _measured(record: Clinical) -> Refusal | None:
+def _measured(record: Clinical | PracticeResult) -> Refusal | None:
     """A number that measures compare with a threshold, and that cannot be one, or is in a unit that nobody knows.
 
     No number is no mistake: a test may be done before its result is known. Source: measures.md 6; state/data/measured_units.csv.
@@ -309,7 +309,7 @@ def _practice_result(result: PracticeResult, accepted_on: dt.date) -> Refusal | 
         return _in_future("date", accepted_on)
     if result.state == "rejected" and not result.reason:
         return _empty("reason")
-    return _start(result.date, "date")
+    return _start(result.date, "date") or _measured(result)
 
 
 def _lacking(record: Record, *fields: str) -> Refusal | None:

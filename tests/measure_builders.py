@@ -184,7 +184,7 @@ def dispensing(role: str, on: str, days_supply: int = 30, quantity: str = "30", 
     return KeptDispensing(**{**given, **changes})
 
 
-def result(role: str, on: str, value: str | None, state: str = "accepted") -> KeptResult:
+def result(role: str, on: str, value: str | None, state: str = "accepted", unit: str = "") -> KeptResult:
     """A result that a practice submitted."""
     number = next(_NUMBERS)
     return KeptResult(
@@ -194,6 +194,7 @@ def result(role: str, on: str, value: str | None, state: str = "accepted") -> Ke
         code=role,
         day=day(on),
         value=None if value is None else Decimal(value),
+        unit=unit,
         state=state,  # type: ignore[arg-type]  # one of the three
         document_ref="",
     )

@@ -131,7 +131,7 @@ def _number(fact: Fact) -> Decimal | None:
     if fact.value is None:
         return None
     try:
-        return converted(fact.code, fact.value, fact.record.unit if fact.record is not None else "", _PRESSURE)
+        return converted(fact.code, fact.value, fact.unit, _PRESSURE)
     except UnknownUnit:
         return None
 

@@ -221,6 +221,11 @@ class Fact:
         return self.of.value if isinstance(self.of, KeptRecord | KeptResult) else None
 
     @property
+    def unit(self) -> str:
+        """The unit of the number, as its source wrote it."""
+        return self.of.unit if isinstance(self.of, KeptRecord | KeptResult) else ""
+
+    @property
     def is_principal(self) -> bool:
         """Whether it is the principal diagnosis of its claim."""
         return self.kind == "diagnosis" and isinstance(self.of, KeptClaim) and self.of.principal == self.code[1]

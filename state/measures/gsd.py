@@ -180,7 +180,7 @@ def _percent(fact: Fact) -> Decimal | None:
     if fact.value is None:
         return None
     try:
-        return converted(fact.code, fact.value, fact.record.unit if fact.record is not None else "", _HBA1C)
+        return converted(fact.code, fact.value, fact.unit, _HBA1C)
     except UnknownUnit:
         return None
 

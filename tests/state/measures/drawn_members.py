@@ -85,7 +85,7 @@ def facts(draw: st.DrawFn, days: st.SearchStrategy[Day], roles: Sequence[tuple[s
         return KeptDispensing(f"d:{number}", f"D{number}", start, 30, Decimal(30), role, "", denied=draw(st.booleans()))
     if shape == "result":
         state = draw(st.sampled_from(("submitted", "accepted", "rejected")))
-        return KeptResult(f"pr:{number}", "P1", ROLE, role, start, Decimal(1), state, "")  # type: ignore[arg-type]
+        return KeptResult(f"pr:{number}", "P1", ROLE, role, start, Decimal(1), "", state, "")  # type: ignore[arg-type]
     return _record(draw, shape, role, start, number)
 
 

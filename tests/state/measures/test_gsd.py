@@ -157,6 +157,7 @@ def test_a_cpt_ii_code_with_8p_does_not_count() -> None:
 def test_what_a_practice_submits_counts() -> None:
     assert program(*DIABETIC, result("hba1c_test", "2025-06-01", "7.1")) == GOOD
     assert program(*DIABETIC, result("hba1c_test", "2025-06-01", "7.1", "rejected")) == POOR
+    assert program(*DIABETIC, result("hba1c_test", "2025-06-01", "53", unit="mmol/mol")) == GOOD
 
 
 # ---- units

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from schemas.records import Clinical
+from schemas.records import Clinical, PracticeResult
 from state.reference.measured_units import UnknownUnit, converted, is_measured
 from state.validation import refusal
 
@@ -98,6 +98,32 @@ def test_only_codes_of_the_table_are_measured() -> None:
 )
 def test_what_cannot_be_is_refused_and_a_missing_number_is_not(changes: dict[str, Any], expected: str) -> None:
     assert reason_of(charted(**changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, ""),
+        ({"value": Decimal(54), "unit": "mmol/mol"}, ""),
+        ({"value": Decimal("7.1"), "unit": "stones"}, "unit_not_known"),
+        ({"value": Decimal(0), "unit": "%"}, "impossible_value"),
+    ],
+)
+def test_what_a_practice_submits_is_in_a_known_unit_too(changes: dict[str, Any], expected: str) -> None:
+    given: dict[str, Any] = {
+        "payer": "acme",
+        "member_id": "M",
+        "practice_id": "P1",
+        "result_id": "R1",
+        "result_version": 1,
+        "code_system": "LOINC",
+        "code": "4548-4",
+        "date": dt.date(2025, 5, 1),
+        "document_ref": "D1",
+        "state": "submitted",
+    }
+    found = refusal(PracticeResult(**{**given, **changes}), dt.date(2025, 6, 1))
+    assert ("" if found is None else found.reason) == expected
 
 
 def test_a_refusal_says_what_to_do_and_no_number() -> None:
