@@ -178,6 +178,16 @@ class Bound:
             for role in edition.roles(measure):
                 readers.setdefault(role, set()).add(measure)
         self.readers: Mapping[str, frozenset[str]] = {role: frozenset(names) for role, names in readers.items()}
+        self._beside: dict[str, frozenset[str]] = {
+            role: frozenset(place for name in names for place in MEASURES[name].beside[role])
+            for role, names in self.readers.items()
+            if all(role in MEASURES[name].beside for name in names)
+        }
+
+    def only_beside(self, code: Code, place: str) -> bool:
+        """Whether every role of a code is read only beside something else of its claim, when it was done at a place of service."""
+        at = self.roles_of[("POS", place)] if place else ()
+        return all(role in self._beside and self._beside[role].isdisjoint(at) for role in self.roles_of[code])
 
     def touched_by(self, codes: Iterable[Code]) -> frozenset[str]:
         """The measures that some codes can touch."""
@@ -187,9 +197,12 @@ class Bound:
 
 
 def wanted_by(bounds: Iterable[Bound]) -> Wanted:
-    """What any of several editions can use a code for."""
-    every = tuple(bound.roles_of for bound in bounds)
-    return lambda code: any(one[code] for one in every)
+    """What any of several editions can use of a claim or chart."""
+    every = tuple(bounds)
+    return Wanted(
+        reads=lambda code: any(one.roles_of[code] for one in every),
+        only_beside=lambda code, place: all(one.only_beside(code, place) for one in every),
+    )
 
 
 class _RolesOf(dict[Code, tuple[str, ...]]):

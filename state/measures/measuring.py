@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -10,8 +10,8 @@ import msgspec
 from schemas.records import Period as ProgramPeriod
 from state.calendar import Day, add_months, from_date, month_of
 from state.measures.editions import Bound, wanted_by
+from state.measures.facts import Wanted
 from state.measures.period import Period
-from state.reference.codes import Code
 
 ROLLING = "rolling"
 """The id of the twelve months that end with the month of the day."""
@@ -43,7 +43,7 @@ class Measuring:
 
     bounds: tuple[Bound, ...] = ()
     program: tuple[Window, ...] = ()
-    wanted: Callable[[Code], bool] = field(default=lambda _code: False)
+    wanted: Wanted = field(default_factory=lambda: wanted_by(()))
     digests: tuple[tuple[str, str], ...] = ()
     """(kind, sha256) of the tables that say it: editions and value sets."""
 

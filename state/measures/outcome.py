@@ -150,7 +150,8 @@ class Measure(msgspec.Struct, frozen=True):
     that a missing value set is found at the start; `evaluate` answers for one member; its outcomes carry every rate of the measure, in
     one order, also for a member outside the initial population (all counts 0), unless nothing of the measure concerns the member at
     all, when it is empty. `value` makes a rate's value of its sums, with a note where it has none or another than its name says. `compare`,
-    where given, is asked in its place where all practices are known: it takes the sums of the practice and those of all together.
+    where given, is asked in its place where all practices are known: it takes the sums of the practice and those of all together. `beside`
+    are roles that are read only beside another fact of the same claim, each with the roles of places at which they are read by themselves.
     """
 
     id: str
@@ -160,6 +161,7 @@ class Measure(msgspec.Struct, frozen=True):
     evaluate: Callable[[Person, Period, Any], tuple[Outcome, ...]]
     value: Callable[[Sums, str, Any], tuple[Decimal | None, str]] = percent
     compare: Callable[[Sums, Sums, str, Any], tuple[Decimal | None, str]] | None = None
+    beside: Mapping[str, tuple[str, ...]] = {}
 
 
 def none_of(rate: str) -> Outcome:

@@ -144,20 +144,20 @@ def compare(sums: Sums, peers: Sums, rate: str, parameters: Parameters) -> tuple
     if sums.denominator <= 0:
         return None, ""
     notes = [parameters.prices]
-    if unpriced := sums.more.get("unpriced"):
-        notes.append(f"{unpriced} of {sums.more['services']} services have no price")
-    if not any(_sum(sums, f"price_{benefit}") for benefit in BENEFITS):
+    services, unpriced = sums.more.get("services", NOTHING), sums.more.get("unpriced", NOTHING)
+    if unpriced:
+        notes.append(f"{unpriced} of {services} services have no price")
+    if unpriced and unpriced == services:
         return None, "; ".join(("unscored: none of the services has a price", *notes[1:]))
     if rate == PMPM:
         return pmpm(sums).quantize(HUNDREDTH, ROUND_HALF_UP), "; ".join(("not risk adjusted", *notes))
     if peers.denominator <= sums.denominator:
         return None, "; ".join(("unscored: no other practice to compare with", *notes))
     notes.append("adjusted for age and gender" if parameters.strata else "not risk adjusted")
-    observed = sum((_sum(sums, f"price_{benefit}") for benefit in BENEFITS), NOTHING)
     expected = expected_cost(sums, peers)
     if expected <= 0:
         return None, "; ".join(("unscored: the peers have no cost", *notes))
-    return (observed / expected).quantize(INDEX_PLACES, ROUND_HALF_UP), "; ".join(notes)
+    return (observed_cost(sums) / expected).quantize(INDEX_PLACES, ROUND_HALF_UP), "; ".join(notes)
 
 
 def pmpm(sums: Sums) -> Decimal:
@@ -167,6 +167,11 @@ def pmpm(sums: Sums) -> Decimal:
         months = _sum(sums, f"{benefit}_months")
         total += _sum(sums, f"price_{benefit}") / months if months else NOTHING
     return total
+
+
+def observed_cost(sums: Sums) -> Decimal:
+    """What the practice's members cost at standard prices, after the limit."""
+    return sum((_sum(sums, f"price_{benefit}") for benefit in BENEFITS), NOTHING)
 
 
 def expected_cost(sums: Sums, peers: Sums) -> Decimal:

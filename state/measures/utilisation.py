@@ -5,7 +5,7 @@ Fewer is better. A member whose events reach the outlier threshold leaves observ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -15,7 +15,7 @@ from state.measures import eligibility, exclusions, risk, status
 from state.measures.bands import Band, band_of
 from state.measures.eligibility import Eligibility
 from state.measures.facts import KeptClaim, Person
-from state.measures.measure_tables import NO_TABLES, MeasureTables
+from state.measures.measure_tables import NO_TABLES, RISK_DIAGNOSIS, MeasureTables
 from state.measures.outcome import HUNDREDTH, Measure, Outcome, Step, Sums
 from state.measures.period import Period
 from state.measures.status import Statuses
@@ -56,8 +56,10 @@ Events = Callable[[Person, Period, Statuses], tuple[Sequence[Event], Sequence[St
 """The events of a member that count, and the steps by which others were dropped."""
 
 
-def measure(name: str, title: str, own_roles: frozenset[str], events: Events) -> Measure:
-    """EDU or AHU, by what it counts."""
+def measure(
+    name: str, title: str, own_roles: frozenset[str], beside: Mapping[str, tuple[str, ...]], events: Events
+) -> Measure:
+    """EDU or AHU, by what it counts. `beside`: see `Measure`; a diagnosis that weighs is read beside a contact."""
 
     def roles(parameters: Parameters) -> frozenset[str]:
         return (
@@ -74,7 +76,7 @@ def measure(name: str, title: str, own_roles: frozenset[str], events: Events) ->
     def value(sums: Sums, rate: str, parameters: Parameters) -> tuple[Decimal | None, str]:
         return _value(name, own_roles, sums, rate, parameters)
 
-    return Measure(name, title, Parameters, roles, evaluate, value)
+    return Measure(name, title, Parameters, roles, evaluate, value, beside={RISK_DIAGNOSIS: (), **beside})
 
 
 def _outcomes(name: str, events: Events, person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
