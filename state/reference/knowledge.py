@@ -57,7 +57,7 @@ _PARSERS = {
 }
 
 MEASURED = ("editions", "value_sets", *measure_tables.KINDS)
-"""Kinds of tables of which several are in force at a time, one under each name; they are what is measured by."""
+"""Kinds of tables by which is measured: of editions and value sets one is in force under each name, of the others one."""
 ALWAYS_IN_FORCE = ("primary_care_services", "primary_care_taxonomies")
 """Kinds of which there is always a table in force; the others only once a record has brought one."""
 
@@ -436,7 +436,7 @@ class Knowledge:
     def _measuring_on(self, records: tuple[tuple[Table, Position], ...], day: Day) -> Measuring:
         """What is measured on a day: of each name the edition and the value sets latest activated."""
         latest = {
-            (record.kind, record.name): record.digest
+            (record.kind, "" if record.kind in measure_tables.KINDS else record.name): record.digest
             for record, _ in records
             if record.kind in MEASURED and from_date(record.activated_from) <= day
         }
