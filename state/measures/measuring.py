@@ -45,7 +45,9 @@ class Measuring:
     program: tuple[Window, ...] = ()
     wanted: Wanted = field(default_factory=lambda: wanted_by(()))
     digests: tuple[tuple[str, str], ...] = ()
-    """(kind, sha256) of the tables that say it: editions and value sets."""
+    """(kind, sha256) of the tables that say it: editions, value sets and what else is supplied."""
+    waiting: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Editions that are not in force because value sets are missing, each with their names."""
 
     @classmethod
     def of(
@@ -54,11 +56,12 @@ class Measuring:
         periods: Iterable[ProgramPeriod],
         closed: frozenset[str],
         digests: tuple[tuple[str, str], ...] = (),
+        waiting: tuple[tuple[str, tuple[str, ...]], ...] = (),
     ) -> Measuring:
         """What is measured by these editions; `closed` are the periods whose final reading is frozen."""
         some = tuple(bounds)
         program = tuple(sorted(Window(one.period, of_program(one)) for one in periods if one.period not in closed))
-        return cls(some, program, wanted_by(some), digests)
+        return cls(some, program, wanted_by(some), digests, waiting)
 
     @property
     def is_nothing(self) -> bool:

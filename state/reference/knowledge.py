@@ -447,13 +447,13 @@ class Knowledge:
         tables = measure_tables.parse(
             self.store.load(kind, digest) for kind, digest in digests if kind in measure_tables.KINDS
         )
-        bounds = [
-            editions.Bound(editions.parse(self.store.load(kind, digest)), sets, tables)
-            for kind, digest in digests
-            if kind == "editions"
-        ]
+        parsed = [editions.parse(self.store.load(kind, digest)) for kind, digest in digests if kind == "editions"]
+        # An edition waits for its value sets: they may come by a later record, which a worker that ended here would never reach.
+        waiting = tuple((edition.name, tuple(missing)) for edition in parsed if (missing := edition.missing(sets)))
+        late = frozenset(name for name, _ in waiting)
+        bounds = [editions.Bound(edition, sets, tables) for edition in parsed if edition.name not in late]
         periods = [period for period, _ in self.periods.values()]
-        return Measuring.of(bounds, periods, frozenset(self.closed_for_good), digests)
+        return Measuring.of(bounds, periods, frozenset(self.closed_for_good), digests, waiting)
 
 
 def _measured_again(knowledge: Knowledge) -> Knowledge:
@@ -463,7 +463,8 @@ def _measured_again(knowledge: Knowledge) -> Knowledge:
         return knowledge
     periods = [period for period, _ in knowledge.periods.values()]
     closed = frozenset(knowledge.closed_for_good)
-    return replace(knowledge, measuring=Measuring.of(measuring.bounds, periods, closed, measuring.digests))
+    measuring = Measuring.of(measuring.bounds, periods, closed, measuring.digests, measuring.waiting)
+    return replace(knowledge, measuring=measuring)
 
 
 def _terms_of(record: PayerRecord) -> tuple[object, ...]:

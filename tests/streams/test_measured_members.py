@@ -150,6 +150,16 @@ async def test_a_final_close_ends_the_live_reading_of_its_period(tmp_path: Path)
     assert last_said(said, "measures")[b"aetna|1|capc-2025|BCS|rolling"].rates[0].numerator == 1
 
 
+async def test_an_edition_waits_for_its_value_sets_and_stops_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Log().control(ROSTER, P1, edition_table("cms-2025"), edition_table(), Tick(date=dt.date(2025, 2, 10)))
+    log.add(woman("1"), claim("1", "V1", dt.date(2024, 6, 3)))
+    _, said = await worked(tmp_path, log.batches())
+    assert {record.edition for record in last_said(said, "measures").values()} == {"capc-2025"}
+    assert "edition cms-2025 is not in force" in caplog.text
+
+
 def random_history(seed: int) -> Log:
     """Members of one partition with late, repeated, replaced and voided claims, retro-terminations, and the clock in between."""
     chance = random.Random(seed)
