@@ -48,6 +48,8 @@ class Measuring:
     """(kind, sha256) of the tables that say it: editions, value sets and what else is supplied."""
     waiting: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Editions that are not in force because value sets are missing, each with their names."""
+    settled: frozenset[str] = frozenset()
+    """The periods whose final reading is frozen and could still be annulled."""
 
     @classmethod
     def of(

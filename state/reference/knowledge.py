@@ -298,7 +298,7 @@ class Knowledge:
             return Applied(self, Touch())
         kept = tuple(one for one in self.frozen if one.kept_until > day)
         applied = self._in_force(self.table_records, day)
-        return Applied(replace(applied.knowledge, frozen=kept), applied.touch)
+        return Applied(_measured_again(replace(applied.knowledge, frozen=kept)), applied.touch)
 
     def _with_roster(self, changed: Changed | None) -> Applied:
         if changed is None:
@@ -332,6 +332,9 @@ class Knowledge:
 
     def _with_annulment(self, record: CloseAnnul) -> Applied:
         kept = tuple(one for one in self.frozen if one.close.close_id != record.close_id)
+        if len(kept) == len(self.frozen):
+            # Of a close that is adjusted no more nothing is remembered that could be opened again.
+            return Applied(self, Touch())
         closed = {period: close_id for period, close_id in self.closed_for_good.items() if close_id != record.close_id}
         reopened = len(closed) < len(self.closed_for_good) and not self.measuring.is_nothing
         knowledge = replace(self, frozen=kept, closed_for_good=closed)
@@ -392,7 +395,7 @@ class Knowledge:
         if not days:
             return Applied(replace(self, table_records=records, version=self.version + 1, tables_on={}), Touch())
         applied = self._in_force(records, max(days), known=False)
-        known = replace(applied.knowledge, frozen=self.frozen)
+        known = _measured_again(replace(applied.knowledge, frozen=self.frozen))
         otherwise = any(not known.at(one.as_of).tables.same_as(self.at(one.as_of).tables) for one in self.frozen)
         return Applied(known, Touch(everyone=applied.touch.everyone or otherwise))
 
@@ -464,7 +467,9 @@ def _measured_again(knowledge: Knowledge) -> Knowledge:
     periods = [period for period, _ in knowledge.periods.values()]
     closed = frozenset(knowledge.closed_for_good)
     measuring = Measuring.of(measuring.bounds, periods, closed, measuring.digests, measuring.waiting)
-    return replace(knowledge, measuring=measuring)
+    annullable = {one.close.close_id for one in knowledge.frozen}
+    settled = frozenset(period for period, close_id in knowledge.closed_for_good.items() if close_id in annullable)
+    return replace(knowledge, measuring=replace(measuring, settled=settled))
 
 
 def _terms_of(record: PayerRecord) -> tuple[object, ...]:

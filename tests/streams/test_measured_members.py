@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.records import Aggregate, Claim, ClaimLine, Close, Period, Provider, Table, Tick
+from schemas.records import Aggregate, Claim, ClaimLine, Close, CloseAnnul, Period, Provider, Table, Tick
 from state import engine
 from state.calendar import from_date
 from state.measures.credit import credit_of
@@ -148,6 +148,26 @@ async def test_a_final_close_ends_the_live_reading_of_its_period(tmp_path: Path)
     _, said = await worked(tmp_path, log.batches())
     assert last_said(said, "measures")[b"aetna|1|capc-2025|BCS|P1"].rates[0].numerator == 0
     assert last_said(said, "measures")[b"aetna|1|capc-2025|BCS|rolling"].rates[0].numerator == 1
+
+
+async def test_an_annulled_final_close_opens_its_period_again_and_counts_nobody_twice(tmp_path: Path) -> None:
+    log = program(Log()).add(woman("1"), claim("1", "V1", dt.date(2024, 6, 3)))
+    log.control(Tick(date=dt.date(2025, 7, 1)))
+    log.control(
+        Close(
+            close_id="P1-final",
+            period="P1",
+            reading="final",
+            actor="t",
+            as_of=P1.performance_end,
+            closed_on=dt.date(2025, 7, 1),
+        )
+    )
+    log.add(mammogram("1", "M1", dt.date(2024, 5, 6)))
+    log.control(CloseAnnul(close_id="P1-final", actor="t", reason="too early"))
+    _, said = await worked(tmp_path, log.batches())
+    cell = last_said(said, "aggregates")[b"0|A|aetna|capc-2025|BCS|screened||P1|live"]
+    assert (cell.denominator, cell.numerator) == (1, 1)
 
 
 async def test_an_edition_waits_for_its_value_sets_and_stops_nobody(
