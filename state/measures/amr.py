@@ -66,6 +66,11 @@ def roles(parameters: Parameters) -> frozenset[str]:
     )
 
 
+def rates(_parameters: Parameters) -> tuple[str, ...]:
+    """The one rate."""
+    return (RATE,)
+
+
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """Whether a member with persistent asthma has a ratio of one half. Empty for anybody else."""
     statuses = parameters.statuses
@@ -179,4 +184,4 @@ def _missing(known: int, of: int, least_ratio: Decimal) -> int:
     return max(1, math.ceil((least_ratio * of - known) / (1 - least_ratio)))
 
 
-MEASURE = Measure("AMR", "Asthma Medication Ratio", Parameters, roles, population, evaluate)
+MEASURE = Measure("AMR", "Asthma Medication Ratio", Parameters, roles, rates, population, evaluate)

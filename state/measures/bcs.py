@@ -80,6 +80,11 @@ def roles(parameters: Parameters) -> frozenset[str]:
     )
 
 
+def rates(_parameters: Parameters) -> tuple[str, ...]:
+    """The one rate."""
+    return (RATE,)
+
+
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """Whether a woman of the age had her mammogram. Empty for anybody else."""
     statuses = parameters.statuses
@@ -204,4 +209,4 @@ def _october(period: Period) -> Day:
     return dt.date(first.year - 2, 10, 1).toordinal()
 
 
-MEASURE = Measure("BCS", "Breast Cancer Screening", Parameters, roles, population, evaluate)
+MEASURE = Measure("BCS", "Breast Cancer Screening", Parameters, roles, rates, population, evaluate)

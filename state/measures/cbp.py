@@ -22,6 +22,8 @@ from state.measures.period import Period
 from state.measures.status import Statuses
 from state.measures.timing import end_of, prevails
 
+RATE = "controlled"
+
 
 class DiagnosedVisits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="by", tag="visits"):
     """Hypertension by visits on so many different dates, from so many months before the period until so many months into it."""
@@ -74,6 +76,11 @@ def roles(parameters: Parameters) -> frozenset[str]:
     )
 
 
+def rates(_parameters: Parameters) -> tuple[str, ...]:
+    """The one rate."""
+    return (RATE,)
+
+
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """The one rate, "controlled". Empty outside the initial population."""
     asked = in_turn(population(person, period, parameters))
@@ -82,7 +89,7 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
     _, since = has_hypertension(person, period, parameters)
     limits = f"{parameters.reading.systolic_below}/{parameters.reading.diastolic_below}"
     outcome = proportion(
-        "controlled",
+        RATE,
         population=asked,
         exclusions=exclusions(person, period, parameters),
         numerator=(controlled(person, max(since, period.start), period.end, parameters),),
@@ -189,4 +196,4 @@ def controlled(person: Person, first: Day, last: Day, parameters: Parameters) ->
     return found if is_controlled(on_last_day, parameters.reading) else Step(asks, holds=False, evidence=found.evidence)
 
 
-MEASURE = Measure("CBP", "Controlling High Blood Pressure", Parameters, roles, population, evaluate)
+MEASURE = Measure("CBP", "Controlling High Blood Pressure", Parameters, roles, rates, population, evaluate)

@@ -67,6 +67,11 @@ def roles(parameters: Parameters) -> frozenset[str]:
     )
 
 
+def rates(_parameters: Parameters) -> tuple[str, ...]:
+    """The one rate."""
+    return (RATE,)
+
+
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """Whether a member of the age was screened. Empty for anybody else."""
     statuses = parameters.statuses
@@ -155,4 +160,4 @@ def without_colon(person: Person, period: Period, statuses: Statuses) -> Step:
     )
 
 
-MEASURE = Measure("COL", "Colorectal Cancer Screening", Parameters, roles, population, evaluate)
+MEASURE = Measure("COL", "Colorectal Cancer Screening", Parameters, roles, rates, population, evaluate)

@@ -6,6 +6,7 @@ Source: measures.md 2.2.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import ceil
 
 import msgspec
 
@@ -19,6 +20,8 @@ from state.measures.period import Period
 from state.measures.status import Statuses
 
 TOTAL = "assessed"
+YEAR = 12
+"""Months of a period."""
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,6 +39,11 @@ def roles(parameters: Parameters) -> frozenset[str]:
     """The roles that DMS reads."""
     out = exclusions.roles_of_all(death_excludes=parameters.death)
     return depression_scores.ROLES | status.ROLES | out | eligibility.roles(parameters.eligibility)
+
+
+def rates(parameters: Parameters) -> tuple[str, ...]:
+    """One for each assessment period of a year, then their total."""
+    return (*(f"{TOTAL}_{number}" for number in range(1, 1 + ceil(YEAR / parameters.months))), TOTAL)
 
 
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
@@ -131,4 +139,4 @@ def _total(outcomes: list[Outcome], period: Period) -> Outcome:
     )
 
 
-MEASURE = Measure("DMS", "Depression Monitoring with the PHQ-9", Parameters, roles, population, evaluate)
+MEASURE = Measure("DMS", "Depression Monitoring with the PHQ-9", Parameters, roles, rates, population, evaluate)

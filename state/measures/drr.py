@@ -20,6 +20,8 @@ from state.measures.outcome import Measure, Outcome, Step, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
 
+FOLLOW_UP, REMISSION, RESPONSE = "follow_up", "remission", "response"
+
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an edition says of DRR.
@@ -55,6 +57,11 @@ def roles(parameters: Parameters) -> frozenset[str]:
     return depression_scores.ROLES | status.ROLES | out | eligibility.roles(parameters.eligibility)
 
 
+def rates(_parameters: Parameters) -> tuple[str, ...]:
+    """Follow-up, remission and response, of the same members."""
+    return (FOLLOW_UP, REMISSION, RESPONSE)
+
+
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """Follow-up, remission and response of a member with an episode. Empty for anybody else."""
     birth = person.profile.birth
@@ -75,14 +82,14 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
     return tuple(
         outcome
         for rate, asks, holds in (
-            ("follow_up", "a PHQ-9 total in follow-up", latest is not None),
+            (FOLLOW_UP, "a PHQ-9 total in follow-up", latest is not None),
             (
-                "remission",
+                REMISSION,
                 f"the last PHQ-9 total in follow-up is below {parameters.remission_below}",
                 latest is not None and latest.total < parameters.remission_below,
             ),
             (
-                "response",
+                RESPONSE,
                 "the last PHQ-9 total in follow-up is half of the first at most",
                 latest is not None and 2 * latest.total <= episode.opened.total,
             ),
@@ -149,7 +156,7 @@ def _outcome(
         population=population,
         exclusions=out,
         numerator=(met,),
-        closes_with="a PHQ-9 total" if rate == "follow_up" else "a lower PHQ-9 total",
+        closes_with="a PHQ-9 total" if rate == FOLLOW_UP else "a lower PHQ-9 total",
         due_by=follow_up.end,
         anchor=anchor,
     )
@@ -158,4 +165,4 @@ def _outcome(
     )
 
 
-MEASURE = Measure("DRR", "Depression Remission or Response", Parameters, roles, population, evaluate)
+MEASURE = Measure("DRR", "Depression Remission or Response", Parameters, roles, rates, population, evaluate)

@@ -42,6 +42,13 @@ def population(person: Person, period: Period, parameters: Parameters) -> Iterat
     return dsf_program.population(person, period, rule, parameters.statuses)
 
 
+def rates(parameters: Parameters) -> tuple[str, ...]:
+    """Those of the rule that the edition has."""
+    return (
+        (dsf_visits.RATE,) if isinstance(parameters.rule, AtVisits) else (dsf_program.SCREENED, dsf_program.FOLLOWED_UP)
+    )
+
+
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """The rates of the rule that the edition has."""
     rule = parameters.rule
@@ -50,4 +57,4 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
     return dsf_program.evaluate(person, period, rule, parameters.statuses, death_excludes=parameters.death)
 
 
-MEASURE = Measure("DSF", "Depression Screening and Follow-Up", Parameters, roles, population, evaluate)
+MEASURE = Measure("DSF", "Depression Screening and Follow-Up", Parameters, roles, rates, population, evaluate)

@@ -86,6 +86,11 @@ def roles(parameters: Parameters) -> frozenset[str]:
     )
 
 
+def rates(parameters: Parameters) -> tuple[str, ...]:
+    """Those of the edition."""
+    return tuple(one.name for one in parameters.rates)
+
+
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """The rates of the edition, in its order. Empty outside the initial population."""
     asked = in_turn(population(person, period, parameters))
@@ -233,5 +238,5 @@ def _wanted(rate: GlycemicRate) -> str:
 
 
 MEASURE = Measure(
-    "GSD", "Glycemic Status Assessment for Patients With Diabetes", Parameters, roles, population, evaluate
+    "GSD", "Glycemic Status Assessment for Patients With Diabetes", Parameters, roles, rates, population, evaluate
 )

@@ -54,6 +54,11 @@ def roles(parameters: Immunizations) -> frozenset[str]:
     return visits.union(out, status.ROLES, parameters.exclusions, *antigens)
 
 
+def rates(parameters: Immunizations) -> tuple[str, ...]:
+    """A rate for each combination, then one for each antigen."""
+    return (*parameters.combinations, *parameters.antigens)
+
+
 def evaluate(person: Person, period: Period, parameters: Immunizations) -> tuple[Outcome, ...]:
     """A rate for each combination, then one for each antigen; all for those who are of the age and eligible. Anchor: the birthday."""
     birth = person.profile.birth
@@ -77,7 +82,10 @@ def evaluate(person: Person, period: Period, parameters: Immunizations) -> tuple
 
 
 def population(person: Person, period: Period, parameters: Immunizations) -> Iterator[Step]:
-    """Who is asked, step by step, so that most members are left after the first."""
+    """A birthday in the period, and enrolled before it and on it; for the eCQM, of that age and seen.
+
+    Sources: measures.md 8 and 9; CMS117 CQL, Initial Population.
+    """
     rule, years, birth = parameters.eligibility, parameters.years, person.profile.birth
     if isinstance(rule, Visited):
         yield is_aged(person, period, years, years)

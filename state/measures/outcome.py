@@ -161,18 +161,20 @@ def proportion(
 class Measure(msgspec.Struct, frozen=True):
     """A measure as the engine knows it.
 
-    `parameters` is the type of what an edition says of it; `roles` names the roles of codes that it reads under given parameters, so
-    that a missing value set is found at the start; `population` asks step by step what puts a member into the initial population, so that
-    it can be said why somebody is not in it; `evaluate` answers for one member; its outcomes carry every rate of the measure, in
-    one order, also for a member outside the initial population (all counts 0), unless nothing of the measure concerns the member at
-    all, when it is empty. `value` makes a rate's value of its sums, with a note where it has none or another than its name says. `compare`,
-    where given, is asked in its place where all practices are known: it takes the sums of the practice and those of all together.
+    `parameters` is the type of what an edition says of it; `roles` names the roles of codes that it reads under given parameters, so that a
+    missing value set is found at the start; `rates` names the rates that it has under them, in order; `population` asks step by step what
+    puts a member into the initial population, so that it can be said why somebody is not in it; `evaluate` answers for one member; its
+    outcomes carry every rate of the measure, in one order, also for a member outside the initial population (all counts 0), unless nothing
+    of the measure concerns the member at all, when it is empty. `value` makes a rate's value of its sums, with a note where it has none or
+    another than its name says. `compare`, where given, is asked in its place where all practices are known: it takes the sums of the
+    practice and those of all together.
     """
 
     id: str
     title: str
     parameters: type[Any]
     roles: Callable[[Any], frozenset[str]]
+    rates: Callable[[Any], tuple[str, ...]]
     population: Callable[[Person, Period, Any], Iterable[Step]]
     evaluate: Callable[[Person, Period, Any], tuple[Outcome, ...]]
     value: Callable[[Sums, str, Any], tuple[Decimal | None, str]] = percent

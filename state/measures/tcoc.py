@@ -52,6 +52,11 @@ def roles(parameters: Parameters) -> frozenset[str]:
     return frozenset() if parameters.tables.prices is None else frozenset({PRICED_SERVICE})
 
 
+def rates(parameters: Parameters) -> tuple[str, ...]:
+    """The index and, where prices are supplied, the cost of a member and month."""
+    return (INDEX,) if parameters.tables.prices is None else (INDEX, PMPM)
+
+
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """Cost and months of a member; without prices that the member would be measured, and no more."""
     asked = in_turn(population(person, period, parameters))
@@ -198,4 +203,4 @@ def _sum(sums: Sums, name: str) -> Decimal:
     return sum((number for _, number in _strata(sums, name)), NOTHING)
 
 
-MEASURE = Measure("TCOC", "Total Cost of Care", Parameters, roles, population, evaluate, value, compare)
+MEASURE = Measure("TCOC", "Total Cost of Care", Parameters, roles, rates, population, evaluate, value, compare)

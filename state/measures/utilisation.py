@@ -68,13 +68,17 @@ def measure(name: str, title: str, own_roles: frozenset[str], events: Events) ->
             | (risk.ROLES if _has_weights(parameters, name) else frozenset())
         )
 
+    def rates(parameters: Parameters) -> tuple[str, ...]:
+        ratio = (OBSERVED_TO_EXPECTED,) if _has_weights(parameters, name) else ()
+        return RISK_STANDARDISED, *ratio, OBSERVED
+
     def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
         return _outcomes(name, events, person, period, parameters)
 
     def value(sums: Sums, rate: str, parameters: Parameters) -> tuple[Decimal | None, str]:
         return _value(name, own_roles, sums, rate, parameters)
 
-    return Measure(name, title, Parameters, roles, population, evaluate, value)
+    return Measure(name, title, Parameters, roles, rates, population, evaluate, value)
 
 
 def _outcomes(name: str, events: Events, person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:

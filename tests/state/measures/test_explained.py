@@ -31,13 +31,14 @@ AGES = (2, 3, 12, 13, 18, 46, 52, 65, 75)
 
 
 def populations_of(measure: str, edition: str, drawn: Drawn) -> tuple[bool, bool]:
-    """Whether every step of the population holds, and whether an outcome is of the initial population."""
+    """Whether every step of the population holds, and whether an outcome is of the initial population. Rates are those named."""
     period, profile, kept = drawn
     known = built_in(edition)
     parameters: Any = known.parameters[measure]
     who = person(profile, kept, known.codes, FOREVER)
     steps = in_turn(MEASURES[measure].population(who, period, parameters))
     found = MEASURES[measure].evaluate(who, period, parameters)
+    assert not found or tuple(one.rate for one in found) == MEASURES[measure].rates(parameters)
     return steps[-1].holds, any(one.initial_population for one in found)
 
 
