@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from ops.program import app
 from schemas.records import Claim, ClaimLine, Tick
-from tests.event_files import Event, claim, reference, seen, span, write
+from tests.event_files import Event, claim, practice_result, reference, seen, span, write
 from tests.streams.test_explaining_from_state import kept
 from tests.streams.test_measured_members import P1, ROSTER, edition_table, mammogram, woman
 from tests.streams.test_member_partition import Log
@@ -46,26 +46,6 @@ def said(event: Event, **changes: Any) -> Event:
 def removed(on: str) -> Event:
     """A claim of that day that says that both breasts are gone."""
     return claim((on, "A", "1"), "Z1", diagnosis_codes=["Z90.13"], diagnosis_code_type="icd-10-cm")
-
-
-def result(**changes: Any) -> Event:
-    """A blood pressure that practice A has submitted: the systolic part."""
-    return {
-        "event_type": "practice_result",
-        "payer": "acme",
-        "member_id": "M",
-        "practice_id": "A",
-        "result_id": "R1",
-        "result_version": 1,
-        "code_system": "LOINC",
-        "code": "8480-6",
-        "value": "128",
-        "unit": "mm[Hg]",
-        "date": "2025-10-01",
-        "document_ref": "chart-1",
-        "state": "submitted",
-        **changes,
-    }
 
 
 def hypertensive() -> list[Event]:
@@ -132,8 +112,8 @@ def test_a_result_of_a_practice_is_told_with_its_state(
     tmp_path: Path, state: str, reason: str | None, says: str | None
 ) -> None:
     parts = [
-        result(state=state, reason=reason),
-        result(state=state, reason=reason, result_id="R2", code="8462-4", value="79"),
+        practice_result("8480-6", "128", "mm[Hg]", state=state, reason=reason),
+        practice_result("8462-4", "79", "mm[Hg]", result_id="R2", state=state, reason=reason),
     ]
     told = lines(from_files(tmp_path, [*hypertensive(), *parts], "--measure", "CBP"))
     facts = [line for line in told if line.startswith("fact R")]
