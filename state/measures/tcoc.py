@@ -18,7 +18,7 @@ from state.measures.eligibility import is_aged
 from state.measures.enrollment import Benefit, enrolled_on
 from state.measures.facts import Person
 from state.measures.measure_tables import NO_TABLES, PRICED_SERVICE, MeasureTables
-from state.measures.outcome import HUNDREDTH, Measure, Outcome, Step, Sums
+from state.measures.outcome import HUNDREDTH, Measure, Outcome, Step, Sums, in_turn
 from state.measures.period import Period
 from state.measures.standard_cost import NOTHING, Cost, costs
 from state.reference.tcoc_prices import Prices
@@ -52,29 +52,39 @@ def roles(parameters: Parameters) -> frozenset[str]:
     return frozenset() if parameters.tables.prices is None else frozenset({PRICED_SERVICE})
 
 
+def rates(parameters: Parameters) -> tuple[str, ...]:
+    """The index and, where prices are supplied, the cost of a member and month."""
+    return (INDEX,) if parameters.tables.prices is None else (INDEX, PMPM)
+
+
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """Cost and months of a member; without prices that the member would be measured, and no more."""
-    # measures.md 11: age on the last day [BK]; months of the whole period as they are known, those ahead too.
-    aged = is_aged(person, period, parameters.youngest, parameters.oldest)
-    if not aged.holds:
+    asked = in_turn(population(person, period, parameters))
+    if not asked[-1].holds:
         return ()
-    months = sum(1 for _ in member_months(person, period, "medical", period.end))
-    if months < parameters.months:
-        return ()
-    population = (aged, Step(f"{months} medical member months, of {parameters.months} that are needed", holds=True))
     common: dict[str, Any] = {
         "initial_population": 1,
+        "parts": (len(asked), 0),
         "denominator": 1,
         "most_months": True,
         "lower_is_better": True,
         "has_gap": False,
     }
     if parameters.tables.prices is None:
-        return (Outcome(rate=INDEX, steps=population, **common),)
+        return (Outcome(rate=INDEX, steps=asked, **common),)
     common["sums"], step = cost_sums(person, period, parameters, parameters.tables.prices)
-    common["steps"] = (*population, step)
+    common["steps"] = (*asked, step)
     common["changes_on"] = next_month(period, person.as_of)
     return Outcome(rate=INDEX, **common), Outcome(rate=PMPM, **common)
+
+
+def population(person: Person, period: Period, parameters: Parameters) -> Iterator[Step]:
+    """Age on the last day [BK], and months of the whole period as they are known, those ahead too. Source: measures.md 11."""
+    yield is_aged(person, period, parameters.youngest, parameters.oldest)
+    months = sum(1 for _ in member_months(person, period, "medical", period.end))
+    yield Step(
+        f"{months} medical member months, of {parameters.months} that are needed", holds=months >= parameters.months
+    )
 
 
 def cost_sums(
@@ -198,4 +208,4 @@ def _sum(sums: Sums, name: str) -> Decimal:
     return sum((number for _, number in _strata(sums, name)), NOTHING)
 
 
-MEASURE = Measure("TCOC", "Total Cost of Care", Parameters, roles, evaluate, value, compare)
+MEASURE = Measure("TCOC", "Total Cost of Care", Parameters, roles, rates, population, evaluate, value, compare)
