@@ -199,4 +199,4 @@ def _october(period: Period) -> Day:
     return dt.date(first.year - 2, 10, 1).toordinal()
 
 
-MEASURE = Measure("BCS", "Breast Cancer Screening", Parameters, roles, evaluate)
+MEASURE = Measure("BCS", "Breast Cancer Screening", Parameters, roles, evaluate, rates=lambda _: (RATE,))

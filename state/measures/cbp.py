@@ -20,6 +20,8 @@ from state.measures.period import Period
 from state.measures.status import Statuses
 from state.measures.timing import end_of, prevails
 
+RATE = "controlled"
+
 
 class DiagnosedVisits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="by", tag="visits"):
     """Hypertension by visits on so many different dates, from so many months before the period until so many months into it."""
@@ -73,7 +75,7 @@ def roles(parameters: Parameters) -> frozenset[str]:
 
 
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
-    """The one rate, "controlled". Empty outside the initial population."""
+    """The one rate. Empty outside the initial population."""
     aged = is_aged(person, period, parameters.youngest, parameters.oldest)
     if not aged.holds:
         return ()
@@ -85,7 +87,7 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
         return ()
     limits = f"{parameters.reading.systolic_below}/{parameters.reading.diastolic_below}"
     outcome = proportion(
-        "controlled",
+        RATE,
         population=(aged, hypertension, eligible),
         exclusions=exclusions(person, period, parameters),
         numerator=(controlled(person, max(since, period.start), period.end, parameters),),
@@ -185,4 +187,4 @@ def controlled(person: Person, first: Day, last: Day, parameters: Parameters) ->
     return found if is_controlled(on_last_day, parameters.reading) else Step(asks, holds=False, evidence=found.evidence)
 
 
-MEASURE = Measure("CBP", "Controlling High Blood Pressure", Parameters, roles, evaluate)
+MEASURE = Measure("CBP", "Controlling High Blood Pressure", Parameters, roles, evaluate, rates=lambda _: (RATE,))

@@ -148,4 +148,4 @@ def without_colon(person: Person, period: Period, statuses: Statuses) -> Step:
     )
 
 
-MEASURE = Measure("COL", "Colorectal Cancer Screening", Parameters, roles, evaluate)
+MEASURE = Measure("COL", "Colorectal Cancer Screening", Parameters, roles, evaluate, rates=lambda _: (RATE,))

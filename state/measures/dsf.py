@@ -40,4 +40,9 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
     return dsf_program.evaluate(person, period, rule, parameters.statuses, death_excludes=parameters.death)
 
 
-MEASURE = Measure("DSF", "Depression Screening and Follow-Up", Parameters, roles, evaluate)
+def rates(parameters: Parameters) -> tuple[str, ...]:
+    """The rate of the eCQM; the program's rule names none beforehand."""
+    return (dsf_visits.RATE,) if isinstance(parameters.rule, AtVisits) else ()
+
+
+MEASURE = Measure("DSF", "Depression Screening and Follow-Up", Parameters, roles, evaluate, rates=rates)

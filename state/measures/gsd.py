@@ -231,4 +231,11 @@ def _wanted(rate: GlycemicRate) -> str:
     return f"at most {rate.above} %" if rate.above is not None else f"less than {rate.below} %"
 
 
-MEASURE = Measure("GSD", "Glycemic Status Assessment for Patients With Diabetes", Parameters, roles, evaluate)
+def rates(parameters: Parameters) -> tuple[str, ...]:
+    """The names of the rates of an edition."""
+    return tuple(rate.name for rate in parameters.rates)
+
+
+MEASURE = Measure(
+    "GSD", "Glycemic Status Assessment for Patients With Diabetes", Parameters, roles, evaluate, rates=rates
+)

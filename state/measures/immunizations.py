@@ -54,6 +54,11 @@ def roles(parameters: Immunizations) -> frozenset[str]:
     return visits.union(out, status.ROLES, parameters.exclusions, *antigens)
 
 
+def rates(parameters: Immunizations) -> tuple[str, ...]:
+    """The names of the rates: the combinations, then each antigen."""
+    return (*parameters.combinations, *parameters.antigens)
+
+
 def evaluate(person: Person, period: Period, parameters: Immunizations) -> tuple[Outcome, ...]:
     """A rate for each combination, then one for each antigen; all for those who are of the age and eligible. Anchor: the birthday."""
     birth = person.profile.birth

@@ -99,6 +99,11 @@ class Sums(msgspec.Struct, frozen=True, array_like=True):
         return self.denominator == 0 and self.numerator == 0 and not self.more
 
 
+def no_rates(parameters: Any) -> tuple[str, ...]:  # noqa: ARG001 - asked alike of all measures
+    """A measure that names no rates beforehand: it is in no eCQM edition."""
+    return ()
+
+
 def percent(sums: Sums, rate: str, parameters: Any) -> tuple[Decimal | None, str]:  # noqa: ARG001 - asked alike of all measures
     """A proportion in percent, to two decimals, half up (payment.md 4.3), and nothing to note; None of nobody."""
     if sums.denominator <= 0:
@@ -151,6 +156,7 @@ class Measure(msgspec.Struct, frozen=True):
     one order, also for a member outside the initial population (all counts 0), unless nothing of the measure concerns the member at
     all, when it is empty. `value` makes a rate's value of its sums, with a note where it has none or another than its name says. `compare`,
     where given, is asked in its place where all practices are known: it takes the sums of the practice and those of all together.
+    `rates` names the rates of a measure that eCQM editions have, in the order of its outcomes.
     """
 
     id: str
@@ -160,6 +166,7 @@ class Measure(msgspec.Struct, frozen=True):
     evaluate: Callable[[Person, Period, Any], tuple[Outcome, ...]]
     value: Callable[[Sums, str, Any], tuple[Decimal | None, str]] = percent
     compare: Callable[[Sums, Sums, str, Any], tuple[Decimal | None, str]] | None = None
+    rates: Callable[[Any], tuple[str, ...]] = no_rates
 
 
 def none_of(rate: str) -> Outcome:
