@@ -19,9 +19,9 @@ from state.ledger.rows import History
 from state.measures import results as rows_of
 from state.measures.credit import credit_of
 from state.measures.editions import Bound, wanted_by
-from state.measures.evaluation import evaluate
+from state.measures.evaluation import Found, evaluate
 from state.measures.keeping import kept_of, profile_of, span_of
-from state.measures.outcome import Sums
+from state.measures.outcome import Outcome, Sums, none_of
 from state.measures.period import Period
 from state.measures.rates import Cell, counted, of_all, peers
 from state.reference.knowledge import Knowledge
@@ -58,6 +58,21 @@ class Rows:
         """Let go of what is on disk."""
         for file in self._buckets.values():
             file.close()
+
+
+def _with_those_outside(bound: Bound, found: Found) -> Mapping[str, Sequence[Outcome]]:
+    """The outcomes of a member; under an eCQM edition also those of measures that do not concern the member, all counts 0.
+
+    So decks of test patients are compared case by case, and nobody has to guess what a missing row means. The program's editions have a
+    row only for whom a measure concerns: rows of zeros for all others of a plan would say nothing.
+    """
+    if bound.edition.form != "ecqm":
+        return found.outcomes
+    return {
+        measure.id: found.outcomes.get(measure.id)
+        or [none_of(rate) for rate in measure.rates(bound.edition.parameters[measure.id])]
+        for measure in bound.edition.measures()
+    }
 
 
 @dataclass
@@ -101,7 +116,7 @@ class Measuring:
             (bound.edition.name, period, measure, outcomes, credit_of(outcomes).practice(period, day, practice_on))
             for bound in self.bounds
             for period in self.periods
-            for measure, outcomes in evaluate(profile, kept, bound, period, day).outcomes.items()
+            for measure, outcomes in _with_those_outside(bound, evaluate(profile, kept, bound, period, day)).items()
         ]
         for edition, period, measure, outcomes, practice in found:
             asked = rows_of.Asked(edition, rows_of.period_named(period), LIVE)

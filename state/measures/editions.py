@@ -79,8 +79,23 @@ class Edition(msgspec.Struct, frozen=True):
         """The value sets that a measure of the edition needs."""
         return frozenset(one for role in self.roles(measure) for one in self.sets.get(role, ()))
 
+    def usable(self, loaded: ValueSets) -> ValueSets:
+        """The loaded sets as the edition takes them.
+
+        An eCQM is read with its value sets as they are published, also with one that was cut off after 1,000 codes: so the publishers'
+        own runs have it. The program's editions pay by their results, and take whole sets alone. Source: measures.md 13.
+        """
+        return loaded.as_published() if self.form == "ecqm" else loaded
+
+    def cut_off(self, loaded: ValueSets) -> Mapping[str, str]:
+        """The value sets that the edition uses although they were cut off, each with what is wrong with it."""
+        if self.form != "ecqm":
+            return {}
+        return loaded.cut_off(name for measure in self.parameters for name in self.value_sets(measure))
+
     def missing(self, loaded: ValueSets) -> Mapping[str, tuple[str, ...]]:
         """The value sets that are not loaded, each with the measures that it stops."""
+        loaded = self.usable(loaded)
         stopped: dict[str, list[str]] = {}
         for measure in sorted(self.parameters):
             for name in sorted(self.value_sets(measure)):
@@ -130,6 +145,7 @@ class Bound:
     """
 
     def __init__(self, edition: Edition, loaded: ValueSets, tables: MeasureTables = NO_TABLES) -> None:
+        loaded = edition.usable(loaded)
         edition = edition.supplied(tables)
         edition = edition.supplied(tables.lacking(edition.absent(loaded)))
         missing = edition.missing(loaded)
