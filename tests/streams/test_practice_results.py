@@ -11,7 +11,7 @@ import pytest
 
 from schemas.records import Claim, ClaimLine, PracticeResult, Tick
 from state.ledger.rows import History as RowHistory
-from state.measures.editions import Bound, built_in
+from state.measures.editions import Bound, built_in, wanted_by
 from state.measures.evaluation import evaluate
 from state.measures.keeping import kept_of, profile_of, span_of
 from state.measures.outcome import Outcome
@@ -54,7 +54,7 @@ def read(folder: Path, events: list[Event], *, accepted_only: bool) -> Outcome:
     kept = [
         one
         for name, row in rows.items()
-        if (one := kept_of(name, row, lambda code: bool(BOUND.roles_of[code]), allow_reopen=False)) is not None
+        if (one := kept_of(name, row, wanted_by([BOUND]), allow_reopen=False)) is not None
     ]
     profile = profile_of(
         span_of(name, row) for name, row in rows.items() if name.startswith("span:") and isinstance(row, RowHistory)

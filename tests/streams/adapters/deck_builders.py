@@ -134,7 +134,7 @@ class Deck:
     def __init__(self, folder: Path, number: int, cases: list[Case]) -> None:
         edition = built_in(f"cms-{number}")
         needed = sorted({name for measure in edition.parameters for name in edition.value_sets(measure)})
-        self._codes = {name: str(70_000 + place) for place, name in enumerate(needed)}
+        self._codes = {name: str(7_000_000 + place) for place, name in enumerate(needed)}
         self._edition, self._number = edition, number
         sets, patients = folder / "sets", folder / "patients"
         sets.mkdir()
