@@ -129,9 +129,9 @@ def find(settings: Settings, codec: Codec, close_id: str) -> Snapshot:
 
 
 def export(settings: Settings, codec: Codec, snapshot: Snapshot, out: Path) -> None:
-    """Write panel.csv, lists.csv, adjustments.csv and manifest.json of a complete close into `out`; of a reading that was measured
-    measures.csv, rates.csv and gaps.csv too.
+    """Write panel.csv, lists.csv, adjustments.csv and manifest.json of a complete close into `out`.
 
+    Of a reading that was measured measures.csv, rates.csv and gaps.csv too.
     What was read is checked against the manifest: raises `Stop` when an answer or a result is missing or another; `TableError` when an
     edition or value set by which it was measured is not here.
     """

@@ -20,11 +20,11 @@ from state.measures import digest
 from state.measures import results as rows_of
 from state.measures.credit import credit_of
 from state.measures.editions import Bound
-from state.measures.evaluation import evaluate
+from state.measures.evaluation import Found, evaluate
 from state.measures.frozen import kept_from
 from state.measures.keeping import profile_of, span_of
 from state.measures.measuring import Window
-from state.measures.outcome import Sums
+from state.measures.outcome import Outcome, Sums, none_of
 from state.measures.rates import Cell, counted, of_all, peers
 from state.measures.said import cell_key
 from state.reference.knowledge import Knowledge
@@ -63,6 +63,21 @@ class Rows:
         """Let go of what is on disk."""
         for file in self._buckets.values():
             file.close()
+
+
+def _with_those_outside(bound: Bound, found: Found) -> Mapping[str, Sequence[Outcome]]:
+    """The outcomes of a member; under an eCQM edition also those of measures that do not concern the member, all counts 0.
+
+    So decks of test patients are compared case by case, and nobody has to guess what a missing row means. The program's editions have a
+    row only for whom a measure concerns: rows of zeros for all others of a plan would say nothing.
+    """
+    if bound.edition.form != "ecqm":
+        return found.outcomes
+    return {
+        measure.id: found.outcomes.get(measure.id)
+        or [none_of(rate) for rate in measure.rates(bound.edition.parameters[measure.id])]
+        for measure in bound.edition.measures()
+    }
 
 
 @dataclass
@@ -170,9 +185,9 @@ class Measuring:
             )
             for bound in self.bounds
             for window in self.windows
-            for measure, outcomes in evaluate(
-                profile, kept, bound, window.period, day, accepted_only=self.accepted_only
-            ).outcomes.items()
+            for measure, outcomes in self._said(
+                bound, evaluate(profile, kept, bound, window.period, day, accepted_only=self.accepted_only)
+            ).items()
         ]
         for edition, window, measure, outcomes, practice in found:
             asked = rows_of.Asked(edition, window.id, self.reading)
@@ -185,6 +200,10 @@ class Measuring:
             )
             for cell, sums in counted(measure, payer, practice, profile, outcomes):
                 self.results.count_in(asked, cell, sums)
+
+    def _said(self, bound: Bound, found: Found) -> Mapping[str, Sequence[Outcome]]:
+        """What is written of a member: of a close asked again just what the close said."""
+        return _with_those_outside(bound, found) if self.reading == rows_of.LIVE else found.outcomes
 
     def write(self, out: Path) -> dict[str, str]:
         """Write measures.csv, rates.csv and gaps.csv into a folder; the sha256 of each by its name."""

@@ -398,6 +398,7 @@ class MemberPartition:
         if isinstance(record, Tick):
             if self.state.as_of is None or record.date > self.state.as_of:
                 reached = self.knowledge.reach(record.date)
+                self._say_what_waits(reached.knowledge)
                 self.knowledge = reached.knowledge
                 touch = reached.touch if reached.touch.everyone else None
                 monthly = not self.knowledge.measuring.is_nothing and (
@@ -414,12 +415,25 @@ class MemberPartition:
         )
         withdrawn = record.close_id if isinstance(record, CloseAnnul) else None
         closed = None if withdrawn is None else self.knowledge.reading_of(withdrawn)
+        self._say_what_waits(applied.knowledge)
         self.knowledge = applied.knowledge
         if self.state.as_of is not None:
             await self._wide(one, applied.touch, self.state.as_of, cause, position, withdrawn=withdrawn)
         elif applied.touch.everyone:
             await self._wide(one, applied.touch, None, cause, position)
         await self._finish(one, as_of=None, record=one.envelope.facts, withdrawn=closed)
+
+    def _say_what_waits(self, then: Knowledge) -> None:
+        """Say it once when an edition cannot come into force for want of value sets."""
+        for name, missing in set(then.measuring.waiting) - set(self.knowledge.measuring.waiting):
+            logger.error(
+                "edition %s is not in force: %d value sets are missing, %s first. Lay their files into the folder of tables and "
+                "publish their records (`panelstream tables lay`); `panelstream valuesets check %s` lists all.",
+                name,
+                len(missing),
+                missing[0],
+                name,
+            )
 
     async def _wide(
         self,

@@ -92,7 +92,7 @@ def rows_said(
                 one.evidence,
             )
         )
-    open_or_not = [
+    open_or_not: list[tuple[object, ...]] = [
         (
             *(asked.edition, asked.period, asked.reading, result.measure, *about),
             gap.status,

@@ -130,7 +130,8 @@ def advance(
     """Ask again what was touched (None: everything) on a day, remember it, and say the differences.
 
     `before` is who the member was when things were last said: what is taken back is taken from the strata in which it was counted. Whose
-    credit a measure is, is asked of all, since attribution may be another. What was said of a period that is no longer open stays said.
+    credit a measure is, is asked of all, since attribution may be another. What was said of a period that is no longer open stays said; it
+    is remembered for as long as the period could be opened again, or it would then be counted twice.
     """
     profile = profile_of(standing.spans)
     windows = measuring.windows(as_of)
@@ -165,8 +166,9 @@ def advance(
                 if old is None or old.counts_otherwise(one) or before != profile:
                     sums.extend(() if old is None else _taken_back(old, payer, before))
                     sums.extend(_cells(one, payer, profile))
+    opens = [one.opens_on for one in found.values() if one.opens_on is not None]
+    found.update({key: one for key, one in known.items() if key not in found and key[1] in measuring.settled})
     standing.said = [found[key] for key in sorted(found)]
-    opens = (one.opens_on for one in standing.said if one.opens_on is not None)
     ahead = (fact.start for one in standing.kept for fact in coded(one) if fact.start > as_of)
     standing.next_day = min((*opens, *ahead), default=None)
     return Changes(tuple(results), tuple(sums))

@@ -36,7 +36,7 @@ from state.ledger.member import PROGRAM_PERIOD
 from state.measures import measure_tables
 from state.measures.editions import Bound
 from state.measures.measure_tables import MeasureTables
-from state.measures.measuring import Measuring, bound_by, months_to
+from state.measures.measuring import Measuring, bound_by, months_to, waiting_among
 from state.reference import services as service_lists
 from state.reference import taxonomies as taxonomy_lists
 from state.reference.frozen_lists import FrozenList
@@ -58,7 +58,7 @@ _PARSERS = {
 }
 
 MEASURED = ("editions", "value_sets", *measure_tables.KINDS)
-"""Kinds of tables of which several are in force at a time, one under each name; they are what is measured by."""
+"""Kinds of tables by which is measured: of editions and value sets one is in force under each name, of the others one."""
 ALWAYS_IN_FORCE = ("primary_care_services", "primary_care_taxonomies")
 """Kinds of which there is always a table in force; the others only once a record has brought one."""
 
@@ -301,7 +301,7 @@ class Knowledge:
             return Applied(self, Touch())
         kept = tuple(one for one in self.frozen if one.kept_until > day)
         applied = self._in_force(self.table_records, day)
-        return Applied(replace(applied.knowledge, frozen=kept), applied.touch)
+        return Applied(_measured_again(replace(applied.knowledge, frozen=kept)), applied.touch)
 
     def _with_roster(self, changed: Changed | None) -> Applied:
         if changed is None:
@@ -336,6 +336,9 @@ class Knowledge:
 
     def _with_annulment(self, record: CloseAnnul) -> Applied:
         kept = tuple(one for one in self.frozen if one.close.close_id != record.close_id)
+        if len(kept) == len(self.frozen):
+            # Of a close that is adjusted no more nothing is remembered that could be opened again.
+            return Applied(self, Touch())
         closed = {period: close_id for period, close_id in self.closed_for_good.items() if close_id != record.close_id}
         initially = {
             period: close_id for period, close_id in self.read_initially.items() if close_id != record.close_id
@@ -399,7 +402,7 @@ class Knowledge:
         if not days:
             return Applied(replace(self, table_records=records, version=self.version + 1, tables_on={}), Touch())
         applied = self._in_force(records, max(days), known=False)
-        known = replace(applied.knowledge, frozen=self.frozen)
+        known = _measured_again(replace(applied.knowledge, frozen=self.frozen))
         otherwise = any(not known.at(one.as_of).tables.same_as(self.at(one.as_of).tables) for one in self.frozen)
         return Applied(known, Touch(everyone=applied.touch.everyone or otherwise))
 
@@ -446,12 +449,13 @@ class Knowledge:
         if digests == self.measuring.digests:
             return self.measuring
         periods = [period for period, _ in self.periods.values()]
-        return Measuring.of(self.bounds_of(digests), periods, frozenset(self.closed_for_good), digests)
+        waiting = waiting_among(self.store, digests)
+        return Measuring.of(self.bounds_of(digests), periods, frozenset(self.closed_for_good), digests, waiting)
 
     def _measured_by(self, records: tuple[tuple[Table, Position], ...], day: Day) -> tuple[tuple[str, str], ...]:
         """(kind, sha256) of what is measured by on a day: of each name what was latest activated."""
         latest = {
-            (record.kind, record.name): record.digest
+            (record.kind, "" if record.kind in measure_tables.KINDS else record.name): record.digest
             for record, _ in records
             if record.kind in MEASURED and from_date(record.activated_from) <= day
         }
@@ -465,7 +469,10 @@ def _measured_again(knowledge: Knowledge) -> Knowledge:
         return knowledge
     periods = [period for period, _ in knowledge.periods.values()]
     closed = frozenset(knowledge.closed_for_good)
-    return replace(knowledge, measuring=Measuring.of(measuring.bounds, periods, closed, measuring.digests))
+    measuring = Measuring.of(measuring.bounds, periods, closed, measuring.digests, measuring.waiting)
+    annullable = {one.close.close_id for one in knowledge.frozen}
+    settled = frozenset(period for period, close_id in knowledge.closed_for_good.items() if close_id in annullable)
+    return replace(knowledge, measuring=replace(measuring, settled=settled))
 
 
 def _terms_of(record: PayerRecord) -> tuple[object, ...]:

@@ -131,6 +131,13 @@ def _editions(names: list[str], sets: ValueSets) -> list[Edition]:
         name, _, some = text.partition(":")
         edition = built_in(name).only(some.split(",")) if some else built_in(name)
         Bound(edition, sets)
+        cut_off = edition.cut_off(sets)
+        if cut_off:
+            typer.echo(
+                f"{name} uses {len(cut_off)} value sets that were cut off, so that codes beyond are not found: "
+                f"`panelstream valuesets check {name}` names them.",
+                err=True,
+            )
         found.append(edition)
     return found
 
