@@ -26,7 +26,7 @@ from streams import exporting
 from tests.fixtures.facts import TICKS, facts
 from tests.fixtures.workers import SMALL_STEPS, Service
 from tests.kafka.test_faults import end
-from tests.kafka.test_log_export import silent
+from tests.kafka.test_log_export import frozen, replayed, silent
 
 P2 = Period(
     period="P2",
@@ -160,10 +160,44 @@ def test_what_is_said_live_is_what_replay_says_of_the_same_log(service: Service,
     assert sums_live(service) == sums_replayed(out / "rates.csv", names)
 
 
+def test_a_period_is_closed_with_its_measures_and_proved_from_the_log(service: Service, tmp_path: Path) -> None:
+    reference, members = measured(8)
+    third = len(members) // 3
+    service.publish(reference)
+    service.publish(members[:third])
+    service.tick(TICKS[0])
+    service.start(alter=SMALL_STEPS)
+    service.publish(members[third : 2 * third])
+    service.tick(P2.k1)
+    initial = frozen(service, "P2", "initial", tmp_path / "initial")
+    service.publish(members[2 * third :])
+    service.tick(P2.k2)
+    final = frozen(service, "P2", "final", tmp_path / "final")
+    late = measured(9)[1]
+    service.publish(late)
+    service.settle()
+    end(service)
+    exporting.export(service.settings, service.codec, tmp_path / "log", silent)
+
+    for name, snapshot in (("initial", initial), ("final", final)):
+        out = tmp_path / f"{name}-again"
+        result = replayed(tmp_path / "log", tmp_path / name / "manifest.json", out)
+        assert result.exit_code == 0, result.output
+        assert f"equal to {snapshot.close_id}" in result.output
+        for file in ("panel.csv", "measures.csv", "rates.csv", "gaps.csv"):
+            written = (tmp_path / name / file).read_bytes()
+            assert (out / file).read_bytes() == written, file
+            assert len(written.splitlines()) > 20, file
+    assert (tmp_path / "initial" / "measures.csv").read_bytes() != (tmp_path / "final" / "measures.csv").read_bytes()
+    changed = [record for _, record, _ in service.read("adjustments") if record.what.startswith("measure:capc-2025:")]
+    assert changed, "what came after the final close changed nothing that was measured"
+    assert all(one.close_id == final.close_id and one.before != one.after for one in changed)
+
+
 def said_live(service: Service) -> set[str]:
     """The newest results and gaps of every member, as lines of measures.csv."""
-    results = {key: record for key, record, _ in service.read("measures")}
-    gaps = {key: record for key, record, _ in service.read("gaps")}
+    results = {key: record for key, record, _ in service.read("measures") if record is None or record.reading == "live"}
+    gaps = {key: record for key, record, _ in service.read("gaps") if record is None or record.reading == "live"}
     lines = set()
     for key, record in results.items():
         if record is None:
