@@ -12,7 +12,7 @@ import msgspec
 from schemas.keys import member_key
 from schemas.records import Adjustment, Aggregate, MemberId, Payer, PracticeId
 from state import engine
-from state.calendar import Day, to_date
+from state.calendar import FOREVER, Day, to_date
 from state.freezing import Freezing
 from state.measures import standing
 from state.measures.credit import PracticeOn
@@ -256,15 +256,12 @@ def _adjustment(
 
 
 def _practice_on(member: engine.Member, as_of: Day, knowledge: Knowledge) -> PracticeOn:
-    known: dict[Day, str] = {}
+    on_days = engine.practices_of(member, knowledge)
 
     def practice_on(day: Day) -> str:
         if day >= as_of and member.said is not None:
             return member.said.practice_id or ""
-        if day not in known:
-            on = to_date(day)
-            known[day] = "" if on is None else engine.attribution(member, on, knowledge).practice_id or ""
-        return known[day]
+        return on_days(day) if day < FOREVER else ""
 
     return practice_on
 
