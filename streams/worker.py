@@ -91,7 +91,8 @@ class Worker:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.codec = Codec(registry_for(settings.registry_url, settings.prefix))
-        self.knowledge = Knowledge.initial(TableStore([settings.tables]))
+        self.tables = TableStore([settings.tables])
+        self.knowledge = Knowledge.initial(self.tables)
         self.vault = Vault(settings.keys)
         self._member_events = topic_name(settings.prefix, "member-events")
         self._control = topic_name(settings.prefix, "control")
@@ -250,7 +251,13 @@ class Worker:
                 settings.state / "control.sqlite", topic=tp.topic, partition=0, partitions=1
             )
             return self._hold(
-                Conductor(program, self.codec, prefix=settings.prefix, partitions=settings.partitions),
+                Conductor(
+                    program,
+                    self.codec,
+                    prefix=settings.prefix,
+                    partitions=settings.partitions,
+                    tables=self.tables,
+                ),
                 program,
                 Relay(program, Sender(settings.bootstrap), settle, settings.partitions),
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from state.attribution.standing import Timeline
     from state.ledger.member import Setting
 
-_PARSERS = {
+PARSERS: Mapping[str, Callable[[TableFile], object]] = {
     "engine": engines.parse,
     "npi_taxonomy": taxonomy_lists.parse_directory,
     "primary_care_services": service_lists.parse,
@@ -387,11 +387,11 @@ class Knowledge:
         return Applied(replace(self, plan_lists=lists, version=self.version + 1), touch)
 
     def _with_table(self, record: Table, position: Position, as_of: dt.date | None) -> Applied:
-        if record.kind not in _PARSERS and record.kind not in MEASURED:
-            kinds = ", ".join(sorted((*_PARSERS, *MEASURED)))
+        if record.kind not in PARSERS and record.kind not in MEASURED:
+            kinds = ", ".join(sorted((*PARSERS, *MEASURED)))
             raise MissingTable(f"tables of kind {record.kind!r} are unknown to this release: it knows {kinds}.")
-        if record.kind in _PARSERS:
-            _PARSERS[record.kind](self.store.load(record.kind, record.digest))
+        if record.kind in PARSERS:
+            PARSERS[record.kind](self.store.load(record.kind, record.digest))
         place = (record.activated_from, position)
         places = [(one.activated_from, at) for one, at in self.table_records]
         if place in places:
