@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from schemas.records import SurveyResult
-from state.measures.rates import SMALL
+from state.measures.outcome import SMALL
 
 ID = "CAHPS"
 READING = "imported"

@@ -85,6 +85,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 HUNDREDTH = Decimal("0.01")
+SMALL = 30
+"""Below so many members a rate is flagged, never dropped (payment.md 4.6); some measures need more."""
 
 
 class Sums(msgspec.Struct, frozen=True, array_like=True):
@@ -168,7 +170,7 @@ class Measure(msgspec.Struct, frozen=True):
     of the measure concerns the member at all, when it is empty. `value` makes a rate's value of its sums, with a note where it has none or
     another than its name says. `compare`, where given, is asked in its place where all practices are known: it takes the sums of the
     practice and those of all together. `beside` are roles that are read only beside another fact of the same claim, each with the roles of
-    places at which they are read by themselves.
+    places at which they are read by themselves. With fewer than `small` members a rate is flagged.
     """
 
     id: str
@@ -181,6 +183,7 @@ class Measure(msgspec.Struct, frozen=True):
     value: Callable[[Sums, str, Any], tuple[Decimal | None, str]] = percent
     compare: Callable[[Sums, Sums, str, Any], tuple[Decimal | None, str]] | None = None
     beside: Mapping[str, tuple[str, ...]] = {}
+    small: int = SMALL
 
 
 def none_of(rate: str) -> Outcome:

@@ -19,9 +19,6 @@ from state.measures.outcome import Outcome, Sums
 Of = TypeVar("Of")
 """What else a cell's sums belong to, such as a reading of a period."""
 
-SMALL = 30
-"""Below so many members a rate is flagged, never dropped (payment.md 4.6)."""
-
 
 class Cell(msgspec.Struct, frozen=True, order=True):
     """Where an outcome is counted. `stratum` is "" for all members, else `band:...`, `race:...`, `ethnicity:...` or `language:...`."""

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from state.calendar import Day, to_date
+from state.measures.catalogue import MEASURES
 from state.measures.editions import Edition
 from state.measures.gaps import gap_of
 from state.measures.measuring import Window
 from state.measures.outcome import Outcome, Sums
 from state.measures.period import Period
-from state.measures.rates import SMALL, Cell, value_of
+from state.measures.rates import Cell, value_of
 
 MEASURES_COLUMNS = (
     "edition",
@@ -144,8 +145,9 @@ def rate_row(asked: Asked, edition: Edition, cell: Cell, sums: Sums, peers: Sums
     """
     value, reason = value_of(cell, sums, peers, edition.parameters[cell.measure])
     notes = [edition.label, *([reason] if reason else [])]
-    if sums.denominator < SMALL:
-        notes.append(f"fewer than {SMALL}")
+    small = MEASURES[cell.measure].small
+    if sums.denominator < small:
+        notes.append(f"fewer than {small}")
     return (
         asked.edition,
         asked.period,

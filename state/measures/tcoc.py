@@ -29,6 +29,8 @@ BENEFITS: tuple[Benefit, ...] = ("medical", "pharmacy")
 PRICE_PLACES = Decimal("0.0001")
 """To how much of a dollar a member's cost is rounded, so that sums are the same in any order."""
 INDEX_PLACES = Decimal("0.0001")
+SMALL_COST = 600
+"""Members below whom TCOC is flagged (payment.md 4.6)."""
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -208,4 +210,6 @@ def _sum(sums: Sums, name: str) -> Decimal:
     return sum((number for _, number in _strata(sums, name)), NOTHING)
 
 
-MEASURE = Measure("TCOC", "Total Cost of Care", Parameters, roles, rates, population, evaluate, value, compare)
+MEASURE = Measure(
+    "TCOC", "Total Cost of Care", Parameters, roles, rates, population, evaluate, value, compare, small=SMALL_COST
+)

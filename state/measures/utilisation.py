@@ -28,6 +28,8 @@ OUTLIERS_SUM = "outliers"
 UNWEIGHTED_SUM = "unweighted"
 RATIO_PLACES = Decimal("0.0001")
 THOUSAND = 1000
+SMALL_UTILISATION = 150
+"""Eligible members below whom EDU and AHU are flagged (payment.md 4.6)."""
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,7 +83,16 @@ def measure(
         return _value(name, own_roles, sums, rate, parameters)
 
     return Measure(
-        name, title, Parameters, roles, rates, population, evaluate, value, beside={RISK_DIAGNOSIS: (), **beside}
+        name,
+        title,
+        Parameters,
+        roles,
+        rates,
+        population,
+        evaluate,
+        value,
+        beside={RISK_DIAGNOSIS: (), **beside},
+        small=SMALL_UTILISATION,
     )
 
 

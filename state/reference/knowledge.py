@@ -198,7 +198,7 @@ class Knowledge:
         if close.reading != "panel":
             measured = self._measured_by(self.table_records, from_date(close.closed_on))
             period = self.periods.get(close.period)
-            if period is None or not any(kind == "editions" for kind, _ in measured):
+            if period is None or not self.bounds_of(measured):
                 return one
             begins = months_to(one.as_of, period[0].window_months).start
             return msgspec.structs.replace(one, measured_by=measured, measured_from=begins)
