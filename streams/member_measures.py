@@ -81,6 +81,7 @@ class MeasuredMember:
     ) -> Said:
         """Take up rows that a fact has changed; outputs and changes of sums. `answered`: attribution has been asked anew as well."""
         measuring = knowledge.measuring
+        self._forget(knowledge)
         before = profile_of(self.standing.spans)
         touched = standing.take(self.standing, rows, measuring, allow_reopen=knowledge.ruleset.allow_reopen)
         self.touched = touched
@@ -102,6 +103,7 @@ class MeasuredMember:
 
     def advance(self, member: engine.Member, as_of: Day, knowledge: Knowledge, *, everything: bool) -> Said:
         """Ask again on a day: everything, or what the day and the member's attribution have changed."""
+        self._forget(knowledge)
         due = self.standing.next_day
         self.touched = None if everything else NOTHING
         everything = everything or (due is not None and due <= as_of)
@@ -158,7 +160,6 @@ class MeasuredMember:
 
         Called after `take` or `advance`, with what they have found touched.
         """
-        self._forget(knowledge)
         made: list[engine.Output] = []
         for one in knowledge.frozen:
             if one.window is None or one.until <= as_of:

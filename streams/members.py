@@ -498,14 +498,14 @@ class MemberPartition:
                 if not self.knowledge.measuring.is_nothing:
                     if codes_changed:
                         mine.measured.retake(mine.rows, self.knowledge)
+                    if withdrawn is not None:
+                        made = (*made, *mine.measured.withdraw(mine.member, withdrawn))
                     if as_of is not None:
                         said, changes = mine.measured.advance(
                             mine.member, from_date(as_of), self.knowledge, everything=codes_changed or monthly
                         )
                         made = (*made, *said)
                         mine.due = _sooner(mine.due, mine.measured.due)
-                        if withdrawn is not None:
-                            made = (*made, *mine.measured.withdraw(mine.member, withdrawn))
                         if self.knowledge.frozen and cause != "tick":
                             because = self._because(cause, position, since, mine)
                             made = (

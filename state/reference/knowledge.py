@@ -336,8 +336,8 @@ class Knowledge:
 
     def _with_annulment(self, record: CloseAnnul) -> Applied:
         kept = tuple(one for one in self.frozen if one.close.close_id != record.close_id)
-        if len(kept) == len(self.frozen):
-            # Of a close that is adjusted no more nothing is remembered that could be opened again.
+        if len(kept) == len(self.frozen) and record.close_id not in self.read_initially.values():
+            # Of a final close that is adjusted no more nothing is remembered that could be opened again.
             return Applied(self, Touch())
         closed = {period: close_id for period, close_id in self.closed_for_good.items() if close_id != record.close_id}
         initially = {
