@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import random
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.records import Close, CloseAnnul, Partial, PracticeResult, Snapshot, Tick
+from schemas.records import Close, CloseAnnul, Partial, PracticeResult, Snapshot, Table, Tick
 from state import closing, engine, results
 from state.calendar import from_date
 from state.measures.credit import credit_of
@@ -25,6 +26,7 @@ from state.measures.outcome import Sums
 from state.measures.rates import Cell, counted, sums_of
 from state.measures.results import Asked, gap_rows, measure_row, rate_row
 from state.reference.starter_sets import starter_sets
+from state.reference.tables import BUILT_IN
 from streams import members as members_module
 from streams.frozen_results import read_back
 from streams.members import MemberPartition
@@ -132,6 +134,26 @@ async def test_the_credit_is_that_of_the_last_day_as_known_at_the_close(tmp_path
     _, said = await worked(tmp_path, year_closed(log).batches())
     result = last_said(said, "measures")[f"aetna|1|{EDITION}|BCS|P1|final".encode()]
     assert result.practice_id == "A"
+
+
+async def test_the_credit_follows_the_rules_of_the_last_day_and_so_do_adjustments(tmp_path: Path) -> None:
+    """Since March the latest visit decides, and in December the most visits did."""
+    recency = (BUILT_IN / "rulesets" / "recency_first.toml").read_bytes()
+    table = Table(
+        kind="ruleset",
+        name="recency_first",
+        version="1",
+        digest=hashlib.sha256(recency).hexdigest(),
+        activated_from=dt.date(2025, 3, 1),
+    )
+    log = program(Log()).control(table).add(woman("1"), claim("1", "V1", dt.date(2024, 6, 3)))
+    log.add(claim("1", "V2", dt.date(2024, 7, 3)), claim("1", "V3", dt.date(2024, 9, 3), **ELSEWHERE))
+    year_closed(log).add(mammogram("1", "M1", dt.date(2024, 5, 6)))
+    _, said = await worked(tmp_path, log.batches())
+    results = last_said(said, "measures")
+    assert results[f"aetna|1|{EDITION}|BCS|P1|final".encode()].practice_id == "A"
+    assert results[f"aetna|1|{EDITION}|BCS|rolling".encode()].practice_id == f"TIN:{ELSEWHERE['tin']}"
+    assert adjusted(said) == [("A", "0/1", "1/1", "claim")]
 
 
 async def test_a_panel_and_a_close_without_editions_measure_nothing(tmp_path: Path) -> None:
