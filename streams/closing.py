@@ -181,7 +181,7 @@ def _measured(settings: Settings, codec: Codec, snapshot: Snapshot) -> Callable[
     """What writes the files of the measures of a close into a folder, once all is read and checked; None where nothing was measured."""
     if not snapshot.measured_by:
         return None
-    tables = [(one.kind, one.digest) for one in snapshot.measured_by]
+    tables = tuple((one.kind, one.digest) for one in snapshot.measured_by)
     bounds = bound_by(TableStore([settings.tables]), tables)
     found = read_back(snapshot, lambda topic: _read(settings, codec, topic, range(settings.partitions)))
     if (found.count, found.digest) != (snapshot.measure_results, snapshot.measures_digest):

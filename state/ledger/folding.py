@@ -36,7 +36,18 @@ from state.ledger.member import (
     contributed,
     withdraw,
 )
-from state.ledger.rows import Forward, History, KnownId, Row, Sighting, Statement, content, digest, standing, take
+from state.ledger.rows import (
+    Forward,
+    History,
+    KnownId,
+    Row,
+    Sighting,
+    content,
+    digest,
+    newest,
+    standing,
+    take,
+)
 from state.reference.knowledge import Knowledge
 
 Rows = MutableMapping[str, Row | None]
@@ -339,13 +350,6 @@ def _take(history: History, said: MemberFact, sighting: Sighting) -> tuple[bool,
     return len(same_id) > 1 and (took or digest(said) not in holding), took
 
 
-def _newest(history: History, version: str) -> Statement:
-    """The statement of the highest version; of several contents under one version the one that came first in the input."""
-    statements = standing(history.statements)
-    highest = max(getattr(one.body, version) for one in statements)
-    return min((one for one in statements if getattr(one.body, version) == highest), key=lambda one: one.first.position)
-
-
 def _said_under(history: History, said: Any, version: str) -> list[Any]:
     """Everything known under the version of what was just said."""
     number = getattr(said, version)
@@ -381,7 +385,7 @@ def _waiting_decision(
 
 
 def _put_span(member: Member, history: History) -> None:
-    statement = _newest(history, "span_version")
+    statement = newest(history, "span_version")
     body = statement.body
     assert isinstance(body, Enrollment)  # noqa: S101 - a span's history holds enrollments
     end = FOREVER if body.enrollment_end_date is None else min(from_date(body.enrollment_end_date) + 1, FOREVER)
@@ -400,7 +404,7 @@ def _put_span(member: Member, history: History) -> None:
 
 
 def _put_selection(member: Member, history: History) -> None:
-    statement = _newest(history, "selection_version")
+    statement = newest(history, "selection_version")
     body = statement.body
     assert isinstance(body, PcpSelection)  # noqa: S101 - a selection's history holds selections
     selection = Selection(
@@ -418,7 +422,7 @@ def _put_selection(member: Member, history: History) -> None:
 
 
 def _put_plan_entry(member: Member, history: History) -> None:
-    body = _newest(history, "list_version").body
+    body = newest(history, "list_version").body
     assert isinstance(body, PlanAttribution)  # noqa: S101 - a month's history holds entries of lists
     entry = PlanEntry(month_named(body.attribution_month), body.list_version, body.practice_id, body.npi)
     others = [one for one in member.plan_entries if one.month != entry.month]

@@ -108,6 +108,13 @@ def standing(statements: list[Statement]) -> list[Statement]:
     return [statement for statement in statements if statement.digest in holding]
 
 
+def newest(history: History, version: str) -> Statement:
+    """The statement of the highest version; of several contents under one version the one that came first in the input."""
+    statements = standing(history.statements)
+    highest = max(getattr(one.body, version) for one in statements)
+    return min((one for one in statements if getattr(one.body, version) == highest), key=lambda one: one.first.position)
+
+
 def take(history: History, said: Body, sighting: Sighting) -> bool:
     """Add a sighting of a content. False when it was known and nothing changed."""
     mark = digest(said)

@@ -12,7 +12,7 @@ import msgspec
 from schemas.records import Claim, Clinical, Coverage, Enrollment, PharmacyClaim, PracticeResult
 from state.calendar import FOREVER, Day, day_written, from_date
 from state.ledger.claims import CONTRIBUTES, resolve
-from state.ledger.rows import History, Row, Statement, standing
+from state.ledger.rows import History, Row, newest
 from state.measures.facts import (
     ENCOUNTER_CLASS,
     CoverSpan,
@@ -110,13 +110,6 @@ def profile_of(spans: Iterable[Said]) -> Profile:
         ethnicity=next((one.ethnicity for one in said if one.ethnicity), ""),
         language=next((one.language for one in said if one.language), ""),
     )
-
-
-def newest(history: History, version: str) -> Statement:
-    """The statement of the highest version; of several contents under one version the one that came first in the input."""
-    statements = standing(history.statements)
-    highest = max(getattr(one.body, version) for one in statements)
-    return min((one for one in statements if getattr(one.body, version) == highest), key=lambda one: one.first.position)
 
 
 def _claim(name: str, claim: Claim, wanted: Wanted) -> KeptClaim | None:

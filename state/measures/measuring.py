@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import msgspec
 
@@ -90,32 +91,33 @@ class Measuring:
         return min(one.period.start for one in self.windows(as_of))
 
 
-def bound_by(store: TableStore, digests: Iterable[tuple[str, str]]) -> tuple[Bound, ...]:
+@lru_cache(maxsize=32)
+def bound_by(store: TableStore, digests: tuple[tuple[str, str], ...]) -> tuple[Bound, ...]:
     """The editions among some tables (kind, sha256), bound to the value sets and supplied tables among them. Raises `TableError`.
 
-    Those that wait for value sets are left out.
+    Those that wait for value sets are left out. Remembered: the partitions of a worker share them, and what they remember of codes.
     """
     every = sorted(digests)
-    sets = _value_sets(store, every)
+    sets = _value_sets(store, digests)
     tables = measure_tables.parse(store.load(kind, digest) for kind, digest in every if kind in measure_tables.KINDS)
-    return tuple(Bound(edition, sets, tables) for edition in _editions(store, every) if not edition.missing(sets))
+    return tuple(Bound(edition, sets, tables) for edition in _editions(store, digests) if not edition.missing(sets))
 
 
-def waiting_among(store: TableStore, digests: Iterable[tuple[str, str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def waiting_among(store: TableStore, digests: tuple[tuple[str, str], ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The editions among some tables that wait for value sets, each with the names of these.
 
     The sets may come by a later record, which a worker that ended here would never reach.
     """
-    every = sorted(digests)
-    sets = _value_sets(store, every)
+    sets = _value_sets(store, digests)
     return tuple(
-        (edition.name, tuple(missing)) for edition in _editions(store, every) if (missing := edition.missing(sets))
+        (edition.name, tuple(missing)) for edition in _editions(store, digests) if (missing := edition.missing(sets))
     )
 
 
-def _value_sets(store: TableStore, digests: list[tuple[str, str]]) -> ValueSets:
-    return read_files(store.load(kind, digest) for kind, digest in digests if kind == "value_sets").in_force()
+@lru_cache(maxsize=8)
+def _value_sets(store: TableStore, digests: tuple[tuple[str, str], ...]) -> ValueSets:
+    return read_files(store.load(kind, digest) for kind, digest in sorted(digests) if kind == "value_sets").in_force()
 
 
-def _editions(store: TableStore, digests: list[tuple[str, str]]) -> list[Edition]:
-    return [parse(store.load(kind, digest)) for kind, digest in digests if kind == "editions"]
+def _editions(store: TableStore, digests: tuple[tuple[str, str], ...]) -> list[Edition]:
+    return [parse(store.load(kind, digest)) for kind, digest in sorted(digests) if kind == "editions"]

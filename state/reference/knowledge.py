@@ -113,7 +113,7 @@ class Tables:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Knowledge:
-    """What is known of reference. Immutable for its users; `timelines`, `tables_on` and `bound_by` only remember what follows."""
+    """What is known of reference. Immutable for its users; `timelines` and `tables_on` only remember what follows from the rest."""
 
     store: TableStore
     built_in: Tables
@@ -138,7 +138,6 @@ class Knowledge:
     version: int = 0
     timelines: dict[Setting, Timeline] = field(default_factory=dict)
     tables_on: dict[Day, Tables] = field(default_factory=dict)
-    bound_by: dict[tuple[tuple[str, str], ...], tuple[Bound, ...]] = field(default_factory=dict)
 
     @classmethod
     def initial(cls, tables: TableStore, *, ruleset: str = "guide") -> Knowledge:
@@ -259,10 +258,7 @@ class Knowledge:
 
     def bounds_of(self, measured_by: tuple[tuple[str, str], ...]) -> tuple[Bound, ...]:
         """The editions among some tables, bound to the value sets and supplied tables among them. Raises `TableError`."""
-        found = self.bound_by.get(measured_by)
-        if found is None:
-            found = self.bound_by[measured_by] = bound_by(self.store, measured_by)
-        return found
+        return bound_by(self.store, measured_by)
 
     def reading_of(self, close_id: str) -> tuple[str, str] | None:
         """The period and reading that an initial or final close has frozen; None for any other close."""
