@@ -392,7 +392,7 @@ def replay(
         replayed.differences = question.snapshot.differences(
             history.knowledge, members, attributed, replayed.content_digest, replayed.measures
         )
-    manifest = _manifest(history, replayed, digests)
+    manifest = _manifest(history, replayed, digests, measuring)
     write_whole(out / "manifest.json", [msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"])
     return replayed
 
@@ -436,7 +436,9 @@ def _answers(
     replayed.content_digest = results.content_digest(total)
 
 
-def _manifest(history: History, replayed: Replayed, digests: dict[str, str]) -> dict[str, Any]:
+def _manifest(
+    history: History, replayed: Replayed, digests: dict[str, str], measuring: Measuring | None
+) -> dict[str, Any]:
     question, knowledge, files = history.question, history.knowledge, history.files
     in_force = {table.kind: table.digest for table in knowledge.tables_in_force(from_date(question.as_of))}
     manifest: dict[str, Any] = {
@@ -452,9 +454,9 @@ def _manifest(history: History, replayed: Replayed, digests: dict[str, str]) -> 
                 "value_sets": bound.digest,
                 "tables": dict(bound.tables.digests),
             }
-            for bound in history.bounds()
+            for bound in (() if measuring is None else measuring.bounds)
         ],
-        "periods": [period_named(window.period) for window in history.windows()],
+        "periods": [period_named(window.period) for window in (() if measuring is None else measuring.windows)],
         "content_digest": replayed.content_digest,
         "measures_digest": None if replayed.measures is None else replayed.measures.digest,
         "counts": dict(sorted(replayed.counts.items())),
