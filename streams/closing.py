@@ -18,7 +18,6 @@ from schemas.records import (
     Attribution,
     Close,
     CloseAnnul,
-    ControlRecord,
     LogEnd,
     PanelEntry,
     PanelList,
@@ -29,6 +28,7 @@ from schemas.records import (
 )
 from schemas.topics import TOPICS
 from schemas.topics import name as topic_name
+from schemas.unions import ControlRecord
 from state import results
 from streams.files import write_whole
 from streams.producing import Message, Sender

@@ -19,7 +19,6 @@ from schemas.records import (
     FORMAT_VERSION,
     Close,
     CloseAnnul,
-    ControlRecord,
     Envelope,
     Partial,
     Period,
@@ -31,6 +30,7 @@ from schemas.records import (
     Version,
 )
 from schemas.topics import name as topic_name
+from schemas.unions import ControlRecord
 from state import closing
 from state.stores.log_state import OutboxRow
 from state.stores.program import ProgramState

@@ -192,6 +192,7 @@ class Worker:
             self._plain_sender(),
             prefix=self.settings.prefix,
             partitions=self.settings.partitions,
+            tables=self.knowledge.store,
             now=lambda: dt.datetime.now(dt.UTC),
         )
         counted = await intake.take(batch)
@@ -250,7 +251,13 @@ class Worker:
                 settings.state / "control.sqlite", topic=tp.topic, partition=0, partitions=1
             )
             return self._hold(
-                Conductor(program, self.codec, prefix=settings.prefix, partitions=settings.partitions),
+                Conductor(
+                    program,
+                    self.codec,
+                    prefix=settings.prefix,
+                    partitions=settings.partitions,
+                    tables=self.knowledge.store,
+                ),
                 program,
                 Relay(program, Sender(settings.bootstrap), settle, settings.partitions),
             )

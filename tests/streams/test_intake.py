@@ -28,11 +28,11 @@ from schemas.records import (
     Position,
     Practice,
     Provider,
-    Record,
     Table,
 )
 from schemas.registry import EmbeddedRegistry
 from schemas.topics import MOST_BYTES as MOST_OF_A_TOPIC
+from schemas.unions import Record
 from streams.batching import Batch
 from streams.intake import HISTORY_HEADER, MOST_BYTES, MOST_KEPT, ORIGIN_HEADER, Intake
 from streams.producing import Message
@@ -154,7 +154,7 @@ async def taken(
     folder: Path, topic: str, *values: bytes, headers: tuple[tuple[str, bytes], ...] = ()
 ) -> tuple[list[Message], Vault]:
     sender, vault = Kept(), Vault(folder / "keys")
-    intake = Intake(CODEC, vault, sender, prefix="t.", partitions=24, now=lambda: NOW)  # type: ignore[arg-type]
+    intake = Intake(CODEC, vault, sender, prefix="t.", partitions=24, tables=TableStore(), now=lambda: NOW)  # type: ignore[arg-type]
     records = tuple(
         LogRecord(f"t.{topic}", 3, 70 + place, 0, None, value, headers) for place, value in enumerate(values)
     )
