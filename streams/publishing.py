@@ -12,8 +12,8 @@ from typing import BinaryIO
 import msgspec
 
 from schemas.codec import TOPIC_OF, Codec, Undecodable
-from schemas.money import Contract, PaymentPosted
 from schemas.keys import member_key, partition_of
+from schemas.money import Contract, PaymentPosted
 from schemas.records import (
     FeedManifest,
     MemberFact,

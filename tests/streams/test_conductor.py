@@ -15,6 +15,7 @@ from faust.types import TP
 from schemas.codec import Codec
 from schemas.records import Close, CloseAnnul, Partial, Period, PracticeCount, Reading, Snapshot, Tick
 from schemas.registry import EmbeddedRegistry
+from state.reference.tables import TableStore
 from state.stores.program import ProgramState
 from streams.batching import Batch
 from streams.conductor import Conductor
@@ -74,7 +75,7 @@ async def worked(folder: Path, records: Sequence[LogRecord], cuts: Sequence[int]
         state = await ProgramState.open(
             folder / "control.sqlite", topic="control", partition=0, partitions=1, patience=1
         )
-        agent = Conductor(state, CODEC, prefix="", partitions=PARTITIONS)
+        agent = Conductor(state, CODEC, prefix="", partitions=PARTITIONS, tables=TableStore())
         # What lies below the watermark comes again after a crash.
         await agent.apply(Batch(TP("control", 0), 1, 0, last, tuple(records[:last])))
         rows = await state.waiting(100_000)

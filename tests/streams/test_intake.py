@@ -33,6 +33,7 @@ from schemas.records import (
 from schemas.registry import EmbeddedRegistry
 from schemas.topics import MOST_BYTES as MOST_OF_A_TOPIC
 from schemas.unions import Record
+from state.reference.tables import TableStore
 from streams.batching import Batch
 from streams.intake import HISTORY_HEADER, MOST_BYTES, MOST_KEPT, ORIGIN_HEADER, Intake
 from streams.producing import Message
