@@ -6,7 +6,8 @@ Used alike by the member agent, by `replay` and by the tests.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from hashlib import blake2b
 
 import msgspec
@@ -15,7 +16,7 @@ from schemas.keys import member_key
 from schemas.records import Adjustment, Aggregate, Alert, Attribution, AttributionChange, Gaps, MeasureResult
 from state.attribution import alerts, frozen, grounds, plan_list, requests
 from state.attribution.answer import Answer, answer
-from state.attribution.decision import View
+from state.attribution.decision import View, decide
 from state.attribution.frozen import Frozen
 from state.attribution.grounds import Grounds
 from state.attribution.projection import next_change
@@ -24,7 +25,9 @@ from state.calendar import FOREVER, Day, add_months, from_date, to_date
 from state.ledger.folding import CAUSE_OF_FACT, Fact, FactKind, Folded, Refusal, fold, rederive, row_names, rows_missing
 from state.ledger.member import KEPT_MONTHS, Closed, Member, Said, prune, terms
 from state.ledger.rows import Row
-from state.reference.knowledge import FrozenList, Knowledge
+from state.measures.credit import PracticeOn
+from state.reference.frozen_lists import FrozenList
+from state.reference.knowledge import Knowledge
 
 __all__ = [
     "CAUSE_OF_FACT",
@@ -56,6 +59,8 @@ __all__ = [
     "lists_of",
     "new_member",
     "open_alert",
+    "practice_on",
+    "practices_of",
     "rederive",
     "requests_of",
     "row_names",
@@ -164,6 +169,22 @@ def attribution(member: Member, as_of: dt.date, knowledge: Knowledge) -> Attribu
     return answer(View.of(member, knowledge), from_date(as_of)).attribution
 
 
+def practices_of(member: Member, knowledge: Knowledge) -> Callable[[Day], str]:
+    """Whose patient the member is on a day, "" for nobody's: as `attribution` says, without all else that it says. Changes nothing.
+
+    For as long as the member is not folded or advanced. A day that was asked before costs nothing.
+    """
+    view: View | None = None
+
+    @cache
+    def practice_on(day: Day) -> str:
+        nonlocal view
+        view = view or View.of(member, knowledge)
+        return decide(view, day).practice_id or ""
+
+    return practice_on
+
+
 def open_alert(member: Member, as_of: dt.date, knowledge: Knowledge) -> Alert | None:
     """The alert that is open on a day, whatever was said before. Changes nothing."""
     view, day = View.of(member, knowledge), from_date(as_of)
@@ -192,6 +213,13 @@ def freeze(
     return frozen.freeze(member, one, from_date(as_of), knowledge, rows)
 
 
+def practice_on(
+    member: Member, one: FrozenList, knowledge: Knowledge, rows: Mapping[str, Row | None] | None
+) -> PracticeOn:
+    """Whose patient the member was on the days of a frozen reading's measures, by what is known. Changes nothing."""
+    return frozen.practice_on(member, one, knowledge, rows)
+
+
 def advance(
     member: Member,
     as_of: dt.date,
@@ -212,7 +240,7 @@ def advance(
     prune(member, day, knowledge.earliest_needed(day), knowledge.ruleset.longest_window)
     frozen.forget(member, knowledge)
     if member.plan_entries:
-        plan_list.forget(member, min(add_months(day, -KEPT_MONTHS), knowledge.earliest_frozen), knowledge)
+        plan_list.forget(member, min(add_months(day, -KEPT_MONTHS), knowledge.earliest_needed(day)), knowledge)
     view = View.of(member, knowledge)
     found = answer(view, day)
     current = alerts.open_alert(view, found, day)

@@ -20,14 +20,22 @@ from schemas.records import (
     PeopleCount,
     PracticeCount,
     PracticeId,
+    TableInForce,
 )
 from state import engine, results
 from state.calendar import Day
 from state.closing import kind_and_status
 from state.ledger.member import Member
 from state.ledger.rows import Row
+from state.measures import digest
+from state.measures.editions import Bound
+from state.measures.facts import Kept, Profile
+from state.measures.frozen import kept_from, results_of
+from state.measures.outcome import Sums
+from state.measures.results import Asked, Result, gap_rows, measure_row
 from state.payment.age_gender import age_on
-from state.reference.knowledge import FrozenList, Knowledge
+from state.reference.frozen_lists import FrozenList
+from state.reference.knowledge import Knowledge
 
 _encoder = msgspec.msgpack.Encoder()
 Alike = tuple[str, str, str, Literal["F", "M", "U"], int]
@@ -39,12 +47,15 @@ MOST_BYTES = 1_000_000
 class Tally(msgspec.Struct, array_like=True):
     """What was frozen so far: the sum of the digests of the answers (hex), and members by payer and practice ("" for none).
 
+    Of measures the sum of the digests of the lines of results (hex), and how many results there are; what they add up to is with the sums.
     `people`: members on lists, counted as in the partial.
     """
 
     digest: str
     counts: dict[str, dict[str, int]]
-    people: list[PeopleCount]
+    measures: str = "0"
+    results: int = 0
+    people: list[PeopleCount] = []
 
 
 class Freezing:
@@ -56,13 +67,15 @@ class Freezing:
         self._knowledge = knowledge
         self._total = int(tally.digest, 16)
         self._counts = tally.counts
+        self._measures = int(tally.measures, 16)
+        self._results = tally.results
         self._people = Counter({_alike(one): one.members for one in tally.people})
         self._entries: dict[PracticeId | None, list[PanelEntry]] = {}
 
     @classmethod
     def of(cls, one: FrozenList, as_of: dt.date, knowledge: Knowledge, tally: bytes | None) -> Freezing:
         """Begin, or go on where a tally stands. `as_of` is the clock's date, `knowledge` what is known without this close."""
-        begun = Tally("0", {}, []) if tally is None else msgspec.msgpack.decode(tally, type=Tally)
+        begun = Tally("0", {}) if tally is None else msgspec.msgpack.decode(tally, type=Tally)
         return cls(one, as_of, knowledge, begun)
 
     def take(self, member: Member, rows: Mapping[str, Row | None] | None) -> frozenset[str]:
@@ -83,9 +96,49 @@ class Freezing:
             self._people[_person(member, practice_id, self.one.as_of)] += 1
         return frozen.terms
 
+    def measure(
+        self, member: Member, profile: Profile, kept: Iterable[Kept], rows: Mapping[str, Row | None] | None
+    ) -> tuple[Result, ...]:
+        """What the reading's measures say of a member, before `take` freezes it; nothing where nothing is measured.
+
+        `kept` are the facts that the member keeps for measures; `rows` all cold rows, where `needs_rows`.
+        """
+        window = self.one.window
+        if window is None:
+            return ()
+        bounds = self.bounds
+        if rows is not None:
+            kept = kept_from(rows, bounds, allow_reopen=self._knowledge.ruleset.allow_reopen)
+        whose = engine.practice_on(member, self.one, self._knowledge, rows)
+        return tuple(results_of(profile, kept, bounds, window, whose))
+
+    def count(self, member: Member, found: Iterable[Result]) -> None:
+        """Take the results of a member's measures into the digest of the close."""
+        for result in found:
+            asked = Asked(result.edition, result.window.id, self.one.close.reading)
+            about = (asked, result.measure, member.payer, member.member_id, result.practice)
+            day = self.one.as_of
+            rows = [
+                *(measure_row(*about, one, day) for one in result.outcomes),
+                *gap_rows(*about, result.outcomes, day),
+            ]
+            self._measures += sum(digest.of_line(results.line(row)) for row in rows)
+            self._results += len(result.outcomes)
+
+    @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """The editions by which the reading is measured."""
+        return self._knowledge.bounds_of(self._measured_by) if self._measured_by else ()
+
+    @property
+    def engine_version(self) -> str:
+        """The rules as code by which the day of the reading is judged."""
+        return self._knowledge.at(self.one.as_of).engine_version
+
     def needs_rows(self) -> bool:
-        """Whether `take` needs the cold rows."""
-        return not engine.keeps_lines_of(self.one, self._as_of, self._knowledge)
+        """Whether `measure` and `take` need the cold rows."""
+        enough = engine.keeps_lines_of(self.one, self._as_of, self._knowledge)
+        return not (enough and self._knowledge.keeps_facts_of(self.one))
 
     def lists(self) -> list[tuple[str, PanelList]]:
         """The lists of the members taken since the last call, by practice, each under its key; a long one in several parts."""
@@ -112,7 +165,9 @@ class Freezing:
 
     def tally(self) -> bytes:
         """What to go on from after a crash."""
-        return _encoder.encode(Tally(f"{self._total:x}", self._counts, self._counted()))
+        return _encoder.encode(
+            Tally(f"{self._total:x}", self._counts, f"{self._measures:x}", self._results, self._counted())
+        )
 
     def partial(
         self,
@@ -122,9 +177,11 @@ class Freezing:
         accepted_at: dt.datetime,
         failed: Sequence[str],
         skips: Iterable[tuple[int, str, str]],
+        sums: Mapping[str, Sums],
     ) -> Partial:
-        """The partition's answer, when every member was taken."""
+        """The partition's answer, when every member was taken. `sums` are what the reading's results add up to, by the keys of cells."""
         then = self._knowledge.at(self.one.as_of)
+        total = self._measures + sum(digest.of_sums(cell, some) for cell, some in sums.items())
         return Partial(
             close_id=self.one.close.close_id,
             partition=partition,
@@ -142,11 +199,18 @@ class Freezing:
             failed=tuple(failed),
             not_frozen=tuple(sorted(self.one.left_out)),
             skips=tuple(
-                Passed(partition=partition, offset=offset, digest=digest, reason=reason)
-                for offset, digest, reason in skips
+                Passed(partition=partition, offset=offset, digest=sha256, reason=reason)
+                for offset, sha256, reason in skips
             ),
+            measured_by=tuple(TableInForce(kind=kind, digest=sha256) for kind, sha256 in self._measured_by),
+            measures_digest=digest.text(total) if self._measured_by else None,
+            measure_results=self._results,
             people=tuple(self._counted()),
         )
+
+    @property
+    def _measured_by(self) -> tuple[tuple[str, str], ...]:
+        return () if self.one.window is None else self.one.measured_by
 
     def _counted(self) -> list[PeopleCount]:
         return [

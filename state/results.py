@@ -96,7 +96,7 @@ def lists_csv(snapshot: Snapshot, entries: Iterable[tuple[str, PanelEntry]]) -> 
 
     Who is on no list is in panel.csv alone.
     """
-    return _rows(
+    return rows_csv(
         LISTS,
         (
             (
@@ -145,6 +145,13 @@ def close_manifest(snapshot: Snapshot, files: dict[str, str]) -> dict[str, objec
         "ruleset": {"name": snapshot.ruleset, "digest": tables.pop("ruleset", None)},
         "tables": tables,
         "content_digest": snapshot.content_digest,
+        "measures": None
+        if not snapshot.measured_by
+        else {
+            "digest": snapshot.measures_digest,
+            "results": snapshot.measure_results,
+            "by": [{"kind": one.kind, "digest": one.digest} for one in snapshot.measured_by],
+        },
         "counts": {
             "members": snapshot.members,
             "attributed": snapshot.attributed,
@@ -186,10 +193,11 @@ def line(values: Iterable[object]) -> bytes:
 
 
 def _lines(columns: Sequence[str], records: Iterable[msgspec.Struct]) -> Iterator[bytes]:
-    return _rows(columns, ([getattr(record, column) for column in columns] for record in records))
+    return rows_csv(columns, ([getattr(record, column) for column in columns] for record in records))
 
 
-def _rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
+def rows_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
+    """A CSV file, line by line: the header, then the rows."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)

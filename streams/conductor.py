@@ -28,6 +28,7 @@ from schemas.records import (
     ReferenceRecord,
     Refused,
     Snapshot,
+    Table,
     Tick,
     Version,
 )
@@ -37,6 +38,7 @@ from state import closing
 from state.calendar import EARLIEST
 from state.engine import Refusal
 from state.reference.tables import TableStore
+from state.reference.usable_tables import why_unusable
 from state.stores.log_state import OutboxRow
 from state.stores.program import ProgramState
 from streams import paying
@@ -53,7 +55,7 @@ logger = logging.getLogger(__name__)
 
 NOT_ANNULLED = "not annulled:"
 """How the answer to an annulment that cannot be begins."""
-_CONFLICT = Refusal(
+CONFLICT = Refusal(
     "event_id_conflict",
     "event_id",
     "a reference record of this event id was accepted with other content: send the new content under a new event id.",
@@ -93,10 +95,10 @@ class Conductor:
         rates_of: RatesOf = paying.nothing_measured,
     ) -> None:
         self.state = state
+        self._tables = tables
         self._codec = codec
         self._prefix = prefix
         self._partitions = partitions
-        self._tables = tables
         self._rates_of = rates_of
         self.closed: list[tuple[str, float]] = []
         """Closes completed since somebody last looked: the reading, and the seconds from its request to its manifest."""
@@ -188,11 +190,16 @@ class Conductor:
         event_id, digest = self._codec.event_id_of(record), self._codec.content_digest(record)
         known = await self.state.digest_of(event_id)
         if known is not None:
-            return Made(refusal=None if known == digest else _CONFLICT)
+            return Made(refusal=None if known == digest else CONFLICT)
         seen = (event_id, digest)
         if isinstance(record, MoneyRecord):
             booked = await self._money(record)
             return Made(seen=None if booked.refusal else seen, booked=booked, refusal=booked.refusal)
+        if isinstance(record, Table):
+            # Broadcast, it would end every worker for good.
+            why = why_unusable(record, self._tables)
+            if why is not None:
+                return Made(refusal=Refusal("unusable_table", "digest", why))
         return Made(
             broadcast=record,
             seen=seen,

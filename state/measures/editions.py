@@ -79,8 +79,23 @@ class Edition(msgspec.Struct, frozen=True):
         """The value sets that a measure of the edition needs."""
         return frozenset(one for role in self.roles(measure) for one in self.sets.get(role, ()))
 
+    def usable(self, loaded: ValueSets) -> ValueSets:
+        """The loaded sets as the edition takes them.
+
+        An eCQM is read with its value sets as they are published, also with one that was cut off after 1,000 codes: so the publishers'
+        own runs have it. The program's editions pay by their results, and take whole sets alone. Source: measures.md 13.
+        """
+        return loaded.as_published() if self.form == "ecqm" else loaded
+
+    def cut_off(self, loaded: ValueSets) -> Mapping[str, str]:
+        """The value sets that the edition uses although they were cut off, each with what is wrong with it."""
+        if self.form != "ecqm":
+            return {}
+        return loaded.cut_off(name for measure in self.parameters for name in self.value_sets(measure))
+
     def missing(self, loaded: ValueSets) -> Mapping[str, tuple[str, ...]]:
         """The value sets that are not loaded, each with the measures that it stops."""
+        loaded = self.usable(loaded)
         stopped: dict[str, list[str]] = {}
         for measure in sorted(self.parameters):
             for name in sorted(self.value_sets(measure)):
@@ -130,6 +145,7 @@ class Bound:
     """
 
     def __init__(self, edition: Edition, loaded: ValueSets, tables: MeasureTables = NO_TABLES) -> None:
+        loaded = edition.usable(loaded)
         edition = edition.supplied(tables)
         edition = edition.supplied(tables.lacking(edition.absent(loaded)))
         missing = edition.missing(loaded)
@@ -178,6 +194,16 @@ class Bound:
             for role in edition.roles(measure):
                 readers.setdefault(role, set()).add(measure)
         self.readers: Mapping[str, frozenset[str]] = {role: frozenset(names) for role, names in readers.items()}
+        self._beside: dict[str, frozenset[str]] = {
+            role: frozenset(place for name in names for place in MEASURES[name].beside[role])
+            for role, names in self.readers.items()
+            if all(role in MEASURES[name].beside for name in names)
+        }
+
+    def only_beside(self, code: Code, place: str) -> bool:
+        """Whether every role of a code is read only beside something else of its claim, when it was done at a place of service."""
+        at = self.roles_of[("POS", place)] if place else ()
+        return all(role in self._beside and self._beside[role].isdisjoint(at) for role in self.roles_of[code])
 
     def touched_by(self, codes: Iterable[Code]) -> frozenset[str]:
         """The measures that some codes can touch."""
@@ -187,9 +213,12 @@ class Bound:
 
 
 def wanted_by(bounds: Iterable[Bound]) -> Wanted:
-    """What any of several editions can use a code for."""
-    every = tuple(bound.roles_of for bound in bounds)
-    return lambda code: any(one[code] for one in every)
+    """What any of several editions can use of a claim or chart."""
+    every = tuple(bounds)
+    return Wanted(
+        reads=lambda code: any(one.roles_of[code] for one in every),
+        only_beside=lambda code, place: all(one.only_beside(code, place) for one in every),
+    )
 
 
 class _RolesOf(dict[Code, tuple[str, ...]]):
