@@ -53,8 +53,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NOT_ANNULLED = "not annulled:"
-"""How the answer to an annulment that cannot be begins."""
 CONFLICT = Refusal(
     "event_id_conflict",
     "event_id",
@@ -237,7 +235,7 @@ class Conductor:
             return Made()
         withdrawn = await paying.withdrawals(self.state, known, self.state.ticked or known.as_of or EARLIEST)
         if isinstance(withdrawn, str):
-            return Made(answers=(msgspec.structs.replace(known, message=f"{NOT_ANNULLED} {withdrawn}"),))
+            return Made(answers=(msgspec.structs.replace(known, message=f"{closing.NOT_ANNULLED} {withdrawn}"),))
         message = f"{order.actor}: {order.reason}"
         annulled = msgspec.structs.replace(known, state="annulled", message=message)
         return Made(broadcast=order, closes=((request, annulled),), booked=withdrawn)
