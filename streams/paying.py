@@ -156,8 +156,9 @@ async def drafts(
     wrong = money_ledger.disagreements([*before, *entries], [*stands, *made])
     if wrong:
         raise Stop(f"Statements and the money ledger disagree ({wrong[0]}): nothing was stated; report it.", EXIT_FAULT)
+    amount = dollars(total(one.difference for one in made))
     said = (
-        f"{len(made):,} statements drafted, {dollars(total(one.difference for one in made))} dollars" if made else None
+        f"{len(made):,} {'statement' if len(made) == 1 else 'statements'} drafted, {amount} dollars" if made else None
     )
     return Booked(statements=tuple(Stated(one, "draft") for one in made), entries=tuple(entries), message=said)
 

@@ -159,6 +159,7 @@ def who() -> str:
 
 
 def service(bootstrap: str | None, prefix: str | None) -> tuple[Settings, Codec]:
+    """How the service is reached, with as many partitions as the broker has. Raises `Stop` where there is none."""
     from schemas.codec import Codec
     from schemas.registry import registry_for
     from schemas.topics import name as topic_name

@@ -15,6 +15,7 @@ from streams.cli import (
     rebuild,
     replay,
     skip,
+    statement,
     tables,
     tick,
     topics,

@@ -138,15 +138,18 @@ def ledger(
 def told(one: Standing) -> Iterator[str]:
     """A statement for a person, line by line."""
     statement = one.statement
+    contract = f"contract {statement.contract_id}, track {statement.track}"
+    total, before, difference = map(_amount, (statement.total, statement.previously_stated, statement.difference))
     yield f"{statement.statement_id}: {one.state}"
-    yield f"  {statement.reading} statement of {statement.period}, {statement.payer} to {statement.payee_name} ({statement.practice_id})"
-    yield f"  from close {statement.snapshot.close_id} of {statement.snapshot.actor}, contract {statement.contract_id}, track {statement.track}"
+    yield f"  {statement.reading} statement of {statement.period}"
+    yield f"  {statement.payer} to {statement.payee_name} ({statement.practice_id})"
+    yield f"  from close {statement.snapshot.close_id} of {statement.snapshot.actor}, {contract}"
     if one.order is not None:
         yield f"  {one.state} by {one.order.actor}: {one.order.reason}"
     for line in statement.lines:
         why = f" ({line.reason})" if line.reason else ""
         yield f"  {line.item}  {line.label}: {line.formula}{why}"
-    yield f"  total {_amount(statement.total)}, stated before {_amount(statement.previously_stated)}, difference {_amount(statement.difference)}"
+    yield f"  total {total}, stated before {before}, difference {difference}"
     for note in statement.notes:
         yield f"  {note}"
 
