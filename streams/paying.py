@@ -11,11 +11,12 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 
 from schemas.money import Contract, LedgerEntry, MoneySaid, PaymentPosted, Statement, StatementRelease
-from schemas.records import Close, Partial, PeopleCount, Practice, Snapshot
+from schemas.records import Close, Partial, PeopleCount, Period, Practice, Snapshot
 from state.engine import Refusal
 from state.payment import acceptance, contracts, drafting, money_ledger, releases
 from state.payment.amounts import dollars, total
@@ -136,17 +137,21 @@ async def drafts(
         return NOTHING
     stated_on = request.closed_on or snapshot.as_of
     stands = [one.statement for one in await state.statements() if one.state != "withdrawn"]
+    period = await state.period(snapshot.period)
+    months = drafting.quarter_of(snapshot.as_of) if snapshot.reading == "panel" else ()
+    if period is not None and snapshot.reading != "panel":
+        months = drafting.panels_for(period)
     panels = {
         one.as_of: Panel(snapshot=one, people=_people(await state.partials(one.close_id)))
         for one in await state.panels()
-        if one.as_of is not None
+        if one.as_of in months
     }
     if snapshot.reading == "panel":
         panels[snapshot.as_of] = Panel(snapshot=snapshot, people=_people(partials))
     known = Known(contracts=every, practices=await state.practices(), panels=panels, standing=stands, store=tables)
     try:
         with _all_tables():
-            made = await _made(state, known, snapshot, rates_of(snapshot, partials), stated_on)
+            made = _made(known, snapshot, period, rates_of(snapshot, partials), stated_on)
     except NothingStated as problem:
         return Booked(message=f"no statement was made: {problem}")
     before = await state.ledger()
@@ -180,12 +185,11 @@ async def withdrawals(state: ProgramState, snapshot: Snapshot, on: dt.date) -> B
     return Booked(statements=gone, entries=tuple(entries))
 
 
-async def _made(
-    state: ProgramState, known: Known, snapshot: Snapshot, frozen: FrozenRates | None, stated_on: dt.date
+def _made(
+    known: Known, snapshot: Snapshot, period: Period | None, frozen: FrozenRates | None, stated_on: dt.date
 ) -> tuple[Statement, ...]:
     if snapshot.reading == "panel":
         return drafting.month_drafts(known, snapshot.as_of or stated_on, stated_on)
-    period = await state.period(snapshot.period)
     if period is None or frozen is None:
         raise NothingStated(["the reading has no rates of measures, which element 3 is paid on."])
     return drafting.period_drafts(known, period, snapshot.reading, snapshot, frozen, stated_on)
@@ -202,11 +206,14 @@ def _all_tables() -> Iterator[None]:
 
 def _people(partials: Iterable[Partial]) -> tuple[PeopleCount, ...]:
     """The people of a close, those of all partitions together."""
-    found: Counter[PeopleCount] = Counter()
+    found: Counter[tuple[str, str, str, Literal["F", "M", "U"], int]] = Counter()
     for partial in partials:
         for one in partial.people:
-            found[msgspec.structs.replace(one, members=0)] += one.members
-    return tuple(msgspec.structs.replace(one, members=count) for one, count in sorted(found.items()))
+            found[one.payer, one.practice_id, one.product, one.gender, one.age] += one.members
+    return tuple(
+        PeopleCount(payer=payer, practice_id=practice, product=product, gender=gender, age=age, members=members)
+        for (payer, practice, product, gender, age), members in sorted(found.items())
+    )
 
 
 def _said(stated: Stated, on: dt.date) -> MoneySaid:

@@ -58,9 +58,8 @@ def month_drafts(known: Known, month: dt.date, stated_on: dt.date) -> tuple[Stat
     A contract that pays by the quarter is stated when the three panels of the quarter stand. Statements that stand are not made again;
     a contract that pays nothing by the month has none. Raises `NothingStated`, `TableError`.
     """
-    start = month.replace(month=month.month - (month.month - 1) % MONTHS_OF_A_QUARTER)
     made: list[Statement] = []
-    for one in sorted({start, month}):
+    for one in sorted({quarter_of(month)[0], month}):
         if one in known.panels:
             practices = list(_months_of(known, one, month))
             made += month_statements(_statable(known.panels[one].snapshot, stated_on), one, practices)
@@ -93,6 +92,17 @@ def why_kept(snapshot: Snapshot, standing: Iterable[Statement], periods: Iterabl
         if one.snapshot.close_id != snapshot.close_id and (month or snapshot.as_of in pools.get(one.period, ())):
             return f"statement {one.statement_id} rests on it: annul {one.snapshot.close_id} first."
     return None
+
+
+def quarter_of(month: dt.date) -> tuple[dt.date, ...]:
+    """The three months of a month's quarter."""
+    start = month.month - (month.month - 1) % MONTHS_OF_A_QUARTER
+    return tuple(month.replace(month=start + ahead) for ahead in range(MONTHS_OF_A_QUARTER))
+
+
+def panels_for(period: Period) -> tuple[dt.date, ...]:
+    """The months whose panels a period's statements rest on: those that make the practice type, and those of the pool."""
+    return (*_trailing(period), *months_of(period))
 
 
 def in_force(contract: Contract, day: dt.date) -> bool:
