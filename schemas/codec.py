@@ -16,12 +16,13 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
 from operator import attrgetter
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import fastavro
 import fastavro.read
 import msgspec
 
+from schemas.money import Contract, MoneySaid, PaymentPosted, StatementRelease
 from schemas.records import (
     Adjustment,
     Aggregate,
@@ -35,7 +36,6 @@ from schemas.records import (
     Clinical,
     Close,
     CloseAnnul,
-    ControlRecord,
     Enrollment,
     Envelope,
     FeedManifest,
@@ -53,7 +53,6 @@ from schemas.records import (
     Practice,
     PracticeResult,
     Provider,
-    Record,
     Refused,
     Snapshot,
     Source,
@@ -62,6 +61,7 @@ from schemas.records import (
     Version,
 )
 from schemas.registry import ForeignSchema, Registry, Schema, UnknownSchema, newest
+from schemas.unions import ControlRecord, Record
 
 T = TypeVar("T")
 
@@ -85,11 +85,13 @@ TOPIC_OF: Mapping[type, str] = {
     Table: "reference",
     FeedManifest: "reference",
     Period: "reference",
+    Contract: "reference",
+    PaymentPosted: "reference",
 }
 """The input topic of each record."""
 BY_KIND: Mapping[str, type] = {
     str(record.__struct_config__.tag): record  # type: ignore[attr-defined]
-    for record in (*TOPIC_OF, Tick, Close, CloseAnnul, Partial)
+    for record in (*TOPIC_OF, Tick, Close, CloseAnnul, Partial, StatementRelease)
 }
 INPUT_OF_TOPIC: Mapping[str, type] = {
     "claims": Claim,
@@ -111,6 +113,7 @@ OUTPUT_OF_TOPIC: Mapping[str, type] = {
     "measures": MeasureResult,
     "gaps": Gaps,
     "aggregates": Aggregate,
+    "statements": MoneySaid,
     "quarantine": Refused,
 }
 Output = (
@@ -123,6 +126,7 @@ Output = (
     | MeasureResult
     | Gaps
     | Aggregate
+    | MoneySaid
     | Refused
 )
 
@@ -424,7 +428,11 @@ def _without_blanks(record: R) -> R:
 def _amounts(record_type: Any) -> tuple[str, ...]:
     """The fields of a record that hold amounts."""
     hints = get_type_hints(record_type)
-    return tuple(name for name in record_type.__struct_fields__ if Decimal in (hints[name], *get_args(hints[name])))
+    return tuple(
+        name
+        for name in record_type.__struct_fields__
+        if Decimal in (hints[name], *get_args(hints[name])) and get_origin(hints[name]) is not dict
+    )
 
 
 @cache

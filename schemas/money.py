@@ -259,3 +259,22 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     amount: Decimal
     on: dt.date
     trace_no: str | None = None
+
+
+class MoneySaid(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands on `statements`: a statement in a new state, an order on one that was refused, or an entry of the money ledger.
+
+    Whoever pays reads those of kind `statement` and state `released`, and no others. `order`: who released or held it, or asked in vain;
+    `message`: why in vain. `on`: the clock's date.
+    """
+
+    kind: Literal["statement", "refused", "entry"]
+    payer: Payer
+    practice_id: PracticeId
+    period: str
+    on: dt.date
+    state: StatementState | None = None
+    statement: Statement | None = None
+    order: StatementRelease | None = None
+    message: str | None = None
+    entry: LedgerEntry | None = None

@@ -476,6 +476,17 @@ class PracticeCount(msgspec.Struct, frozen=True, order=True, kw_only=True):
     members: int
 
 
+class PeopleCount(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """Members of a payer and product on the frozen list of a practice, by age in whole years on D and gender (F, M, else U)."""
+
+    payer: str
+    practice_id: str
+    product: str
+    gender: Literal["F", "M", "U"]
+    age: int
+    members: int
+
+
 class Passed(msgspec.Struct, frozen=True, order=True, kw_only=True):
     """A record of `member-events` passed over by an operator's order."""
 
@@ -490,8 +501,9 @@ class Partial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
 
     `watermark` is the offset of the barrier: everything before it is in. `digest` is the sum of the digests of the frozen answers
     (hex), so that partials add up, however members are spread. `failed` members are missing from the lists; of the payers in
-    `not_frozen` there is no list, because the plan's own is missing. `measured_by` are the editions, value sets and supplied tables by
-    which the reading was measured, none where nothing was; `measures_digest` is that of the results of measures and of what they add up
+    `not_frozen` there is no list, because the plan's own is missing. `people` are those on lists, as payments count them.
+    `measured_by` are the editions, value sets and supplied tables by which
+    the reading was measured, none where nothing was; `measures_digest` is that of the results of measures and of what they add up
     to (state.measures.digest), `measure_results` the number of the results, one for each member and rate.
     """
 
@@ -510,6 +522,7 @@ class Partial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     measured_by: tuple[TableInForce, ...] = ()
     measures_digest: str | None = None
     measure_results: int = 0
+    people: tuple[PeopleCount, ...] = ()
 
 
 MemberFact = (
@@ -524,8 +537,7 @@ MemberFact = (
     | PracticeResult
 )
 ReferenceRecord = Provider | Practice | PayerRecord | Table | FeedManifest | Period
-ControlRecord = Provider | Practice | PayerRecord | Table | FeedManifest | Period | Tick | Close | CloseAnnul | Partial
-Record = MemberFact | Provider | Practice | PayerRecord | Table | FeedManifest | Period
+"""What a member's answer may rest on: broadcast to every partition."""
 
 
 class Version(msgspec.Struct, frozen=True, order=True, array_like=True):

@@ -50,6 +50,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("measures", partitioned=True, cleanup="compact", retention_ms=FOR_EVER),
     Topic("gaps", partitioned=True, cleanup="compact", retention_ms=FOR_EVER),
     Topic("aggregates", partitioned=True, cleanup="compact", retention_ms=FOR_EVER),
+    Topic("statements", partitioned=True, cleanup="delete", retention_ms=FOR_EVER),
     Topic("quarantine", partitioned=True, cleanup="delete", retention_ms=365 * DAY_MS),
 )
 MOST_BYTES = 4_194_304

@@ -30,6 +30,8 @@ from state.reference.frozen_lists import FrozenList
 
 FARTHEST = dt.timedelta(days=62)
 """A panel is closed shortly before its month; one whose month begins later than this after the clock's date is a slip of the pen."""
+NOT_ANNULLED = "not annulled:"
+"""How the answer to an annulment that cannot be begins."""
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 
 

@@ -6,7 +6,9 @@ Source: design.md, closing a period.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -15,11 +17,13 @@ from schemas.records import (
     PanelList,
     Partial,
     Passed,
+    PeopleCount,
     PracticeCount,
     PracticeId,
     TableInForce,
 )
 from state import engine, results
+from state.calendar import Day
 from state.closing import kind_and_status
 from state.ledger.member import Member
 from state.ledger.rows import Row
@@ -29,10 +33,13 @@ from state.measures.facts import Kept, Profile
 from state.measures.frozen import kept_from, results_of
 from state.measures.outcome import Sums
 from state.measures.results import Asked, Result, gap_rows, measure_row
+from state.payment.age_gender import age_on
 from state.reference.frozen_lists import FrozenList
 from state.reference.knowledge import Knowledge
 
 _encoder = msgspec.msgpack.Encoder()
+Alike = tuple[str, str, str, Literal["F", "M", "U"], int]
+"""Payer, practice, product, gender and age: members that payments do not tell apart."""
 MOST_BYTES = 1_000_000
 """Of the entries of one list record, as MessagePack with names: more than they take as Avro. Topics take four times as much."""
 
@@ -41,12 +48,14 @@ class Tally(msgspec.Struct, array_like=True):
     """What was frozen so far: the sum of the digests of the answers (hex), and members by payer and practice ("" for none).
 
     Of measures the sum of the digests of the lines of results (hex), and how many results there are; what they add up to is with the sums.
+    `people`: members on lists, counted as in the partial.
     """
 
     digest: str
     counts: dict[str, dict[str, int]]
     measures: str = "0"
     results: int = 0
+    people: list[PeopleCount] = []
 
 
 class Freezing:
@@ -60,6 +69,7 @@ class Freezing:
         self._counts = tally.counts
         self._measures = int(tally.measures, 16)
         self._results = tally.results
+        self._people = Counter({_alike(one): one.members for one in tally.people})
         self._entries: dict[PracticeId | None, list[PanelEntry]] = {}
 
     @classmethod
@@ -82,6 +92,8 @@ class Freezing:
         counts = self._counts.setdefault(member.payer, {})
         practice_id = frozen.attribution.practice_id or ""
         counts[practice_id] = counts.get(practice_id, 0) + 1
+        if practice_id:
+            self._people[_person(member, practice_id, self.one.as_of)] += 1
         return frozen.terms
 
     def measure(
@@ -153,7 +165,9 @@ class Freezing:
 
     def tally(self) -> bytes:
         """What to go on from after a crash."""
-        return _encoder.encode(Tally(f"{self._total:x}", self._counts, f"{self._measures:x}", self._results))
+        return _encoder.encode(
+            Tally(f"{self._total:x}", self._counts, f"{self._measures:x}", self._results, self._counted())
+        )
 
     def partial(
         self,
@@ -191,11 +205,35 @@ class Freezing:
             measured_by=tuple(TableInForce(kind=kind, digest=sha256) for kind, sha256 in self._measured_by),
             measures_digest=digest.text(total) if self._measured_by else None,
             measure_results=self._results,
+            people=tuple(self._counted()),
         )
 
     @property
     def _measured_by(self) -> tuple[tuple[str, str], ...]:
         return () if self.one.window is None else self.one.measured_by
+
+    def _counted(self) -> list[PeopleCount]:
+        return [
+            PeopleCount(payer=payer, practice_id=practice, product=product, gender=gender, age=age, members=members)
+            for (payer, practice, product, gender, age), members in sorted(self._people.items())
+        ]
+
+
+def _alike(one: PeopleCount) -> Alike:
+    return (one.payer, one.practice_id, one.product, one.gender, one.age)
+
+
+def _person(member: Member, practice_id: str, day: Day) -> Alike:
+    """What a member on a list counts as, by the span that starts last of those that cover the day, else of all.
+
+    One on a list has been enrolled; a decision may have put somebody there whose coverage is not known: product "", age 0.
+    """
+    covering = [span for span in member.spans if span.start <= day < span.end]
+    span = max(covering or member.spans, key=lambda one: (one.start, one.span_id), default=None)
+    if span is None:
+        return (member.payer, practice_id, "", "U", 0)
+    age = age_on(dt.date.fromordinal(span.birth), dt.date.fromordinal(day))
+    return (member.payer, practice_id, span.product, span.gender, age)
 
 
 def _parts(entries: Iterable[PanelEntry]) -> Iterator[tuple[PanelEntry, ...]]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 
+from schemas.money import Contract, PaymentPosted
 from schemas.npi import valid_npi
 from schemas.records import (
     AttributionDecision,
@@ -27,9 +29,9 @@ from schemas.records import (
     Practice,
     PracticeResult,
     Provider,
-    Record,
     Table,
 )
+from schemas.unions import Record
 from state.calendar import EARLIEST, LATEST, day_written, month_named, to_date
 from state.engine import Refusal
 from state.reference.codes import SYSTEMS, Code, UnknownSystem, UnusableCode, code_of, is_formed
@@ -42,6 +44,8 @@ _MONTH = re.compile(r"\d{4}-\d{2}")
 _NDC = re.compile(r"\d{10,11}|\d{4,5}-\d{3,4}-\d{1,2}")
 _HAPPENED = frozenset({"observation", "immunization", "procedure"})
 """What cannot lie ahead; an encounter, a device or a medication may be ordered for a day to come."""
+_TIN = re.compile(r"[0-9]{9}")
+_CENT = Decimal("0.01")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -80,6 +84,11 @@ def refusal(record: Record, accepted_on: dt.date) -> Refusal | None:
             return _payer(record.payer) or _reference_span(record.covers_from, record.covers_to, "covers_to")
         case Period():
             return _period(record)
+        case Contract():
+            # Its mistakes need the tables that it names (state.payment.acceptance).
+            return _start(record.effective_from, "effective_from")
+        case PaymentPosted():
+            return _payment(record)
         case Table():
             return (
                 None
@@ -110,6 +119,20 @@ def _period(period: Period) -> Refusal | None:
         if not 1 <= months <= MOST_MONTHS:
             return Refusal("impossible_value", field, f"{field} is not between 1 and {MOST_MONTHS}: correct it.")
     return _start(period.performance_end, "performance_end") or _start(period.pool_from, "pool_from")
+
+
+def _payment(payment: PaymentPosted) -> Refusal | None:
+    """A payment that could not be booked: it moves whole cents, between two who are named. Negative where money came back."""
+    lacking = _payer(payment.payer) or _lacking(payment, "statement_id", "trace_no")
+    if lacking is not None:
+        return lacking
+    if not _TIN.fullmatch(payment.payee_tin):
+        return Refusal(
+            "bad_code", "payee_tin", "payee_tin is not nine digits: give the tax id of the payee without hyphens."
+        )
+    if not payment.amount or payment.amount != payment.amount.quantize(_CENT):
+        return Refusal("impossible_value", "amount", "amount is zero or no whole number of cents: correct it.")
+    return _start(payment.date, "date")
 
 
 def flags(record: Record) -> tuple[str, ...]:

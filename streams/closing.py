@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import confluent_kafka
 import msgspec
 
 from schemas.codec import Codec, Undecodable
@@ -18,7 +16,6 @@ from schemas.records import (
     Attribution,
     Close,
     CloseAnnul,
-    ControlRecord,
     LogEnd,
     PanelEntry,
     PanelList,
@@ -29,13 +26,15 @@ from schemas.records import (
 )
 from schemas.topics import TOPICS
 from schemas.topics import name as topic_name
+from schemas.unions import ControlRecord
 from state import results
+from state.closing import NOT_ANNULLED
 from state.measures.measuring import bound_by
 from state.reference.tables import TableStore
 from streams.files import write_whole
 from streams.frozen_results import read_back
 from streams.producing import Message, Sender
-from streams.reading import committed_reader
+from streams.reading import read_outputs, read_since
 from streams.settings import Settings
 from streams.stopping import EXIT_BROKER, EXIT_CONFIG, EXIT_FAULT, Stop
 from streams.waiting import Progress, Report
@@ -96,12 +95,19 @@ def request(
 def annul(
     settings: Settings, codec: Codec, close_id: str, *, actor: str, reason: str, report: Callable[[str], Report]
 ) -> Snapshot:
-    """Withdraw a close; return how it stands then. Raises `Stop` for one that is not there or was withdrawn already."""
+    """Withdraw a close; return how it stands then.
+
+    Raises `Stop` for one that is not there or was withdrawn already, and when its statements are released, with why.
+    """
     known = find(settings, codec, close_id)
     if known.state not in ("open", "complete"):
         raise Stop(f"{close_id} is {known.state}: there is nothing to withdraw.", EXIT_CONFIG)
+    before = _newest(settings, codec, _partitions_of(settings, known.period))[close_id][0]
     _append(settings, codec, CloseAnnul(close_id=close_id, actor=actor, reason=reason))
-    return _awaited(settings, codec, known.period, close_id, ("annulled",), report)
+    found = _awaited(settings, codec, known.period, close_id, ("annulled",), report, answered_since=before)
+    if found.state != "annulled":
+        raise Stop(f"{close_id} is {found.message}", EXIT_CONFIG)
+    return found
 
 
 def every_close(settings: Settings, codec: Codec) -> list[Snapshot]:
@@ -137,7 +143,7 @@ def export(settings: Settings, codec: Codec, snapshot: Snapshot, out: Path) -> N
     """
     answers: dict[tuple[str, str], Attribution] = {}
     entries: list[tuple[str, PanelEntry]] = []
-    for _, record, _ in _read(settings, codec, "panels", range(settings.partitions)):
+    for _, record, _ in read_outputs(settings, codec, "panels", range(settings.partitions)):
         part: PanelList = record
         if part.close_id != snapshot.close_id:
             continue
@@ -155,7 +161,7 @@ def export(settings: Settings, codec: Codec, snapshot: Snapshot, out: Path) -> N
     measured = _measured(settings, codec, snapshot)
     made: dict[Version, Adjustment] = {
         version: record
-        for _, record, version in _read(settings, codec, "adjustments", range(settings.partitions))
+        for _, record, version in read_outputs(settings, codec, "adjustments", range(settings.partitions))
         if record.close_id == snapshot.close_id and version is not None
     }
     in_order = sorted(made.items(), key=lambda one: (one[1].payer, one[1].member_id, one[0]))
@@ -183,7 +189,7 @@ def _measured(settings: Settings, codec: Codec, snapshot: Snapshot) -> Callable[
         return None
     tables = tuple((one.kind, one.digest) for one in snapshot.measured_by)
     bounds = bound_by(TableStore([settings.tables]), tables)
-    found = read_back(snapshot, lambda topic: _read(settings, codec, topic, range(settings.partitions)))
+    found = read_back(snapshot, lambda topic: read_outputs(settings, codec, topic, range(settings.partitions)))
     if (found.count, found.digest) != (snapshot.measure_results, snapshot.measures_digest):
         found.close()
         raise Stop(
@@ -241,8 +247,11 @@ def _awaited(
     report: Callable[[str], Report],
     *,
     after: int = -1,
+    answered_since: Version | None = None,
 ) -> Snapshot:
     """Wait until a close stands in one of some states. What was said of a request up to the offset `after` is another's answer.
+
+    With `answered_since`, also until something newer says that the close is not annulled.
 
     Raises `Stop` when those for whom it waits do not get on with it, whatever else moves: the conductor before the barrier is
     up, the partitions that have not answered after it.
@@ -254,7 +263,8 @@ def _awaited(
             found = _snapshots(settings, codec, _partitions_of(settings, period), refused=True).get(close_id)
             if found is not None and found.control <= after:
                 found = None
-            if found is not None and found.state in states:
+            kept = answered_since is not None and _was_kept(settings, codec, period, close_id, answered_since)
+            if found is not None and (found.state in states or kept):
                 told(1, 1)
                 return found
             waits_for: list[int] = []
@@ -271,6 +281,12 @@ def _awaited(
             elif time.monotonic() - moved_at > PATIENCE:
                 raise Stop(_no_progress(close_id, waits_for), EXIT_BROKER)
             time.sleep(LOOK)
+
+
+def _was_kept(settings: Settings, codec: Codec, period: str, close_id: str, since: Version) -> bool:
+    """Whether it was said of a close, later than `since`, that it is not annulled."""
+    version, found = _newest(settings, codec, _partitions_of(settings, period))[close_id]
+    return version > since and (found.message or "").startswith(NOT_ANNULLED)
 
 
 def _no_progress(close_id: str, waits_for: Sequence[int]) -> str:
@@ -293,58 +309,27 @@ def _snapshots(
     settings: Settings, codec: Codec, partitions: Iterable[int], *, refused: bool = False
 ) -> dict[str, Snapshot]:
     """What each close was last said to be, by id."""
+    found = _newest(settings, codec, partitions, refused=refused)
+    return {close_id: snapshot for close_id, (_, snapshot) in found.items()}
+
+
+def _newest(
+    settings: Settings, codec: Codec, partitions: Iterable[int], *, refused: bool = False
+) -> dict[str, tuple[Version, Snapshot]]:
+    """What each close was last said to be, by id, with its version."""
     newest: dict[str, tuple[Version, Snapshot]] = {}
-    for _, record, version in _read(settings, codec, "snapshots", partitions):
+    for _, record, version in read_outputs(settings, codec, "snapshots", partitions):
         snapshot: Snapshot = record
         if version is None or (snapshot.state == "refused" and not refused):
             continue
         known = newest.get(snapshot.close_id)
         if known is None or known[0] < version:
             newest[snapshot.close_id] = (version, snapshot)
-    return {close_id: snapshot for close_id, (_, snapshot) in newest.items()}
+    return newest
 
 
 def _control_since(settings: Settings, codec: Codec, offset: int) -> Iterator[ControlRecord]:
     """What stands on `control` from an offset on. Raises `Stop` when the broker is away."""
-    for message in _messages(settings, "control", {0: offset}):
+    for message in read_since(settings, "control", {0: offset}):
         with contextlib.suppress(Undecodable):
             yield codec.decode_control(message.value() or b"")
-
-
-def _read(
-    settings: Settings, codec: Codec, topic: str, partitions: Iterable[int]
-) -> Iterator[tuple[str, Any, Version | None]]:
-    """Every committed record of some partitions of an output topic: key, record, version. Raises `Stop` when the broker is away."""
-    for message in _messages(settings, topic, dict.fromkeys(partitions, confluent_kafka.OFFSET_BEGINNING)):
-        data = message.value()
-        if data is not None:
-            record, version = codec.decode_output(topic, data)
-            yield (message.key() or b"").decode(), record, version
-
-
-def _messages(settings: Settings, topic: str, since: Mapping[int, int]) -> Iterator[confluent_kafka.Message]:
-    """Every committed record of some partitions of a topic, of each from an offset on."""
-    name = topic_name(settings.prefix, topic)
-    consumer = committed_reader(settings, "read")
-    try:
-        waiting = set(since)
-        consumer.assign([confluent_kafka.TopicPartition(name, *place) for place in since.items()])
-        heard = time.monotonic()
-        while waiting:
-            messages = consumer.consume(2_000, 0.05)
-            if messages:
-                heard = time.monotonic()
-            elif time.monotonic() - heard > PATIENCE:
-                raise Stop(
-                    f"The broker at {settings.bootstrap} does not send {name}: check it and try again.", EXIT_BROKER
-                )
-            for message in messages:
-                error = message.error()
-                if error is None:
-                    yield message
-                elif error.code() == confluent_kafka.KafkaError._PARTITION_EOF:  # noqa: SLF001 - public by its documentation
-                    waiting.discard(message.partition() or 0)
-                elif not error.retriable():
-                    raise Stop(f"{name} cannot be read ({error.str()}): check the broker.", EXIT_BROKER)
-    finally:
-        consumer.close()

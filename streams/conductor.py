@@ -15,15 +15,16 @@ import msgspec
 
 from schemas.codec import Codec
 from schemas.keys import partition_of
+from schemas.money import Contract, MoneySaid, StatementRelease
 from schemas.records import (
     FORMAT_VERSION,
     Close,
     CloseAnnul,
-    ControlRecord,
     Envelope,
     Partial,
     Period,
     Position,
+    Practice,
     ReferenceRecord,
     Refused,
     Snapshot,
@@ -32,12 +33,16 @@ from schemas.records import (
     Version,
 )
 from schemas.topics import name as topic_name
+from schemas.unions import ControlRecord, MoneyRecord
 from state import closing
+from state.calendar import EARLIEST
 from state.engine import Refusal
 from state.reference.tables import TableStore
 from state.reference.usable_tables import why_unusable
 from state.stores.log_state import OutboxRow
 from state.stores.program import ProgramState
+from streams import paying
+from streams.paying import Booked, RatesOf
 from streams.producing import Message, Sender
 from streams.stopping import EXIT_FAULT, EXIT_HOLE, Stop, failpoint
 
@@ -47,6 +52,12 @@ if TYPE_CHECKING:
     from streams.batching import Record as Received
 
 logger = logging.getLogger(__name__)
+
+CONFLICT = Refusal(
+    "event_id_conflict",
+    "event_id",
+    "a reference record of this event id was accepted with other content: send the new content under a new event id.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,26 +73,31 @@ class Made:
     """Requests of closes with what they stand at now: kept, and said on `snapshots`."""
     answers: tuple[Snapshot, ...] = ()
     """Said on `snapshots` and not kept."""
+    booked: Booked = paying.NOTHING
+    """Statements, entries of the money ledger, and what they rest on."""
     refusal: Refusal | None = None
     """The record goes to quarantine."""
 
 
-CONFLICT = Refusal(
-    "event_id_conflict",
-    "event_id",
-    "a reference record of this event id was accepted with other content: send the new content under a new event id.",
-)
-
-
 class Conductor:
-    """The owner of `control` at work. `partitions` is the number of partitions of `member-events`; `tables` are those records name."""
+    """The owner of `control` at work. `partitions` is the number of partitions of `member-events`; contracts name tables of `tables`."""
 
-    def __init__(self, state: ProgramState, codec: Codec, *, prefix: str, partitions: int, tables: TableStore) -> None:
+    def __init__(
+        self,
+        state: ProgramState,
+        codec: Codec,
+        *,
+        prefix: str,
+        partitions: int,
+        tables: TableStore,
+        rates_of: RatesOf = paying.nothing_measured,
+    ) -> None:
         self.state = state
         self._tables = tables
         self._codec = codec
         self._prefix = prefix
         self._partitions = partitions
+        self._rates_of = rates_of
         self.closed: list[tuple[str, float]] = []
         """Closes completed since somebody last looked: the reading, and the seconds from its request to its manifest."""
         self._asked: dict[str, int] = {}
@@ -123,12 +139,22 @@ class Conductor:
                 await state.note_partial(made.partial)
             for request, snapshot in made.closes:
                 await state.note_close(request, snapshot)
+            await self._keep_money(made.booked)
             await state.put_out(self._outputs(made, received))
             if made.broadcast:
                 await state.note_broadcast(
                     state.sequence + 1, made.broadcast.date if isinstance(made.broadcast, Tick) else None
                 )
         failpoint("conductor_after_commit")
+
+    async def _keep_money(self, booked: Booked) -> None:
+        if booked.practice:
+            await self.state.note_practice(booked.practice)
+        if booked.contract:
+            await self.state.note_contract(booked.contract)
+        for stated in booked.statements:
+            await self.state.note_statement(stated)
+        await self.state.note_entries(booked.entries)
 
     def _time(self, made: Made, received: Received) -> None:
         for _, snapshot in made.closes:
@@ -151,20 +177,38 @@ class Conductor:
                 return await self._annul(record)
             case Partial():
                 return await self._partial(record)
+            case StatementRelease():
+                # Before the first tick nothing is stated.
+                booked = await paying.order(self.state, record, self.state.ticked or _time(received).date())
+                return Made(booked=booked, refusal=booked.refusal)
             case _:
                 return await self._reference(record)
 
-    async def _reference(self, record: ReferenceRecord) -> Made:
+    async def _reference(self, record: ReferenceRecord | MoneyRecord) -> Made:
         event_id, digest = self._codec.event_id_of(record), self._codec.content_digest(record)
         known = await self.state.digest_of(event_id)
         if known is not None:
             return Made(refusal=None if known == digest else CONFLICT)
+        seen = (event_id, digest)
+        if isinstance(record, MoneyRecord):
+            booked = await self._money(record)
+            return Made(seen=None if booked.refusal else seen, booked=booked, refusal=booked.refusal)
         if isinstance(record, Table):
             # Broadcast, it would end every worker for good.
             why = why_unusable(record, self._tables)
             if why is not None:
                 return Made(refusal=Refusal("unusable_table", "digest", why))
-        return Made(broadcast=record, seen=(event_id, digest), period=record if isinstance(record, Period) else None)
+        return Made(
+            broadcast=record,
+            seen=seen,
+            period=record if isinstance(record, Period) else None,
+            booked=Booked(practice=record) if isinstance(record, Practice) else paying.NOTHING,
+        )
+
+    async def _money(self, record: MoneyRecord) -> Booked:
+        if isinstance(record, Contract):
+            return await paying.contract(self.state, self._tables, record)
+        return await paying.posting(self.state, record)
 
     # -- closes ---------------------------------------------------------------------------------------------------------
 
@@ -189,9 +233,12 @@ class Conductor:
         request, known = await self.state.request(order.close_id), await self.state.snapshot(order.close_id)
         if request is None or known is None or known.state == "annulled":
             return Made()
+        withdrawn = await paying.withdrawals(self.state, known, self.state.ticked or known.as_of or EARLIEST)
+        if isinstance(withdrawn, str):
+            return Made(answers=(msgspec.structs.replace(known, message=f"{closing.NOT_ANNULLED} {withdrawn}"),))
         message = f"{order.actor}: {order.reason}"
         annulled = msgspec.structs.replace(known, state="annulled", message=message)
-        return Made(broadcast=order, closes=((request, annulled),))
+        return Made(broadcast=order, closes=((request, annulled),), booked=withdrawn)
 
     async def _partial(self, partial: Partial) -> Made:
         """Keep a partition's answer; with the last one the close is complete."""
@@ -209,21 +256,28 @@ class Conductor:
             order = CloseAnnul(close_id=known.close_id, actor="panelstream", reason=str(problem))
             annulled = msgspec.structs.replace(known, state="annulled", message=str(problem))
             return Made(partial=partial, broadcast=order, closes=((request, annulled),))
-        return Made(partial=partial, closes=((request, complete),))
+        booked = await paying.drafts(self.state, self._tables, request, complete, [*partials, partial], self._rates_of)
+        complete = msgspec.structs.replace(complete, message=booked.message)
+        return Made(partial=partial, closes=((request, complete),), booked=booked)
 
     # -- outputs --------------------------------------------------------------------------------------------------------
 
     def _outputs(self, made: Made, received: Received) -> list[OutboxRow]:
         rows = [] if made.broadcast is None else [self._broadcast(received, made.broadcast)]
         said = [*(snapshot for _, snapshot in made.closes), *made.answers]
-        rows += [self._said(snapshot, received.offset, ordinal) for ordinal, snapshot in enumerate(said)]
-        return rows if made.refusal is None else [*rows, self._refused(received, made.refusal)]
+        money = made.booked.said(self.state.ticked or _time(received).date())
+        every: list[tuple[str, str, Snapshot | MoneySaid]] = [
+            # Statements before their close: who waits for that finds them.
+            *(("statements", key, one) for key, one in money),
+            *(("snapshots", f"{one.period}|{one.reading}", one) for one in said),
+        ]
+        rows += [self._said(*one, received.offset, ordinal) for ordinal, one in enumerate(every)]
+        return rows if made.refusal is None else [*rows, self._refused(made.refusal, received)]
 
-    def _said(self, snapshot: Snapshot, offset: int, ordinal: int) -> OutboxRow:
-        key = f"{snapshot.period}|{snapshot.reading}"
-        value = self._codec.encode_output("snapshots", snapshot, Version(0, offset, ordinal))
+    def _said(self, topic: str, key: str, record: Snapshot | MoneySaid, offset: int, ordinal: int) -> OutboxRow:
+        value = self._codec.encode_output(topic, record, Version(0, offset, ordinal))
         partition = partition_of(key, self._partitions)
-        return OutboxRow(topic_name(self._prefix, "snapshots"), key.encode(), partition, value, offset, ordinal)
+        return OutboxRow(topic_name(self._prefix, topic), key.encode(), partition, value, offset, ordinal)
 
     def _broadcast(self, received: Received, record: ControlRecord) -> OutboxRow:
         envelope = Envelope(
@@ -243,7 +297,7 @@ class Conductor:
             topic_name(self._prefix, "member-events"), b"control", None, self._codec.encode_envelope(envelope)
         )
 
-    def _refused(self, received: Received, refusal: Refusal) -> OutboxRow:
+    def _refused(self, refusal: Refusal, received: Received) -> OutboxRow:
         refused = Refused(
             topic="control",
             partition=0,

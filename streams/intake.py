@@ -17,9 +17,12 @@ import msgspec
 
 from schemas.codec import Codec, Undecodable
 from schemas.keys import member_key, partition_of
+from schemas.money import Contract
 from schemas.records import FORMAT_VERSION, Enrollment, Envelope, MemberFact, Position, Refused
 from schemas.topics import name as topic_name
 from state import validation
+from state.payment import acceptance
+from state.reference.tables import TableStore
 from streams.producing import Message, Sender
 from streams.stopping import failpoint
 from streams.vault import UNKNOWN_PAYER, Vault
@@ -67,6 +70,7 @@ class Intake:
         *,
         prefix: str,
         partitions: int,
+        tables: TableStore,
         now: Callable[[], dt.datetime],
     ) -> None:
         self._codec = codec
@@ -74,6 +78,7 @@ class Intake:
         self._sender = sender
         self._prefix = prefix
         self._partitions = partitions
+        self._tables = tables
         self._now = now
         self._member_events = topic_name(prefix, "member-events")
         self._control = topic_name(prefix, "control")
@@ -111,6 +116,8 @@ class Intake:
         if HISTORY_HEADER in headers and record.accepted_at is not None:
             accepted_at = record.accepted_at
         problem_found = validation.refusal(record, accepted_at.date())
+        if problem_found is None and isinstance(record, Contract):
+            problem_found = acceptance.refusal(record, self._tables)
         if problem_found:
             return self._refuse(
                 position,

@@ -13,6 +13,7 @@ import msgspec
 
 from schemas.codec import TOPIC_OF, Codec, Undecodable
 from schemas.keys import member_key, partition_of
+from schemas.money import Contract, PaymentPosted
 from schemas.records import (
     FeedManifest,
     MemberFact,
@@ -20,13 +21,15 @@ from schemas.records import (
     Period,
     Practice,
     Provider,
-    Record,
     Table,
 )
 from schemas.topics import TOPICS
 from schemas.topics import name as topic_name
+from schemas.unions import Record
 from state import validation
 from state.engine import Refusal
+from state.payment import acceptance
+from state.reference.tables import TableStore
 from streams import topic_admin
 from streams.intake import HISTORY_HEADER, MOST_BYTES
 from streams.producing import Message, Sender
@@ -56,9 +59,12 @@ def decode(codec: Codec, line: bytes) -> Record | Refusal:
     if len(line) > MOST_BYTES:
         return Refusal("too_large", None, f"the record has over {MOST_BYTES:,} bytes: send it in parts.")
     try:
-        return codec.from_json(line)
+        record = codec.from_json(line)
     except Undecodable as problem:
         return Refusal(problem.reason, problem.field, problem.message)
+    if isinstance(record, Contract):
+        return acceptance.form(msgspec.json.decode(line)) or record
+    return record
 
 
 def accepted_on(record: Record, otherwise: dt.date) -> dt.date:
@@ -97,6 +103,7 @@ def publish(
     """
     counts = input_partitions(settings)
     sender = Sender(settings.bootstrap)
+    tables = TableStore([settings.tables])
     today = dt.datetime.now(dt.UTC).date()
     published = Published()
     total, done = sum(path.stat().st_size for path in files), 0
@@ -108,6 +115,8 @@ def publish(
         found = decode(codec, line)
         if not isinstance(found, Refusal):
             found = validation.refusal(found, accepted_on(found, today) if history else today) or found
+        if isinstance(found, Contract):
+            found = acceptance.refusal(found, tables) or found
         if isinstance(found, Refusal):
             published.refused[found.reason] += 1
             if len(published.told) < SHOWN:
@@ -163,3 +172,7 @@ def _key(record: Record) -> str:
             return f"feed_manifest:{record.payer}"
         case Period():
             return f"period:{record.period}"
+        case Contract():
+            return f"contract:{record.contract_id}"
+        case PaymentPosted():
+            return f"payment_posted:{record.payer}"

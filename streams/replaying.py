@@ -26,11 +26,11 @@ from schemas.records import (
     Attribution,
     MemberFact,
     Position,
-    Record,
     ReferenceRecord,
     Table,
 )
 from schemas.registry import EmbeddedRegistry
+from schemas.unions import MoneyRecord, Record
 from state import engine, results, validation
 from state.calendar import EARLIEST, LATEST, from_date
 from state.measures.editions import Bound, Edition
@@ -197,7 +197,8 @@ class History:
                     self._refuse(number, row, refusal)
                 elif isinstance(record, MemberFact):
                     self._note_fact(record, number, row, only)
-                else:
+                elif not isinstance(record, MoneyRecord):
+                    # No answer of a member rests on money.
                     self._apply(record, number, row, None if says is None else says.log, seen)
         if cut is not None:
             cut.check_complete()

@@ -193,6 +193,7 @@ class Worker:
             self._plain_sender(),
             prefix=self.settings.prefix,
             partitions=self.settings.partitions,
+            tables=self.tables,
             now=lambda: dt.datetime.now(dt.UTC),
         )
         counted = await intake.take(batch)

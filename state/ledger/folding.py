@@ -77,6 +77,7 @@ CAUSE_OF_FACT: Mapping[FactKind, str] = {
 
 Unread = PharmacyClaim | Clinical | PracticeResult
 """The facts that attribution does not read."""
+_GENDERS: Mapping[str, Literal["F", "M"]] = {"F": "F", "FEMALE": "F", "M": "M", "MALE": "M"}
 _FAMILY: Mapping[type, str] = {Claim: "claim", PharmacyClaim: "pharmacy"}
 """The facts that come in families of control numbers, and under which name the rows of each stand."""
 
@@ -397,6 +398,8 @@ def _put_span(member: Member, history: History) -> None:
         None if body.death_date is None else from_date(body.death_date),
         statement.first.occurred_at,
         statement.first.position,
+        from_date(body.birth_date),
+        _GENDERS.get(body.gender.upper(), "U"),
     )
     member.spans = sorted(
         [*(one for one in member.spans if one.span_id != span.span_id), span], key=lambda one: one.span_id

@@ -24,7 +24,10 @@ KEPT_MONTHS = 24
 
 
 class Span(msgspec.Struct, frozen=True, order=True, array_like=True):
-    """What the current version of an enrollment span says. Covered while start <= day < end; a span that never was has end <= start."""
+    """What the current version of an enrollment span says. Covered while start <= day < end; a span that never was has end <= start.
+
+    `birth` and `gender` (F, M, else U) are what payments are adjusted by.
+    """
 
     span_id: str
     start: Day
@@ -33,6 +36,8 @@ class Span(msgspec.Struct, frozen=True, order=True, array_like=True):
     death: Day | None
     reported_at: dt.datetime | None
     position: Position
+    birth: Day
+    gender: Literal["F", "M", "U"]
 
     @property
     def took_effect(self) -> bool:

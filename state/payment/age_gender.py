@@ -19,11 +19,12 @@ _GENDERS = {"F": "F", "FEMALE": "F", "M": "M", "MALE": "M"}
 
 
 class Person(msgspec.Struct, frozen=True, order=True):
-    """A member on a frozen panel, as far as money needs to know."""
+    """A member on a frozen panel, as far as money needs to know; or several alike, `members` of them, where nobody is told apart."""
 
     member_id: str
     birth_date: dt.date
     gender: str
+    members: int = 1
 
 
 class Band(msgspec.Struct, frozen=True, order=True):
@@ -102,9 +103,9 @@ def averaged(panel: Iterable[Person], month: dt.date, factors: Factors | None, n
     """
     weight, members = Fraction(0), 0
     for person in panel:
-        members += 1
+        members += person.members
         if factors is not None:
-            weight += factors.of(person.gender, age_on(person.birth_date, month))
+            weight += person.members * factors.of(person.gender, age_on(person.birth_date, month))
     return Averaged(members=members, weight=Fraction(members) if factors is None else weight / exact(normaliser))
 
 

@@ -94,7 +94,7 @@ def check(given: Given, store: TableStore) -> Report:
                 Finding("departure", f"{place}, {key}", said) for key, said in departures.departures(contract, store)
             ]
             most += _reachable(contract, store)
-    findings += [Finding("mistake", place, said) for place, said in _together(contracts, given.periods, store)]
+    findings += [Finding("mistake", place, said) for place, said in together(contracts, given.periods, store)]
     return Report(
         contracts=tuple(contract for _, contract in contracts),
         findings=tuple(findings),
@@ -170,7 +170,7 @@ def _reachable(contract: Contract, store: TableStore) -> Iterator[Reachable]:
         )
 
 
-def _together(
+def together(
     contracts: Sequence[tuple[str, Contract]], periods: Sequence[Period], store: TableStore
 ) -> Iterator[tuple[str, str]]:
     """What is wrong between contracts: of one practice and plan there is one contract on a day, in one track, by one set of targets."""

@@ -36,8 +36,8 @@ def member_months(panels: Iterable[tuple[dt.date, Iterable[Person]]]) -> MemberM
     under = everybody = 0
     for month, panel in panels:
         for person in panel:
-            everybody += 1
-            under += age_on(person.birth_date, month) < UNDER
+            everybody += person.members
+            under += person.members * (age_on(person.birth_date, month) < UNDER)
     return MemberMonths(under, everybody)
 
 

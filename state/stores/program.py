@@ -1,19 +1,28 @@
-"""The state file of `control`: what the conductor has seen, how far it has broadcast, the periods and their closes."""
+"""The state file of `control`: what the conductor has seen, how far it has broadcast, periods and closes, and all of the money."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, TypeVar
 
 import msgspec
 
-from schemas.records import Close, Partial, Period, Snapshot
+from schemas.money import Contract, LedgerEntry, Statement, StatementRelease, StatementState
+from schemas.records import Close, Partial, Period, Practice, Snapshot
 from state.stores.log_state import LogState
 
 T = TypeVar("T")
 
 _encoder = msgspec.msgpack.Encoder()
+
+
+class Stated(msgspec.Struct, frozen=True):
+    """A statement, its state, and the order that has brought it there, if any did."""
+
+    statement: Statement
+    state: StatementState
+    order: StatementRelease | None = None
 
 
 class ProgramState(LogState):
@@ -30,6 +39,14 @@ class ProgramState(LogState):
         CREATE TABLE partials (
             close_id TEXT NOT NULL, partition INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (close_id, partition)
         ) WITHOUT ROWID;
+        CREATE TABLE practices (
+            practice_id TEXT NOT NULL, effective_from TEXT NOT NULL, record BLOB NOT NULL, PRIMARY KEY (practice_id, effective_from)
+        ) WITHOUT ROWID;
+        CREATE TABLE contracts (contract_id TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE statements (
+            stated INTEGER PRIMARY KEY, statement_id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, record BLOB NOT NULL
+        );
+        CREATE TABLE ledger (number INTEGER PRIMARY KEY, record BLOB NOT NULL);
         """
 
     sequence: int
@@ -59,12 +76,71 @@ class ProgramState(LogState):
         self.sequence = sequence
         self.ticked = ticked or self.ticked
 
+    # -- money ----------------------------------------------------------------------------------------------------------
+
+    async def practices(self) -> list[Practice]:
+        """Every record of a practice, the last of each first day."""
+        rows = await self.fetch("SELECT record FROM practices ORDER BY practice_id, effective_from")
+        return [msgspec.msgpack.decode(row[0], type=Practice) for row in rows]
+
+    async def note_practice(self, practice: Practice) -> None:
+        """Keep a practice's record. Inside a transaction."""
+        await self._db.execute(
+            "INSERT OR REPLACE INTO practices VALUES (?, ?, ?)",
+            (practice.practice_id, practice.effective_from.isoformat(), _encoder.encode(practice)),
+        )
+
+    async def contracts(self) -> list[Contract]:
+        """The contracts, of one id the last, by id."""
+        rows = await self.fetch("SELECT record FROM contracts ORDER BY contract_id")
+        return [msgspec.msgpack.decode(row[0], type=Contract) for row in rows]
+
+    async def note_contract(self, contract: Contract) -> None:
+        """Keep a contract in the place of any of its id. Inside a transaction."""
+        await self._db.execute(
+            "INSERT OR REPLACE INTO contracts VALUES (?, ?)", (contract.contract_id, _encoder.encode(contract))
+        )
+
+    async def statements(self) -> list[Stated]:
+        """Every statement as it stands, in the order in which they were stated."""
+        rows = await self.fetch("SELECT record FROM statements ORDER BY stated")
+        return [msgspec.msgpack.decode(row[0], type=Stated) for row in rows]
+
+    async def statement(self, statement_id: str) -> Stated | None:
+        """A statement as it stands."""
+        rows = await self.fetch("SELECT record FROM statements WHERE statement_id = ?", (statement_id,))
+        return _decoded(rows, Stated)
+
+    async def note_statement(self, stated: Stated) -> None:
+        """Keep a statement as it stands. Inside a transaction."""
+        await self._db.execute(
+            "INSERT INTO statements (statement_id, state, record) VALUES (?, ?, ?) "
+            "ON CONFLICT (statement_id) DO UPDATE SET state = excluded.state, record = excluded.record",
+            (stated.statement.statement_id, stated.state, _encoder.encode(stated)),
+        )
+
+    async def ledger(self) -> list[LedgerEntry]:
+        """The money ledger, in the order of its numbers."""
+        rows = await self.fetch("SELECT record FROM ledger ORDER BY number")
+        return [msgspec.msgpack.decode(row[0], type=LedgerEntry) for row in rows]
+
+    async def note_entries(self, entries: Iterable[LedgerEntry]) -> None:
+        """Append to the money ledger. Inside a transaction."""
+        await self._db.executemany(
+            "INSERT INTO ledger VALUES (?, ?)", [(entry.number, _encoder.encode(entry)) for entry in entries]
+        )
+
     # -- periods and closes ---------------------------------------------------------------------------------------------
 
     async def period(self, period: str) -> Period | None:
         """A period as last published."""
         rows = await self.fetch("SELECT record FROM periods WHERE period = ?", (period,))
         return _decoded(rows, Period)
+
+    async def periods(self) -> list[Period]:
+        """Every period, by its id."""
+        rows = await self.fetch("SELECT record FROM periods ORDER BY period")
+        return [msgspec.msgpack.decode(row[0], type=Period) for row in rows]
 
     async def note_period(self, period: Period) -> None:
         """Keep a period. Inside a transaction."""
@@ -86,6 +162,12 @@ class ProgramState(LogState):
             (period,),
         )
         return [msgspec.msgpack.decode(row[0], type=Snapshot) for row in rows]
+
+    async def panels(self) -> list[Snapshot]:
+        """The complete panels, by month."""
+        rows = await self.fetch("SELECT snapshot FROM closes WHERE state = 'complete' ORDER BY period, close_id")
+        every = (msgspec.msgpack.decode(row[0], type=Snapshot) for row in rows)
+        return [one for one in every if one.reading == "panel"]
 
     async def open_closes(self) -> int:
         """How many closes wait for partitions."""

@@ -67,14 +67,14 @@ def close(
     """
     from streams import closing
 
-    settings, codec = _service(bootstrap, prefix)
+    settings, codec = service(bootstrap, prefix)
     with progress() as part:
         found = closing.request(
             settings,
             codec,
             period,
             reading,
-            actor=actor or _who(),
+            actor=actor or who(),
             reason=reason,
             retro_months=retro_months,
             report=part,
@@ -102,9 +102,9 @@ def annul(
 
     if not reason.strip():
         raise Stop("--reason is empty: say why, it is kept with the close.", EXIT_CONFIG)
-    settings, codec = _service(bootstrap, prefix)
+    settings, codec = service(bootstrap, prefix)
     with progress() as part:
-        found = closing.annul(settings, codec, close_id, actor=actor or _who(), reason=reason, report=part)
+        found = closing.annul(settings, codec, close_id, actor=actor or who(), reason=reason, report=part)
     typer.echo(f"{found.close_id} is annulled: {found.message}")
 
 
@@ -123,7 +123,7 @@ def export(
     """
     from streams import closing
 
-    settings, codec = _service(bootstrap, prefix)
+    settings, codec = service(bootstrap, prefix)
     found = closing.find(settings, codec, close_id)
     if found.state != "complete":
         raise Stop(f"{close_id} is {found.state}: there is nothing to write.", EXIT_CONFIG)
@@ -140,7 +140,7 @@ def list_(bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
     """
     from streams import closing
 
-    settings, codec = _service(bootstrap, prefix)
+    settings, codec = service(bootstrap, prefix)
     for one in closing.every_close(settings, codec):
         if one.state == "open":
             waits_for = closing.missing(settings, codec, one)
@@ -150,7 +150,7 @@ def list_(bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
         typer.echo(f"{one.close_id}  {one.state}  {one.reading} of {one.period} as of {one.as_of}, {how}")
 
 
-def _who() -> str:
+def who() -> str:
     """Who is logged in. Raises `Stop` where the system knows no name, as in a container under a bare number."""
     try:
         return getpass.getuser()
@@ -158,7 +158,8 @@ def _who() -> str:
         raise Stop("Nobody is logged in by name here: say with --actor NAME who asks.", EXIT_CONFIG) from None
 
 
-def _service(bootstrap: str | None, prefix: str | None) -> tuple[Settings, Codec]:
+def service(bootstrap: str | None, prefix: str | None) -> tuple[Settings, Codec]:
+    """How the service is reached, with as many partitions as the broker has. Raises `Stop` where there is none."""
     from schemas.codec import Codec
     from schemas.registry import registry_for
     from schemas.topics import name as topic_name
@@ -192,6 +193,8 @@ def _told(snapshot: Snapshot, out: Path | None) -> list[str]:
         )
     if snapshot.failed:
         lines.append(f"  INCOMPLETE: {len(snapshot.failed)} members could not be worked; the manifest names them")
+    if snapshot.message is not None:
+        lines.append(f"  {snapshot.message}")
     if out is not None:
         lines.append(f"  written to {out}")
     return lines

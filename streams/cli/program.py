@@ -15,6 +15,7 @@ from streams.cli import (
     rebuild,
     replay,
     skip,
+    statement,
     tables,
     tick,
     topics,
@@ -37,6 +38,8 @@ def program() -> typer.Typer:
     app.add_typer(imports.app, name="import")
     app.add_typer(close.app, name="close")
     app.add_typer(contracts.app, name="contracts")
+    app.add_typer(statement.app, name="statement")
+    app.command("ledger")(statement.ledger)
     app.command("replay")(replay.command)
     app.add_typer(valuesets.app, name="valuesets")
     app.add_typer(tables.app, name="tables")

@@ -12,7 +12,7 @@ import pytest
 from ops.sample import mishaps
 from ops.sample import population as module
 from ops.sample.population import population
-from schemas.records import Record
+from schemas.unions import Record
 from streams.adapters.identifiers import with_check_digit
 
 START, END = dt.date(2024, 1, 1), dt.date(2025, 6, 30)

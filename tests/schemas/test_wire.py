@@ -8,6 +8,7 @@ import datetime as dt
 import hashlib
 import io
 import json
+import re
 import struct
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +24,20 @@ from hypothesis import strategies as st
 from schemas import compatibility
 from schemas.codec import OUTPUT_OF_TOPIC, TOPIC_OF, Codec, Undecodable
 from schemas.keys import member_key, partition_of, split_member_key
+from schemas.money import (
+    Contract,
+    Factor,
+    LedgerEntry,
+    MoneySaid,
+    PaymentPosted,
+    PracticeTypeRule,
+    ServiceClass,
+    SnapshotUse,
+    Statement,
+    StatementLine,
+    StatementRelease,
+    TableUse,
+)
 from schemas.npi import valid_npi
 from schemas.records import (
     Adjustment,
@@ -49,6 +64,7 @@ from schemas.records import (
     Partial,
     PayerRecord,
     PcpSelection,
+    PeopleCount,
     Period,
     PharmacyClaim,
     PlanAttribution,
@@ -57,7 +73,6 @@ from schemas.records import (
     Provider,
     RateGap,
     RateResult,
-    Record,
     Refused,
     Snapshot,
     Table,
@@ -66,6 +81,7 @@ from schemas.records import (
 )
 from schemas.registry import EmbeddedRegistry, Schema, UnknownSchema, index, newest, schema_file
 from schemas.topics import TOPICS
+from schemas.unions import Record
 
 CODEC = Codec(EmbeddedRegistry())
 TIMES = st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2100, 1, 1), timezones=st.just(dt.UTC))  # noqa: DTZ001 - bounds
@@ -80,7 +96,8 @@ def records(kind: type[Any]) -> st.SearchStrategy[Any]:
     fields = {}
     for field in msgspec.structs.fields(kind):
         strategy = _strategy(field.type, special)
-        fields[field.name] = strategy if field.required else st.one_of(st.just(field.default), strategy)
+        default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        fields[field.name] = strategy if field.required else st.one_of(st.just(default), strategy)
     return st.builds(kind, **fields)
 
 
@@ -92,10 +109,15 @@ def _strategy(kind: Any, special: dict[Any, st.SearchStrategy[Any]]) -> st.Searc
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return records(kind)
     if hasattr(kind, "__metadata__"):
+        pattern = kind.__metadata__[0].pattern
+        if pattern is not None:
+            return st.from_regex(re.compile(pattern, re.ASCII), fullmatch=True)
         return _strategy(kind.__origin__, special)
     origin, arguments = getattr(kind, "__origin__", None), getattr(kind, "__args__", ())
     if origin is tuple:
         return st.lists(_strategy(arguments[0], special), max_size=3).map(tuple)
+    if origin is dict:
+        return st.dictionaries(TEXT, _strategy(arguments[1], special), max_size=3)
     if kind.__class__.__name__ in {"UnionType", "_UnionGenericAlias"}:
         # An empty text that may be absent is read as absent.
         return st.one_of([_strategy(one, special) for one in arguments]).filter(lambda value: value != "")
@@ -107,7 +129,7 @@ def _strategy(kind: Any, special: dict[Any, st.SearchStrategy[Any]]) -> st.Searc
 INPUTS = [
     *(Claim, PharmacyClaim, Clinical, Enrollment, PcpSelection, PlanAttribution),
     *(AttributionRequest, AttributionDecision, PracticeResult),
-    *(Provider, Practice, PayerRecord, Table, FeedManifest, Period),
+    *(Provider, Practice, PayerRecord, Table, FeedManifest, Period, Contract, PaymentPosted),
 ]
 
 
@@ -139,6 +161,9 @@ def test_every_control_record_survives_the_log(data: st.DataObject) -> None:
                     Close,
                     CloseAnnul,
                     Partial,
+                    Contract,
+                    PaymentPosted,
+                    StatementRelease,
                 )
             ]
         )
@@ -360,6 +385,21 @@ def test_every_record_and_field_says_what_it_is(topic: str) -> None:
         (Alert, "attribution-alerts", "Alert"),
         (Alert, "alert-history", "Alert"),
         (Refused, "quarantine", "Refused"),
+        (PeopleCount, "control", "PeopleCount"),
+        (Contract, "reference", "Contract"),
+        (Contract, "control", "Contract"),
+        (ServiceClass, "control", "ServiceClass"),
+        (PracticeTypeRule, "control", "PracticeTypeRule"),
+        (TableUse, "control", "TableUse"),
+        (PaymentPosted, "reference", "PaymentPosted"),
+        (PaymentPosted, "control", "PaymentPosted"),
+        (StatementRelease, "control", "StatementRelease"),
+        (MoneySaid, "statements", "MoneySaid"),
+        (Statement, "statements", "Statement"),
+        (StatementLine, "statements", "StatementLine"),
+        (SnapshotUse, "statements", "SnapshotUse"),
+        (Factor, "statements", "Factor"),
+        (LedgerEntry, "statements", "LedgerEntry"),
     ],
 )
 def test_records_and_schemas_have_the_same_fields(kind: type[msgspec.Struct], topic: str, name: str) -> None:

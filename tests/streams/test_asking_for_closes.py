@@ -124,11 +124,11 @@ def test_the_list_of_closes_says_for_which_partitions_one_waits(
 def test_closes_are_looked_for_in_as_many_partitions_as_the_broker_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever closes has PANELSTREAM_PARTITIONS often not set: the count is the broker's to say."""
     monkeypatch.setattr(topic_admin, "partition_counts", lambda _settings: {"member-events": 5})
-    settings, _ = command._service(None, None)
+    settings, _ = command.service(None, None)
     assert settings.partitions == 5
     monkeypatch.setattr(topic_admin, "partition_counts", lambda _settings: {})
     with pytest.raises(Stop, match="Topic member-events does not exist: run `panelstream topics create`"):
-        command._service(None, None)
+        command.service(None, None)
 
 
 def test_who_has_no_name_is_asked_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def test_who_has_no_name_is_asked_for_one(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("os.getuid", lambda: 2**31 - 5)
     with pytest.raises(Stop, match="say with --actor NAME who asks"):
-        command._who()
+        command.who()
 
 
 def test_waiting_ends_when_what_is_left_does_not_move_though_new_records_do(monkeypatch: pytest.MonkeyPatch) -> None:

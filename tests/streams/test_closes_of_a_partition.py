@@ -305,3 +305,24 @@ def test_the_page_on_closing_names_every_cause_of_an_adjustment() -> None:
     without_effect = {"tick", "close"}
     causes = {*engine.CAUSE_OF_FACT.values(), *CAUSE_OF_CONTROL.values(), "engine"} - without_effect
     assert {cause for cause in causes if f"`{cause}`" not in page} == set()
+
+
+async def test_the_answer_counts_those_on_lists_by_product_gender_and_age_on_the_day(tmp_path: Path) -> None:
+    """Payments are adjusted by it. Who turns 40 on the day is 40; a later span says better who somebody is."""
+    log = six_members().add(
+        span("0", span_id="S2", enrollment_start_date=dt.date(2025, 6, 1), product="HMO", gender="female"),
+        span("1", span_version=2, birth_date=dt.date(1985, 7, 1), gender="X"),
+        span("2", span_version=2, birth_date=dt.date(1985, 7, 2), gender="M"),
+        span("none"),
+    )
+    log.control(panel())
+    agent = await opened(tmp_path)
+    await agent.apply(log.batches()[0])
+    (partial,) = await outputs(agent, "control")
+    other = span("3").birth_date
+    age = JULY.year - other.year - ((other.month, other.day) > (JULY.month, JULY.day))
+    assert {(one.product, one.gender, one.age): one.members for one in partial.people} == Counter(
+        {("HMO", "F", age): 1, ("PPO", "U", 40): 1, ("PPO", "M", 39): 1, ("PPO", "F", age): 3}
+    )
+    assert {(one.payer, one.practice_id) for one in partial.people} == {("aetna", "B")}
+    await agent.state.close()

@@ -13,6 +13,7 @@ from faust.types import TP
 
 from schemas.codec import TOPIC_OF, Codec
 from schemas.keys import partition_of
+from schemas.money import PaymentPosted
 from schemas.records import (
     AttributionDecision,
     AttributionRequest,
@@ -29,16 +30,18 @@ from schemas.records import (
     Practice,
     PracticeResult,
     Provider,
-    Record,
     Table,
 )
 from schemas.registry import EmbeddedRegistry
 from schemas.topics import MOST_BYTES as MOST_OF_A_TOPIC
+from schemas.unions import Record
+from state.reference.tables import TableStore
 from streams.batching import Batch
 from streams.intake import HISTORY_HEADER, MOST_BYTES, MOST_KEPT, ORIGIN_HEADER, Intake
 from streams.producing import Message
 from streams.rebuilding import LogRecord
 from streams.vault import Vault
+from tests.money_cases import contract
 
 CODEC = Codec(EmbeddedRegistry())
 NOW = dt.datetime(2025, 7, 1, 9, tzinfo=dt.UTC)
@@ -173,7 +176,7 @@ async def taken(
     folder: Path, topic: str, *values: bytes, headers: tuple[tuple[str, bytes], ...] = ()
 ) -> tuple[list[Message], Vault]:
     sender, vault = Kept(), Vault(folder / "keys")
-    intake = Intake(CODEC, vault, sender, prefix="t.", partitions=24, now=lambda: NOW)  # type: ignore[arg-type]
+    intake = Intake(CODEC, vault, sender, prefix="t.", partitions=24, tables=TableStore(), now=lambda: NOW)  # type: ignore[arg-type]
     records = tuple(
         LogRecord(f"t.{topic}", 3, 70 + place, 0, None, value, headers) for place, value in enumerate(values)
     )
@@ -440,3 +443,56 @@ async def test_a_record_that_the_log_could_not_take_is_quarantined_whole(tmp_pat
     refused, _ = CODEC.decode_output("quarantine", message.value or b"")
     assert (message.topic, refused.reason) == ("t.quarantine", "too_large")
     assert vault.open("aetna", refused.original) == data
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "said"),
+    [
+        ({"payee_tin": "12"}, "payee_tin", "payee_tin is not nine digits"),
+        ({"track": "B"}, "capitation_pmpm", "track B pays a capitation: give its PMPM"),
+        ({"ceilings": {"total_pct": "NaN"}}, "ceilings.total_pct", "is no number of at most"),
+        ({"completion_factors": {"AHU": "Infinity"}}, "completion_factors", "is no number of at most"),
+        (
+            {"tables": [{"kind": "hpi", "name": "h", "version": "3", "digest": "0" * 64}]},
+            "tables[0]",
+            "hpi h, version 3, is not known",
+        ),
+    ],
+)
+async def test_a_contract_with_a_mistake_waits_in_quarantine_with_the_sentence_of_its_check(
+    tmp_path: Path, changes: dict[str, Any], field: str, said: str
+) -> None:
+    (message,), _ = await taken(tmp_path, "reference", CODEC.encode_record(contract(**changes)))
+    refused = CODEC.decode_output("quarantine", message.value or b"")[0]
+    assert (refused.reason, refused.field) == ("contract_mistake", field)
+    assert said in refused.message
+
+
+async def test_a_contract_in_order_is_the_conductors(tmp_path: Path) -> None:
+    (message,), _ = await taken(tmp_path, "reference", CODEC.encode_record(contract()))
+    assert (message.topic, message.partition, message.key) == ("t.control", 0, b"contract")
+    assert CODEC.decode_control(message.value or b"") == contract()
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"payee_tin": "95-0000001"}, "payee_tin"),
+        ({"amount": Decimal("0.00")}, "amount"),
+        ({"amount": Decimal("1.005")}, "amount"),
+        ({"trace_no": ""}, "trace_no"),
+        ({"payer": "a|b"}, "payer"),
+    ],
+)
+async def test_a_payment_that_cannot_be_booked_waits_in_quarantine(
+    tmp_path: Path, changes: dict[str, Any], field: str
+) -> None:
+    given: dict[str, Any] = {
+        "payer": "acme",
+        "payee_tin": "950000001",
+        "statement_id": "S",
+        "amount": Decimal("-48.00"),
+    }
+    payment = PaymentPosted(**{**given, "date": DAY, "trace_no": "T1", **changes})
+    (message,), _ = await taken(tmp_path, "reference", CODEC.encode_record(payment))
+    assert CODEC.decode_output("quarantine", message.value or b"")[0].field == field

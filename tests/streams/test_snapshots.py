@@ -28,10 +28,10 @@ from schemas.records import (
     PayerRecord,
     PlanAttribution,
     Position,
-    Record,
     Snapshot,
     Tick,
 )
+from schemas.unions import Record
 from state import closing, engine, results, validation
 from state.reference.knowledge import Knowledge
 from state.reference.tables import MissingTable, TableStore

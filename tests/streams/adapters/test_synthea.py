@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 import ops.sample
-from schemas.records import Record
+from schemas.unions import Record
 from streams.adapters import synthea
 from streams.adapters.identifiers import npi_of, with_check_digit
 from streams.adapters.sources import SourceError

@@ -1,0 +1,11 @@
+"""Which records may stand where: in event files and on input topics, and on the program's log."""
+
+from __future__ import annotations
+
+from schemas.money import Contract, PaymentPosted, StatementRelease
+from schemas.records import Close, CloseAnnul, MemberFact, Partial, ReferenceRecord, Tick
+
+MoneyRecord = Contract | PaymentPosted
+"""What plans say of money. The conductor alone reads it: it is not broadcast to members."""
+Record = MemberFact | ReferenceRecord | MoneyRecord
+ControlRecord = ReferenceRecord | MoneyRecord | Tick | Close | CloseAnnul | Partial | StatementRelease

@@ -1,0 +1,277 @@
+"""The drafts of a close: what its frozen people, the contracts in force and the practices known make of statements, or why none.
+
+The outside for the conductor, above `closes`: which practices, months and terms a close pays, gathered from what it knows.
+Source: payment.md 4.0, 4.1, 4.2 and 4.7; issue "From a frozen period to money", statements.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+
+import msgspec
+
+from schemas.money import Contract, PracticeTypeRule, SnapshotUse, Statement
+from schemas.records import PeopleCount, Period, Practice, Snapshot
+from state.calendar import add_months, from_date, month_of
+from state.payment.age_gender import MissingBand, Person, normaliser
+from state.payment.amounts import plain
+from state.payment.closes import MonthOf, NothingStated, PeriodOf, month_statements, period_statements
+from state.payment.element2 import MONTHS_OF_A_QUARTER, Risk, month_name, months_paid
+from state.payment.frozen_rates import FrozenRates, performances
+from state.payment.hpi import Location
+from state.payment.incentive import IncentiveReading
+from state.payment.pool import PoolMonth, months_of, pool_month
+from state.payment.practice_type import MemberMonths, TypeOfPeriod, member_months, practice_type
+from state.payment.statements import Statable
+from state.payment.terms import Terms, resolve
+from state.reference.tables import TableStore
+
+TRAILING_MONTHS = 12
+
+
+class Panel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """The frozen panel of a month: its manifest, and its people."""
+
+    snapshot: Snapshot
+    people: tuple[PeopleCount, ...]
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What the program knows when a close is complete.
+
+    `contracts`: one of each id, the last. `panels`: complete ones, by the first day of their month. `standing`: statements that were not
+    withdrawn, in the order in which they were stated.
+    """
+
+    contracts: Sequence[Contract]
+    practices: Sequence[Practice]
+    panels: Mapping[dt.date, Panel]
+    standing: Sequence[Statement]
+    store: TableStore
+
+
+def month_drafts(known: Known, month: dt.date, stated_on: dt.date) -> tuple[Statement, ...]:
+    """What the panel of a month lets be stated: elements 1 and 2 of the month, and of a quarter whose last panel it was.
+
+    A contract that pays by the quarter is stated when the three panels of the quarter stand. Statements that stand are not made again;
+    a contract that pays nothing by the month has none. Raises `NothingStated`, `TableError`.
+    """
+    made: list[Statement] = []
+    for one in sorted({quarter_of(month)[0], month}):
+        if one in known.panels:
+            practices = list(_months_of(known, one, month))
+            made += month_statements(_statable(known.panels[one].snapshot, stated_on), one, practices)
+    return tuple(statement for statement in made if statement.lines)
+
+
+def period_drafts(
+    known: Known, period: Period, reading: IncentiveReading, snapshot: Snapshot, frozen: FrozenRates, stated_on: dt.date
+) -> tuple[Statement, ...]:
+    """The statements of an initial or final close: element 3. Raises `NothingStated`, also for a panel of the pool that is missing."""
+    contracts = [one for one in known.contracts if in_force(one, period.performance_end)]
+    missing = [
+        f"the panel of {month_name(month)} is missing, on which the pool rests: freeze it, then annul this close and close again."
+        for month in months_of(period)
+        if month not in known.panels and any(in_force(one, month) for one in contracts)
+    ]
+    if missing:
+        raise NothingStated(missing)
+    practices = [_period_of(known, period, one, contracts, frozen) for one in contracts]
+    return period_statements(_statable(snapshot, stated_on), period, reading, practices)
+
+
+def why_kept(snapshot: Snapshot, standing: Iterable[Statement], periods: Iterable[Period]) -> str | None:
+    """Why a close cannot be withdrawn because a statement of another close rests on its panel, as a sentence; None where none does."""
+    if snapshot.reading != "panel" or snapshot.as_of is None:
+        return None
+    pools = {period.period: months_of(period) for period in periods}
+    for one in standing:
+        month = one.reading == "panel" and one.covers_from <= snapshot.as_of <= one.covers_to
+        if one.snapshot.close_id != snapshot.close_id and (month or snapshot.as_of in pools.get(one.period, ())):
+            return f"statement {one.statement_id} rests on it: annul {one.snapshot.close_id} first."
+    return None
+
+
+def quarter_of(month: dt.date) -> tuple[dt.date, ...]:
+    """The three months of a month's quarter."""
+    start = month.month - (month.month - 1) % MONTHS_OF_A_QUARTER
+    return tuple(month.replace(month=start + ahead) for ahead in range(MONTHS_OF_A_QUARTER))
+
+
+def panels_for(period: Period) -> tuple[dt.date, ...]:
+    """The months whose panels a period's statements rest on: those that make the practice type, and those of the pool."""
+    return (*_trailing(period), *months_of(period))
+
+
+def in_force(contract: Contract, day: dt.date) -> bool:
+    """Whether a contract holds on a day."""
+    return contract.effective_from <= day and (contract.effective_to is None or day < contract.effective_to)
+
+
+def _statable(snapshot: Snapshot, stated_on: dt.date) -> Statable:
+    return Statable(
+        snapshot=SnapshotUse(
+            close_id=snapshot.close_id,
+            content_digest=snapshot.content_digest or "",
+            as_of=snapshot.as_of or stated_on,
+            actor=snapshot.actor,
+        ),
+        engine_version=snapshot.engine_version or "",
+        stated_on=stated_on,
+    )
+
+
+def _months_of(known: Known, month: dt.date, closed: dt.date) -> Iterator[MonthOf]:
+    """What a month pays the practices that it can be stated for, now that the panel of `closed` stands."""
+    stated = {(one.payer, one.practice_id) for one in known.standing if one.period == month_name(month)}
+    panel = known.panels[month]
+    for contract in known.contracts:
+        months = {month, *months_paid(contract, month)}
+        if (
+            not in_force(contract, month)
+            or contract.payer in panel.snapshot.not_frozen
+            or (contract.payer, contract.practice_id) in stated
+            or closed not in months
+            or not months <= known.panels.keys()
+        ):
+            continue
+        terms = resolve(contract, known.store)
+        yield MonthOf(
+            terms=terms,
+            panels={one: persons(known.panels[one], one, contract) for one in sorted(months)},
+            risk=_risk(known, terms, month),
+        )
+
+
+def persons(panel: Panel, month: dt.date, contract: Contract, *, of_payer: bool = False) -> tuple[Person, ...]:
+    """The people of a panel whom a contract pays for, or all of its payer's plans (`of_payer`): alike ones together."""
+    return tuple(
+        Person("", month.replace(year=month.year - one.age), one.gender, one.members)
+        for one in panel.people
+        if one.payer == contract.payer
+        and (of_payer or one.practice_id == contract.practice_id)
+        and (not contract.products or one.product in contract.products)
+    )
+
+
+def _risk(known: Known, terms: Terms, month: dt.date) -> Risk:
+    """What adjusts the month's PMPMs. The population that averages 1: all members of the contract's plans on panels of the month."""
+    contract = terms.contract
+    average = Fraction(1)
+    if terms.factors is not None:
+        everybody = persons(known.panels[month], month, contract, of_payer=True)
+        try:
+            average = normaliser(everybody, month, terms.factors)
+        except MissingBand as problem:
+            raise NothingStated([f"practice {contract.practice_id} with {contract.payer}: {problem}"]) from None
+    members = sum(one.members for one in persons(known.panels[month], month, contract))
+    return terms.risk(
+        _locations(known, terms, month, members),
+        plain(average),
+        f"{contract.payer}'s members on the panels of {month_name(month)}",
+    )
+
+
+def _locations(known: Known, terms: Terms, month: dt.date, members: int) -> tuple[Location, ...]:
+    """Where the practice is: the percentile that its record gives, else that of its census tract in the contract's HPI file."""
+    practice = _practice(known, terms.contract.practice_id, month)
+    if practice is None:
+        return ()
+    percentile = practice.hpi_percentile
+    if percentile is None:
+        percentile = terms.hpi_scores.get(practice.census_tract or "")
+    return (Location(site_id=practice.practice_id, percentile=percentile, members=members, main=True),)
+
+
+def _practice(known: Known, practice_id: str, day: dt.date) -> Practice | None:
+    """The practice's record in force on a day, of several the one that starts last."""
+    found = [
+        one
+        for one in known.practices
+        if one.practice_id == practice_id
+        and one.effective_from <= day
+        and (one.effective_to is None or day < one.effective_to)
+    ]
+    return max(found, key=lambda one: one.effective_from, default=None)
+
+
+def _period_of(
+    known: Known, period: Period, contract: Contract, contracts: Sequence[Contract], frozen: FrozenRates
+) -> PeriodOf:
+    ours = [one for one in known.standing if (one.payer, one.practice_id) == (contract.payer, contract.practice_id)]
+    terms = resolve(contract, known.store)
+    kind = _type_of(known, period, contract, ours)
+    before = [one for one in ours if one.reading == "final" and one.covers_to < period.performance_end]
+    return PeriodOf(
+        terms=terms,
+        practice_type=kind,
+        months=tuple(_pool_months(known, period, contract)),
+        performances=tuple(
+            performances(
+                frozen,
+                terms,
+                kind.type,
+                {one.payer: one for one in contracts if one.practice_id == contract.practice_id},
+                max(before, key=lambda one: one.covers_to, default=None),
+            )
+        ),
+        standing=tuple(one for one in ours if one.period == period.period),
+    )
+
+
+def _pool_months(known: Known, period: Period, contract: Contract) -> Iterator[PoolMonth]:
+    """The pool's months by the contract of the payer and practice in force in each; none where there was none."""
+    for month in months_of(period):
+        for one in known.contracts:
+            if (one.payer, one.practice_id) == (contract.payer, contract.practice_id) and in_force(one, month):
+                yield pool_month(one, month, sum(each.members for each in persons(known.panels[month], month, one)))
+
+
+def _type_of(known: Known, period: Period, contract: Contract, ours: Sequence[Statement]) -> TypeOfPeriod:
+    """The type of a practice in a period, written with the period's first close: an initial statement's holds in the final one.
+
+    Member months are those of all payers, of the 12 months before the pool's first; where none of them has a panel, as before the
+    project, those of the pool's months. The practice's record may set the type as the contract may, which has the last word.
+    """
+    first = next((one for one in ours if one.period == period.period and one.practice_type is not None), None)
+    if first is not None and first.practice_type is not None:
+        return TypeOfPeriod(type=first.practice_type, share_pct=None, reason=first.practice_type_reason or "")
+    before = [one for one in ours if one.practice_type is not None and one.covers_to < period.performance_end]
+    last = max(before, key=lambda one: one.covers_to, default=None)
+    counted = _counted(known, contract.practice_id, _trailing(period))
+    if not counted.all:
+        counted = _counted(known, contract.practice_id, months_of(period))
+    return practice_type(counted, _rule(known, period, contract), None if last is None else last.practice_type)
+
+
+def _rule(known: Known, period: Period, contract: Contract) -> PracticeTypeRule:
+    practice = _practice(known, contract.practice_id, period.performance_end)
+    rule = contract.practice_type
+    if rule.override is not None or practice is None or practice.type_override is None:
+        return rule
+    override = {"mixed", "pediatric", "adult"} & {practice.type_override}
+    return msgspec.structs.replace(
+        rule, override=next(iter(override), None), override_reason="by the practice's record"
+    )
+
+
+def _counted(known: Known, practice_id: str, months: Iterable[dt.date]) -> MemberMonths:
+    return member_months(
+        (
+            month,
+            [
+                Person("", month.replace(year=month.year - one.age), one.gender, one.members)
+                for one in known.panels[month].people
+                if one.practice_id == practice_id
+            ],
+        )
+        for month in months
+        if month in known.panels
+    )
+
+
+def _trailing(period: Period) -> list[dt.date]:
+    first = month_of(from_date(period.pool_from))
+    return [dt.date.fromordinal(add_months(first, -ahead)) for ahead in range(TRAILING_MONTHS, 0, -1)]
