@@ -6,7 +6,8 @@ Used alike by the member agent, by `replay` and by the tests.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from hashlib import blake2b
 
 import msgspec
@@ -15,7 +16,7 @@ from schemas.keys import member_key
 from schemas.records import Adjustment, Aggregate, Alert, Attribution, AttributionChange, Gaps, MeasureResult
 from state.attribution import alerts, frozen, grounds, plan_list, requests
 from state.attribution.answer import Answer, answer
-from state.attribution.decision import View
+from state.attribution.decision import View, decide
 from state.attribution.frozen import Frozen
 from state.attribution.grounds import Grounds
 from state.attribution.projection import next_change
@@ -56,6 +57,7 @@ __all__ = [
     "lists_of",
     "new_member",
     "open_alert",
+    "practices_of",
     "rederive",
     "requests_of",
     "row_names",
@@ -162,6 +164,22 @@ def lists_of(member: Member, knowledge: Knowledge) -> tuple[OnList, ...]:
 def attribution(member: Member, as_of: dt.date, knowledge: Knowledge) -> Attribution:
     """Whose patient the member is on a day, whatever was said before. Changes nothing."""
     return answer(View.of(member, knowledge), from_date(as_of)).attribution
+
+
+def practices_of(member: Member, knowledge: Knowledge) -> Callable[[Day], str]:
+    """Whose patient the member is on a day, "" for nobody's: as `attribution` says, without all else that it says. Changes nothing.
+
+    For as long as the member is not folded or advanced. A day that was asked before costs nothing.
+    """
+    view: View | None = None
+
+    @cache
+    def practice_on(day: Day) -> str:
+        nonlocal view
+        view = view or View.of(member, knowledge)
+        return decide(view, day).practice_id or ""
+
+    return practice_on
 
 
 def open_alert(member: Member, as_of: dt.date, knowledge: Knowledge) -> Alert | None:

@@ -10,7 +10,6 @@ import datetime as dt
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 from state import engine, results
@@ -92,11 +91,7 @@ class Measuring:
         )
         day = from_date(self.as_of)
 
-        @cache
-        def practice_on(when: int) -> str:
-            on = dt.date.fromordinal(when)
-            return engine.attribution(member, on, knowledge).practice_id or ""
-
+        practice_on = engine.practices_of(member, knowledge)
         found = [
             (bound.edition.name, period, measure, outcomes, credit_of(outcomes).practice(period, day, practice_on))
             for bound in self.bounds

@@ -11,7 +11,7 @@ import msgspec
 
 from schemas.records import Aggregate
 from state import engine
-from state.calendar import Day, to_date
+from state.calendar import FOREVER, Day
 from state.measures import standing
 from state.measures.credit import PracticeOn
 from state.measures.keeping import profile_of
@@ -109,15 +109,12 @@ class MeasuredMember:
 
 
 def _practice_on(member: engine.Member, as_of: Day, knowledge: Knowledge) -> PracticeOn:
-    known: dict[Day, str] = {}
+    on_days = engine.practices_of(member, knowledge)
 
     def practice_on(day: Day) -> str:
         if day >= as_of and member.said is not None:
             return member.said.practice_id or ""
-        if day not in known:
-            on = to_date(day)
-            known[day] = "" if on is None else engine.attribution(member, on, knowledge).practice_id or ""
-        return known[day]
+        return on_days(day) if day < FOREVER else ""
 
     return practice_on
 
