@@ -181,7 +181,7 @@ def content_digest(total: int) -> str:
 def line(values: Iterable[object]) -> bytes:
     """One line of a CSV file."""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow([_text(value) for value in values])
+    csv.writer(buffer, lineterminator="\n").writerow([text(value) for value in values])
     return buffer.getvalue().encode()
 
 
@@ -197,15 +197,14 @@ def _rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[
         yield buffer.getvalue().encode()
         buffer.seek(0)
         buffer.truncate()
-        writer.writerow([_text(value) for value in row])
+        writer.writerow([text(value) for value in row])
     yield buffer.getvalue().encode()
 
 
-def _text(value: object) -> str:
+def text(value: object) -> object:
+    """A value as it stands in a CSV file, or such that the writer of the file makes it so: it leaves null empty and tells a number."""
     match value:
-        case None:
-            return ""
-        case str():
+        case None | str() | int():
             return value
         case dt.date():
             return value.isoformat()

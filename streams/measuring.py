@@ -6,11 +6,13 @@ megabyte, and the files are put one after the other at the end.
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from state import engine, results
 from state.calendar import from_date
@@ -18,7 +20,7 @@ from state.ledger.rows import History
 from state.measures import results as rows_of
 from state.measures.credit import credit_of
 from state.measures.editions import Bound, wanted_by
-from state.measures.evaluation import evaluate
+from state.measures.evaluation import ask, seen
 from state.measures.keeping import kept_of, profile_of, span_of
 from state.measures.outcome import Sums
 from state.measures.period import Period
@@ -35,14 +37,18 @@ class Rows:
     """Rows of CSV files, in buckets that are written one after the other, by their name."""
 
     def __init__(self) -> None:
-        self._buckets: dict[tuple[str, ...], tempfile.SpooledTemporaryFile[bytes]] = {}
+        self._buckets: dict[tuple[str, ...], tempfile.SpooledTemporaryFile[str]] = {}
+        self._writers: dict[tuple[str, ...], Any] = {}
 
     def add(self, bucket: tuple[str, ...], row: Sequence[object]) -> None:
         """Put a row at the end of a bucket."""
-        file = self._buckets.get(bucket)
-        if file is None:
-            file = self._buckets[bucket] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed by `close`
-        file.write(results.line(row))
+        writer = self._writers.get(bucket)
+        if writer is None:
+            file = self._buckets[bucket] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by `close`
+                IN_MEMORY, "w+", encoding="utf-8", newline=""
+            )
+            writer = self._writers[bucket] = csv.writer(file, lineterminator="\n")
+        writer.writerow(map(results.text, row))
 
     def chunks(self, columns: Sequence[str]) -> Iterator[bytes]:
         """The header, then every bucket."""
@@ -51,7 +57,7 @@ class Rows:
             file = self._buckets[name]
             file.seek(0)
             while chunk := file.read(IN_MEMORY):
-                yield chunk
+                yield chunk.encode()
 
     def close(self) -> None:
         """Let go of what is on disk."""
@@ -70,6 +76,9 @@ class Measuring:
     gaps: Rows = field(default_factory=Rows)
     sums: dict[tuple[rows_of.Asked, Cell], Sums] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.wanted = wanted_by(self.bounds)
+
     def take(
         self,
         payer: str,
@@ -79,12 +88,11 @@ class Measuring:
         knowledge: Knowledge,
     ) -> None:
         """Ask every measure of a member, folded and not yet advanced."""
-        wanted = wanted_by(self.bounds)
         reopen = knowledge.ruleset.allow_reopen
         kept = [
             one
             for name, row in sorted(rows.items())
-            if (one := kept_of(name, row, wanted, allow_reopen=reopen)) is not None
+            if (one := kept_of(name, row, self.wanted, allow_reopen=reopen)) is not None
         ]
         profile = profile_of(
             span_of(name, row) for name, row in rows.items() if name.startswith("span:") and isinstance(row, History)
@@ -95,8 +103,9 @@ class Measuring:
         found = [
             (bound.edition.name, period, measure, outcomes, credit_of(outcomes).practice(period, day, practice_on))
             for bound in self.bounds
+            for person in (seen(profile, kept, bound, day),)
             for period in self.periods
-            for measure, outcomes in evaluate(profile, kept, bound, period, day).outcomes.items()
+            for measure, outcomes in ask(person, bound, period).outcomes.items()
         ]
         for edition, period, measure, outcomes, practice in found:
             asked = rows_of.Asked(edition, rows_of.period_named(period), LIVE)

@@ -126,7 +126,7 @@ class Bound:
 
     `roles_of` remembers: a code that came before costs one look-up. `medications` is what the medication lists say of a drug, by its
     code; where two lists name one, the set of the later id speaks. `tables` are those that were supplied for the edition: the parameters
-    of `edition` carry them from here on. Raises `MissingValueSets` when a set is missing.
+    of `edition` carry them from here on. `measures` are the ids of its measures, in order. Raises `MissingValueSets` when a set is missing.
     """
 
     def __init__(self, edition: Edition, loaded: ValueSets, tables: MeasureTables = NO_TABLES) -> None:
@@ -142,6 +142,7 @@ class Bound:
             )
         self.edition = edition
         self.tables = tables
+        self.measures = tuple(sorted(edition.parameters))
         roles = {role for measure in edition.parameters for role in edition.roles(measure)}
         for role in sorted(roles - ROLES_OF_TABLES):
             if role not in edition.sets and role not in edition.optional and role not in edition.codes:
@@ -187,9 +188,18 @@ class Bound:
 
 
 def wanted_by(bounds: Iterable[Bound]) -> Wanted:
-    """What any of several editions can use a code for."""
-    every = tuple(bound.roles_of for bound in bounds)
-    return lambda code: any(one[code] for one in every)
+    """What any of several editions can use a code for. It remembers, as `Bound.roles_of` does."""
+    return _Wanted(tuple(bound.roles_of for bound in bounds)).__getitem__
+
+
+class _Wanted(dict[Code, bool]):
+    def __init__(self, every: tuple[Mapping[Code, tuple[str, ...]], ...]) -> None:
+        super().__init__()
+        self._every = every
+
+    def __missing__(self, code: Code) -> bool:
+        found = self[code] = any(one[code] for one in self._every)
+        return found
 
 
 class _RolesOf(dict[Code, tuple[str, ...]]):

@@ -9,7 +9,7 @@ import msgspec
 from state.calendar import Day
 from state.measures.catalogue import MEASURES
 from state.measures.editions import Bound
-from state.measures.facts import Kept, KeptResult, Profile, person_of
+from state.measures.facts import Kept, KeptResult, Person, Profile, person_of
 from state.measures.outcome import Outcome
 from state.measures.period import Period
 
@@ -36,11 +36,20 @@ def evaluate(
     `accepted_only`: results of practices count only once the plan has accepted them, as initial and final readings have it; rejected
     ones never count. A measure that does not concern the member has no outcome.
     """
+    return ask(seen(profile, kept, bound, as_of, accepted_only=accepted_only), bound, period, only=only)
+
+
+def seen(profile: Profile, kept: Iterable[Kept], bound: Bound, as_of: Day, *, accepted_only: bool = False) -> Person:
+    """The member as the measures of an edition see them on a day, whatever the period: `ask` it of one after the other."""
     counting = _counting(kept, accepted_only=accepted_only)
-    person = person_of(profile, counting, bound.roles_of, as_of, bound.medications)
+    return person_of(profile, counting, bound.roles_of, as_of, bound.medications)
+
+
+def ask(person: Person, bound: Bound, period: Period, *, only: Iterable[str] | None = None) -> Found:
+    """Ask the measures of an edition of a member that was `seen` with it, in one period; `only` some of them."""
     outcomes = {
         name: found
-        for name in (sorted(bound.edition.parameters) if only is None else sorted(only))
+        for name in (bound.measures if only is None else sorted(only))
         if (found := MEASURES[name].evaluate(person, period, bound.edition.parameters[name]))
     }
     days = [one.changes_on for found in outcomes.values() for one in found if one.changes_on is not None]

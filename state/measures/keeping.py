@@ -6,6 +6,7 @@ Source: measures.md 1.5 (the final version of each line; what is reversed leaves
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -269,6 +270,7 @@ def _value_code(text: str) -> Code:
     return found[0] if found else (system, code)
 
 
+@lru_cache(maxsize=1 << 17)
 def _one(system: str, text: str | None) -> tuple[Code, ...]:
     """The normal code of what a source wrote; nothing for what is no code of its system, which no value set can hold."""
     if not text or not text.strip():

@@ -81,6 +81,8 @@ class Sums(msgspec.Struct, frozen=True, array_like=True):
     more: Mapping[str, Decimal] = {}
 
     def __add__(self, other: Sums) -> Sums:
+        if not other.more:
+            return Sums(self.denominator + other.denominator, self.numerator + other.numerator, self.more)
         more = dict(self.more)
         for name, value in other.more.items():
             more[name] = more.get(name, Decimal()) + value
