@@ -242,7 +242,8 @@ _STEPS = (
         SELECT payer, member_id, claim, last AS day, CASE WHEN role LIKE 'systolic%' THEN coalesce(c.stands, value) END AS systolic,
             CASE WHEN role LIKE 'diastolic%' THEN coalesce(c.stands, value) END AS diastolic
         FROM facts LEFT JOIN classes c USING (role)
-        WHERE (role IN ('systolic_bp', 'diastolic_bp', 'bp_panel') AND kind = 'observation') OR (c.stands IS NOT NULL AND kind = 'service')
+        WHERE (role IN ('systolic_bp', 'diastolic_bp', 'bp_panel') AND kind = 'observation') 
+            OR (c.stands IS NOT NULL AND role NOT LIKE 'hba1c%' AND kind IN ('service', 'procedure'))
     )
     SELECT * FROM taken t WHERE CASE WHEN claim IS NULL
         THEN NOT EXISTS (FROM acute a WHERE a.payer = t.payer AND a.member_id = t.member_id AND t.day BETWEEN a.first AND a.last)
