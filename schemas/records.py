@@ -490,7 +490,9 @@ class Partial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
 
     `watermark` is the offset of the barrier: everything before it is in. `digest` is the sum of the digests of the frozen answers
     (hex), so that partials add up, however members are spread. `failed` members are missing from the lists; of the payers in
-    `not_frozen` there is no list, because the plan's own is missing.
+    `not_frozen` there is no list, because the plan's own is missing. `measured_by` are the editions, value sets and supplied tables by
+    which the reading was measured, none where nothing was; `measures_digest` is that of the results of measures and of what they add up
+    to (state.measures.digest), `measure_results` the number of the results, one for each member and rate.
     """
 
     close_id: str
@@ -505,6 +507,9 @@ class Partial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     failed: tuple[str, ...] = ()
     not_frozen: tuple[str, ...] = ()
     skips: tuple[Passed, ...] = ()
+    measured_by: tuple[TableInForce, ...] = ()
+    measures_digest: str | None = None
+    measure_results: int = 0
 
 
 MemberFact = (
@@ -653,7 +658,8 @@ class PartitionPosition(msgspec.Struct, frozen=True, order=True, kw_only=True):
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The manifest of a close, as it stands: open until every partition has answered.
 
-    What is equal for equal facts: from `as_of` to `failed`. Where and when it was done: `positions`, `control`, `cutoff`, `skips`.
+    What is equal for equal facts: from `as_of` to `failed`, and what was measured. Where and when it was done: `positions`, `control`,
+    `cutoff`, `skips`.
     """
 
     close_id: str
@@ -680,10 +686,17 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     control: int
     cutoff: tuple[LogEnd, ...]
     skips: tuple[Passed, ...]
+    measured_by: tuple[TableInForce, ...] = ()
+    measures_digest: str | None = None
+    measure_results: int = 0
 
 
 class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
-    """A practice has gained or lost a member on a list that is frozen already, and why. One for each practice concerned."""
+    """Something is different now from what is frozen, and why. One for each practice concerned.
+
+    `what` is `attribution`: the practice has gained or lost a member; or `measure:<edition>:<measure>:<rate>`: before and after are what
+    the member counts with for the practice, as numerator/denominator, and named sums after it where the rate has any.
+    """
 
     payer: Payer
     member_id: MemberId
@@ -692,7 +705,7 @@ class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
     period: str
     reading: Reading
     as_of: dt.date
-    what: Literal["attribution"]
+    what: str
     before: str
     after: str
     cause: str

@@ -25,7 +25,8 @@ from schemas.records import (
 )
 from state import results
 from state.calendar import EARLIEST, to_date
-from state.reference.knowledge import FrozenList
+from state.measures import digest
+from state.reference.frozen_lists import FrozenList
 
 FARTHEST = dt.timedelta(days=62)
 """A panel is closed shortly before its month; one whose month begins later than this after the clock's date is a slip of the pen."""
@@ -132,12 +133,12 @@ def refused(close: Close, control: int, message: str) -> Snapshot:
 def completed(snapshot: Snapshot, partials: Iterable[Partial]) -> Snapshot:
     """The manifest when every partition has answered. Raises `MixedPartials` when they went by different rules."""
     given = sorted(partials, key=lambda partial: partial.partition)
-    rules = {(partial.ruleset, partial.tables, partial.engine_version) for partial in given}
+    rules = {(partial.ruleset, partial.tables, partial.engine_version, partial.measured_by) for partial in given}
     if len(rules) != 1:
         raise MixedPartials(
             f"the partitions froze {snapshot.close_id} by different rules or tables: run workers of one release with the same tables."
         )
-    ruleset, tables, engine_version = next(iter(rules))
+    ruleset, tables, engine_version, measured_by = next(iter(rules))
     counts: Counter[tuple[str, str]] = Counter()
     for partial in given:
         counts.update({(one.payer, one.practice_id): one.members for one in partial.counts})
@@ -161,4 +162,9 @@ def completed(snapshot: Snapshot, partials: Iterable[Partial]) -> Snapshot:
             for one in given
         ),
         skips=tuple(sorted(skip for partial in given for skip in partial.skips)),
+        measured_by=measured_by,
+        measures_digest=digest.text(sum(int(partial.measures_digest or "0", 16) for partial in given))
+        if measured_by
+        else None,
+        measure_results=sum(partial.measure_results for partial in given),
     )

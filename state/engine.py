@@ -25,7 +25,9 @@ from state.calendar import FOREVER, Day, add_months, from_date, to_date
 from state.ledger.folding import CAUSE_OF_FACT, Fact, FactKind, Folded, Refusal, fold, rederive, row_names, rows_missing
 from state.ledger.member import KEPT_MONTHS, Closed, Member, Said, prune, terms
 from state.ledger.rows import Row
-from state.reference.knowledge import FrozenList, Knowledge
+from state.measures.credit import PracticeOn
+from state.reference.frozen_lists import FrozenList
+from state.reference.knowledge import Knowledge
 
 __all__ = [
     "CAUSE_OF_FACT",
@@ -57,6 +59,7 @@ __all__ = [
     "lists_of",
     "new_member",
     "open_alert",
+    "practice_on",
     "practices_of",
     "rederive",
     "requests_of",
@@ -210,6 +213,13 @@ def freeze(
     return frozen.freeze(member, one, from_date(as_of), knowledge, rows)
 
 
+def practice_on(
+    member: Member, one: FrozenList, knowledge: Knowledge, rows: Mapping[str, Row | None] | None
+) -> PracticeOn:
+    """Whose patient the member was on the days of a frozen reading's measures, by what is known. Changes nothing."""
+    return frozen.practice_on(member, one, knowledge, rows)
+
+
 def advance(
     member: Member,
     as_of: dt.date,
@@ -230,7 +240,7 @@ def advance(
     prune(member, day, knowledge.earliest_needed(day), knowledge.ruleset.longest_window)
     frozen.forget(member, knowledge)
     if member.plan_entries:
-        plan_list.forget(member, min(add_months(day, -KEPT_MONTHS), knowledge.earliest_frozen), knowledge)
+        plan_list.forget(member, min(add_months(day, -KEPT_MONTHS), knowledge.earliest_needed(day)), knowledge)
     view = View.of(member, knowledge)
     found = answer(view, day)
     current = alerts.open_alert(view, found, day)

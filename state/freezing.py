@@ -17,12 +17,20 @@ from schemas.records import (
     Passed,
     PracticeCount,
     PracticeId,
+    TableInForce,
 )
 from state import engine, results
 from state.closing import kind_and_status
 from state.ledger.member import Member
 from state.ledger.rows import Row
-from state.reference.knowledge import FrozenList, Knowledge
+from state.measures import digest
+from state.measures.editions import Bound
+from state.measures.facts import Kept, Profile
+from state.measures.frozen import kept_from, results_of
+from state.measures.outcome import Sums
+from state.measures.results import Asked, Result, gap_rows, measure_row
+from state.reference.frozen_lists import FrozenList
+from state.reference.knowledge import Knowledge
 
 _encoder = msgspec.msgpack.Encoder()
 MOST_BYTES = 1_000_000
@@ -30,10 +38,15 @@ MOST_BYTES = 1_000_000
 
 
 class Tally(msgspec.Struct, array_like=True):
-    """What was frozen so far: the sum of the digests of the answers (hex), and members by payer and practice ("" for none)."""
+    """What was frozen so far: the sum of the digests of the answers (hex), and members by payer and practice ("" for none).
+
+    Of measures the sum of the digests of the lines of results (hex), and how many results there are; what they add up to is with the sums.
+    """
 
     digest: str
     counts: dict[str, dict[str, int]]
+    measures: str = "0"
+    results: int = 0
 
 
 class Freezing:
@@ -45,6 +58,8 @@ class Freezing:
         self._knowledge = knowledge
         self._total = int(tally.digest, 16)
         self._counts = tally.counts
+        self._measures = int(tally.measures, 16)
+        self._results = tally.results
         self._entries: dict[PracticeId | None, list[PanelEntry]] = {}
 
     @classmethod
@@ -69,9 +84,49 @@ class Freezing:
         counts[practice_id] = counts.get(practice_id, 0) + 1
         return frozen.terms
 
+    def measure(
+        self, member: Member, profile: Profile, kept: Iterable[Kept], rows: Mapping[str, Row | None] | None
+    ) -> tuple[Result, ...]:
+        """What the reading's measures say of a member, before `take` freezes it; nothing where nothing is measured.
+
+        `kept` are the facts that the member keeps for measures; `rows` all cold rows, where `needs_rows`.
+        """
+        window = self.one.window
+        if window is None:
+            return ()
+        bounds = self.bounds
+        if rows is not None:
+            kept = kept_from(rows, bounds, allow_reopen=self._knowledge.ruleset.allow_reopen)
+        whose = engine.practice_on(member, self.one, self._knowledge, rows)
+        return tuple(results_of(profile, kept, bounds, window, whose))
+
+    def count(self, member: Member, found: Iterable[Result]) -> None:
+        """Take the results of a member's measures into the digest of the close."""
+        for result in found:
+            asked = Asked(result.edition, result.window.id, self.one.close.reading)
+            about = (asked, result.measure, member.payer, member.member_id, result.practice)
+            day = self.one.as_of
+            rows = [
+                *(measure_row(*about, one, day) for one in result.outcomes),
+                *gap_rows(*about, result.outcomes, day),
+            ]
+            self._measures += sum(digest.of_line(results.line(row)) for row in rows)
+            self._results += len(result.outcomes)
+
+    @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """The editions by which the reading is measured."""
+        return self._knowledge.bounds_of(self._measured_by) if self._measured_by else ()
+
+    @property
+    def engine_version(self) -> str:
+        """The rules as code by which the day of the reading is judged."""
+        return self._knowledge.at(self.one.as_of).engine_version
+
     def needs_rows(self) -> bool:
-        """Whether `take` needs the cold rows."""
-        return not engine.keeps_lines_of(self.one, self._as_of, self._knowledge)
+        """Whether `measure` and `take` need the cold rows."""
+        enough = engine.keeps_lines_of(self.one, self._as_of, self._knowledge)
+        return not (enough and self._knowledge.keeps_facts_of(self.one))
 
     def lists(self) -> list[tuple[str, PanelList]]:
         """The lists of the members taken since the last call, by practice, each under its key; a long one in several parts."""
@@ -98,7 +153,7 @@ class Freezing:
 
     def tally(self) -> bytes:
         """What to go on from after a crash."""
-        return _encoder.encode(Tally(f"{self._total:x}", self._counts))
+        return _encoder.encode(Tally(f"{self._total:x}", self._counts, f"{self._measures:x}", self._results))
 
     def partial(
         self,
@@ -108,9 +163,11 @@ class Freezing:
         accepted_at: dt.datetime,
         failed: Sequence[str],
         skips: Iterable[tuple[int, str, str]],
+        sums: Mapping[str, Sums],
     ) -> Partial:
-        """The partition's answer, when every member was taken."""
+        """The partition's answer, when every member was taken. `sums` are what the reading's results add up to, by the keys of cells."""
         then = self._knowledge.at(self.one.as_of)
+        total = self._measures + sum(digest.of_sums(cell, some) for cell, some in sums.items())
         return Partial(
             close_id=self.one.close.close_id,
             partition=partition,
@@ -128,10 +185,17 @@ class Freezing:
             failed=tuple(failed),
             not_frozen=tuple(sorted(self.one.left_out)),
             skips=tuple(
-                Passed(partition=partition, offset=offset, digest=digest, reason=reason)
-                for offset, digest, reason in skips
+                Passed(partition=partition, offset=offset, digest=sha256, reason=reason)
+                for offset, sha256, reason in skips
             ),
+            measured_by=tuple(TableInForce(kind=kind, digest=sha256) for kind, sha256 in self._measured_by),
+            measures_digest=digest.text(total) if self._measured_by else None,
+            measure_results=self._results,
         )
+
+    @property
+    def _measured_by(self) -> tuple[tuple[str, str], ...]:
+        return () if self.one.window is None else self.one.measured_by
 
 
 def _parts(entries: Iterable[PanelEntry]) -> Iterator[tuple[PanelEntry, ...]]:

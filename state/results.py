@@ -96,7 +96,7 @@ def lists_csv(snapshot: Snapshot, entries: Iterable[tuple[str, PanelEntry]]) -> 
 
     Who is on no list is in panel.csv alone.
     """
-    return _rows(
+    return rows_csv(
         LISTS,
         (
             (
@@ -145,6 +145,13 @@ def close_manifest(snapshot: Snapshot, files: dict[str, str]) -> dict[str, objec
         "ruleset": {"name": snapshot.ruleset, "digest": tables.pop("ruleset", None)},
         "tables": tables,
         "content_digest": snapshot.content_digest,
+        "measures": None
+        if not snapshot.measured_by
+        else {
+            "digest": snapshot.measures_digest,
+            "results": snapshot.measure_results,
+            "by": [{"kind": one.kind, "digest": one.digest} for one in snapshot.measured_by],
+        },
         "counts": {
             "members": snapshot.members,
             "attributed": snapshot.attributed,
@@ -180,16 +187,25 @@ def content_digest(total: int) -> str:
 
 def line(values: Iterable[object]) -> bytes:
     """One line of a CSV file."""
+    texts = [_text(value) for value in values]
+    plain = ",".join(texts)
+    if len(texts) > 1 and plain.count(",") == len(texts) - 1 and _QUOTED.isdisjoint(plain):
+        # As the writer would have it, in a third of the time.
+        return f"{plain}\n".encode()
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow([text(value) for value in values])
+    csv.writer(buffer, lineterminator="\n").writerow(texts)
     return buffer.getvalue().encode()
 
 
+_QUOTED = frozenset('"\r\n')
+
+
 def _lines(columns: Sequence[str], records: Iterable[msgspec.Struct]) -> Iterator[bytes]:
-    return _rows(columns, ([getattr(record, column) for column in columns] for record in records))
+    return rows_csv(columns, ([getattr(record, column) for column in columns] for record in records))
 
 
-def _rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
+def rows_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
+    """A CSV file, line by line: the header, then the rows."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)
@@ -197,15 +213,18 @@ def _rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[
         yield buffer.getvalue().encode()
         buffer.seek(0)
         buffer.truncate()
-        writer.writerow([text(value) for value in row])
+        writer.writerow([_text(value) for value in row])
     yield buffer.getvalue().encode()
 
 
-def text(value: object) -> object:
-    """A value as it stands in a CSV file, or such that the writer of the file makes it so: it leaves null empty and tells a number."""
+def _text(value: object) -> str:
     match value:
-        case None | str() | int():
+        case str():
             return value
+        case None:
+            return ""
+        case int():
+            return str(value)
         case dt.date():
             return value.isoformat()
         case tuple() if value and isinstance(value[0], int):

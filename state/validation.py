@@ -32,7 +32,7 @@ from schemas.records import (
 )
 from state.calendar import EARLIEST, LATEST, day_written, month_named, to_date
 from state.engine import Refusal
-from state.reference.codes import UnknownSystem, UnusableCode, code_of
+from state.reference.codes import SYSTEMS, Code, UnknownSystem, UnusableCode, code_of, is_formed
 from state.reference.measured_units import UnknownUnit, converted, is_measured
 
 GRACE = dt.timedelta(days=1)
@@ -223,18 +223,39 @@ def _clinical(record: Clinical, accepted_on: dt.date) -> Refusal | None:
         return _in_future("start", accepted_on)
     if "end" in days and days["end"] < days["start"]:
         return _backwards("end")
-    return _measured(record)
+    return _coded(record)
 
 
-def _measured(record: Clinical | PracticeResult) -> Refusal | None:
+def _coded(record: Clinical | PracticeResult) -> Refusal | None:
+    """A code that no value set can ever hold, since its system has no name here or it is none of that system; else as `_measured`.
+
+    A system under a URI or OID of its own is one, and any code of it. What was written is never repeated: it may be a name that slipped
+    into the wrong column.
+    """
+    try:
+        code = code_of(record.code_system, record.code)
+    except UnknownSystem:
+        return Refusal(
+            "unknown_code_system",
+            "code_system",
+            f"code_system names no system that is known: write one of {', '.join(SYSTEMS)}, or the system's URI or OID.",
+        )
+    except UnusableCode as problem:
+        return Refusal("bad_code", "code", f"code is no code of its code_system ({problem}) Correct one of the two.")
+    if not is_formed(code):
+        return Refusal(
+            "bad_code",
+            "code",
+            f"code does not have the form of a code of {code[0]}: correct it, or code_system, and send it again.",
+        )
+    return _measured(record, code)
+
+
+def _measured(record: Clinical | PracticeResult, code: Code) -> Refusal | None:
     """A number that measures compare with a threshold, and that cannot be one, or is in a unit that nobody knows.
 
     No number is no mistake: a test may be done before its result is known. Source: measures.md 6; state/data/measured_units.csv.
     """
-    try:
-        code = code_of(record.code_system, record.code)
-    except (UnknownSystem, UnusableCode):
-        return None
     if record.value is None or not is_measured(code):
         return None
     if record.value <= 0:
@@ -309,7 +330,7 @@ def _practice_result(result: PracticeResult, accepted_on: dt.date) -> Refusal | 
         return _in_future("date", accepted_on)
     if result.state == "rejected" and not result.reason:
         return _empty("reason")
-    return _start(result.date, "date") or _measured(result)
+    return _start(result.date, "date") or _coded(result)
 
 
 def _lacking(record: Record, *fields: str) -> Refusal | None:

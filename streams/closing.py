@@ -30,7 +30,10 @@ from schemas.records import (
 from schemas.topics import TOPICS
 from schemas.topics import name as topic_name
 from state import results
+from state.measures.measuring import bound_by
+from state.reference.tables import TableStore
 from streams.files import write_whole
+from streams.frozen_results import read_back
 from streams.producing import Message, Sender
 from streams.reading import committed_reader
 from streams.settings import Settings
@@ -128,7 +131,9 @@ def find(settings: Settings, codec: Codec, close_id: str) -> Snapshot:
 def export(settings: Settings, codec: Codec, snapshot: Snapshot, out: Path) -> None:
     """Write panel.csv, lists.csv, adjustments.csv and manifest.json of a complete close into `out`.
 
-    What was read is checked against the manifest: raises `Stop` when an answer is missing or another.
+    Of a reading that was measured measures.csv, rates.csv and gaps.csv too.
+    What was read is checked against the manifest: raises `Stop` when an answer or a result is missing or another; `TableError` when an
+    edition or value set by which it was measured is not here.
     """
     answers: dict[tuple[str, str], Attribution] = {}
     entries: list[tuple[str, PanelEntry]] = []
@@ -147,6 +152,7 @@ def export(settings: Settings, codec: Codec, snapshot: Snapshot, out: Path) -> N
             "differs: records of the panels topic are missing; nothing was written.",
             EXIT_FAULT,
         )
+    measured = _measured(settings, codec, snapshot)
     made: dict[Version, Adjustment] = {
         version: record
         for _, record, version in _read(settings, codec, "adjustments", range(settings.partitions))
@@ -165,8 +171,34 @@ def export(settings: Settings, codec: Codec, snapshot: Snapshot, out: Path) -> N
             out / "adjustments.csv", results.adjustments_csv(record for _, record in in_order)
         ),
     }
+    if measured is not None:
+        digests |= measured(out)
     manifest = msgspec.json.encode(results.close_manifest(snapshot, digests))
     write_whole(out / "manifest.json", [msgspec.json.format(manifest, indent=2) + b"\n"])
+
+
+def _measured(settings: Settings, codec: Codec, snapshot: Snapshot) -> Callable[[Path], dict[str, str]] | None:
+    """What writes the files of the measures of a close into a folder, once all is read and checked; None where nothing was measured."""
+    if not snapshot.measured_by:
+        return None
+    tables = [(one.kind, one.digest) for one in snapshot.measured_by]
+    bounds = bound_by(TableStore([settings.tables]), tables)
+    found = read_back(snapshot, lambda topic: _read(settings, codec, topic, range(settings.partitions)))
+    if (found.count, found.digest) != (snapshot.measure_results, snapshot.measures_digest):
+        found.close()
+        raise Stop(
+            f"The topics measures, gaps and aggregates hold {found.count:,} results of {snapshot.close_id}, its manifest "
+            f"{snapshot.measure_results:,}, or their digest differs: records are missing; nothing was written.",
+            EXIT_FAULT,
+        )
+
+    def write(out: Path) -> dict[str, str]:
+        try:
+            return found.write(out, bounds)
+        finally:
+            found.close()
+
+    return write
 
 
 def _closed_already(snapshot: Snapshot) -> str:

@@ -27,11 +27,15 @@ from schemas.records import (
     ReferenceRecord,
     Refused,
     Snapshot,
+    Table,
     Tick,
     Version,
 )
 from schemas.topics import name as topic_name
 from state import closing
+from state.engine import Refusal
+from state.reference.tables import TableStore
+from state.reference.usable_tables import why_unusable
 from state.stores.log_state import OutboxRow
 from state.stores.program import ProgramState
 from streams.producing import Message, Sender
@@ -58,15 +62,23 @@ class Made:
     """Requests of closes with what they stand at now: kept, and said on `snapshots`."""
     answers: tuple[Snapshot, ...] = ()
     """Said on `snapshots` and not kept."""
-    conflict: bool = False
-    """The event id is known with other content."""
+    refusal: Refusal | None = None
+    """The record goes to quarantine."""
+
+
+CONFLICT = Refusal(
+    "event_id_conflict",
+    "event_id",
+    "a reference record of this event id was accepted with other content: send the new content under a new event id.",
+)
 
 
 class Conductor:
-    """The owner of `control` at work. `partitions` is the number of partitions of `member-events`."""
+    """The owner of `control` at work. `partitions` is the number of partitions of `member-events`; `tables` are those records name."""
 
-    def __init__(self, state: ProgramState, codec: Codec, *, prefix: str, partitions: int) -> None:
+    def __init__(self, state: ProgramState, codec: Codec, *, prefix: str, partitions: int, tables: TableStore) -> None:
         self.state = state
+        self._tables = tables
         self._codec = codec
         self._prefix = prefix
         self._partitions = partitions
@@ -145,11 +157,14 @@ class Conductor:
     async def _reference(self, record: ReferenceRecord) -> Made:
         event_id, digest = self._codec.event_id_of(record), self._codec.content_digest(record)
         known = await self.state.digest_of(event_id)
-        if known is None:
-            return Made(
-                broadcast=record, seen=(event_id, digest), period=record if isinstance(record, Period) else None
-            )
-        return Made(conflict=known != digest)
+        if known is not None:
+            return Made(refusal=None if known == digest else CONFLICT)
+        if isinstance(record, Table):
+            # Broadcast, it would end every worker for good.
+            why = why_unusable(record, self._tables)
+            if why is not None:
+                return Made(refusal=Refusal("unusable_table", "digest", why))
+        return Made(broadcast=record, seen=(event_id, digest), period=record if isinstance(record, Period) else None)
 
     # -- closes ---------------------------------------------------------------------------------------------------------
 
@@ -202,7 +217,7 @@ class Conductor:
         rows = [] if made.broadcast is None else [self._broadcast(received, made.broadcast)]
         said = [*(snapshot for _, snapshot in made.closes), *made.answers]
         rows += [self._said(snapshot, received.offset, ordinal) for ordinal, snapshot in enumerate(said)]
-        return [*rows, self._conflict(received)] if made.conflict else rows
+        return rows if made.refusal is None else [*rows, self._refused(received, made.refusal)]
 
     def _said(self, snapshot: Snapshot, offset: int, ordinal: int) -> OutboxRow:
         key = f"{snapshot.period}|{snapshot.reading}"
@@ -228,14 +243,14 @@ class Conductor:
             topic_name(self._prefix, "member-events"), b"control", None, self._codec.encode_envelope(envelope)
         )
 
-    def _conflict(self, received: Received) -> OutboxRow:
+    def _refused(self, received: Received, refusal: Refusal) -> OutboxRow:
         refused = Refused(
             topic="control",
             partition=0,
             offset=received.offset,
-            reason="event_id_conflict",
-            field="event_id",
-            message="a reference record of this event id was accepted with other content: send the new content under a new event id.",
+            reason=refusal.reason,
+            field=refusal.field,
+            message=refusal.message,
             refused_at=_time(received),
             payer=None,
             original=received.value or b"",

@@ -1,4 +1,4 @@
-"""One member's answer, asked of a worker's state file or of event files: read only, at any date."""
+"""One member's answers, asked of a worker's state file or of event files: read only, at any date."""
 
 from __future__ import annotations
 
@@ -44,8 +44,22 @@ class Explanation:
     """The kind of fault for which the service set the member aside: facts that came later are not in the answer."""
 
 
-def from_state(settings: Settings, payer: str, member_id: str, as_of: dt.date | None) -> Explanation:
-    """The answer as a worker of this host knows it, on `as_of` or, without it, on the partition's own date.
+@dataclass(frozen=True)
+class Known:
+    """A member as it is known on a day: what there is to explain from."""
+
+    member: engine.Member
+    rows: Mapping[str, engine.Row | None]
+    as_of: dt.date
+    knowledge: Knowledge
+    changes: tuple[AttributionChange, ...] | None
+    source: str
+    failed: str | None
+    """As in `Explanation`, the three."""
+
+
+def from_state(settings: Settings, payer: str, member_id: str, as_of: dt.date | None) -> Known:
+    """The member as a worker of this host knows it, on `as_of` or, without it, on the partition's own date.
 
     Raises `Stop` for a state file that is not here or of another partition count, an unknown member, a clock not set yet.
     """
@@ -98,7 +112,7 @@ def from_state(settings: Settings, payer: str, member_id: str, as_of: dt.date | 
         engine.rederive(member, rows, knowledge)
     oldest = engine.changes_kept_from(day).isoformat()
     changes = tuple(engine.decode_change(record) for when, record in changed if oldest <= when <= day.isoformat())
-    return _explained(member, rows, day, knowledge, source, stored[1], changes)
+    return Known(member, rows, day, knowledge, changes, source, stored[1])
 
 
 def from_files(
@@ -108,36 +122,30 @@ def from_files(
     member_id: str,
     question: Question,
     report: Callable[[int, int], None],
-) -> Explanation:
-    """The answer that `replay` of these files would give. Raises `Stop` for an unknown member."""
+) -> Known:
+    """The member as `replay` of these files would have it. Raises `Stop` for an unknown member."""
     name = (payer, member_id)
     history = History.of(paths, question, TableStore([settings.tables]), only=name, report=report)
     source = ", ".join(history.files.names)
     member, rows = history.fold(name) if name in history.places else (None, {})
     if member is None:
         raise _unknown(payer, member_id, source)
-    return _explained(member, rows, question.as_of, history.knowledge, source, None, None)
+    return Known(member, rows, question.as_of, history.knowledge, None, source, None)
 
 
-def _explained(
-    member: engine.Member,
-    rows: Mapping[str, engine.Row | None],
-    as_of: dt.date,
-    knowledge: Knowledge,
-    source: str,
-    failed: str | None,
-    changes: tuple[AttributionChange, ...] | None,
-) -> Explanation:
+def explanation(known: Known) -> Explanation:
+    """Why the member is whose patient."""
+    member, as_of, knowledge = known.member, known.as_of, known.knowledge
     return Explanation(
         engine.attribution(member, as_of, knowledge),
         engine.open_alert(member, as_of, knowledge),
-        engine.grounds_of(member, as_of, knowledge, rows),
+        engine.grounds_of(member, as_of, knowledge, known.rows),
         engine.requests_of(member, as_of, knowledge),
         engine.lists_of(member, knowledge),
-        changes,
+        known.changes,
         knowledge.data_through(member.payer),
-        source,
-        failed,
+        known.source,
+        known.failed,
     )
 
 

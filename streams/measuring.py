@@ -6,49 +6,48 @@ megabyte, and the files are put one after the other at the end.
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from state import engine, results
 from state.calendar import from_date
 from state.ledger.rows import History
+from state.measures import digest
 from state.measures import results as rows_of
 from state.measures.credit import credit_of
-from state.measures.editions import Bound, wanted_by
-from state.measures.evaluation import ask, seen
-from state.measures.keeping import kept_of, profile_of, span_of
-from state.measures.outcome import Sums
-from state.measures.period import Period
+from state.measures.editions import Bound
+from state.measures.evaluation import Found, ask, seen
+from state.measures.frozen import kept_from
+from state.measures.keeping import profile_of, span_of
+from state.measures.measuring import Window
+from state.measures.outcome import Outcome, Sums, none_of
 from state.measures.rates import Cell, counted, of_all, peers
+from state.measures.said import cell_key
 from state.reference.knowledge import Knowledge
 from streams.files import write_whole
 
 IN_MEMORY = 1 << 20
 """Bytes of one rate's rows that are held in memory."""
-LIVE = "live"
+Row = Sequence[object]
 
 
 class Rows:
     """Rows of CSV files, in buckets that are written one after the other, by their name."""
 
     def __init__(self) -> None:
-        self._buckets: dict[tuple[str, ...], tempfile.SpooledTemporaryFile[str]] = {}
-        self._writers: dict[tuple[str, ...], Any] = {}
+        self._buckets: dict[tuple[str, ...], tempfile.SpooledTemporaryFile[bytes]] = {}
 
-    def add(self, bucket: tuple[str, ...], row: Sequence[object]) -> None:
-        """Put a row at the end of a bucket."""
-        writer = self._writers.get(bucket)
-        if writer is None:
-            file = self._buckets[bucket] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by `close`
-                IN_MEMORY, "w+", encoding="utf-8", newline=""
-            )
-            writer = self._writers[bucket] = csv.writer(file, lineterminator="\n")
-        writer.writerow(map(results.text, row))
+    def add(self, bucket: tuple[str, ...], row: Row) -> bytes:
+        """Put a row at the end of a bucket; its line."""
+        file = self._buckets.get(bucket)
+        if file is None:
+            file = self._buckets[bucket] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed by `close`
+        line = results.line(row)
+        file.write(line)
+        return line
 
     def chunks(self, columns: Sequence[str]) -> Iterator[bytes]:
         """The header, then every bucket."""
@@ -57,7 +56,7 @@ class Rows:
             file = self._buckets[name]
             file.seek(0)
             while chunk := file.read(IN_MEMORY):
-                yield chunk.encode()
+                yield chunk
 
     def close(self) -> None:
         """Let go of what is on disk."""
@@ -65,62 +64,57 @@ class Rows:
             file.close()
 
 
-@dataclass
-class Measuring:
-    """Measures of some editions over some periods, as of a day."""
+def _with_those_outside(bound: Bound, found: Found) -> Mapping[str, Sequence[Outcome]]:
+    """The outcomes of a member; under an eCQM edition also those of measures that do not concern the member, all counts 0.
 
-    bounds: Sequence[Bound]
-    periods: Sequence[Period]
-    as_of: dt.date
+    So decks of test patients are compared case by case, and nobody has to guess what a missing row means. The program's editions have a
+    row only for whom a measure concerns: rows of zeros for all others of a plan would say nothing.
+    """
+    if bound.edition.form != "ecqm":
+        return found.outcomes
+    return {
+        measure.id: found.outcomes.get(measure.id)
+        or [none_of(rate) for rate in measure.rates(bound.edition.parameters[measure.id])]
+        for measure in bound.edition.measures()
+    }
+
+
+@dataclass
+class Results:
+    """What measures.csv, rates.csv and gaps.csv are made of; results come by payer and member."""
+
     measures: Rows = field(default_factory=Rows)
     gaps: Rows = field(default_factory=Rows)
     sums: dict[tuple[rows_of.Asked, Cell], Sums] = field(default_factory=dict)
+    count: int = 0
+    """Lines of measures.csv."""
+    _total: int = 0
 
-    def __post_init__(self) -> None:
-        self.wanted = wanted_by(self.bounds)
+    def add(self, asked: rows_of.Asked, measure: str, rows: Iterable[Row], gaps: Iterable[Row]) -> None:
+        """Put the lines of a measure of a member at the end: those of its rates, and those of their gaps."""
+        for row in rows:
+            rate = str(row[rows_of.MEASURES_COLUMNS.index("rate")])
+            line = self.measures.add((asked.edition, asked.period, asked.reading, measure, rate), row)
+            self._total += digest.of_line(line)
+            self.count += 1
+        for row in gaps:
+            line = self.gaps.add((asked.edition, asked.period, asked.reading, measure), row)
+            self._total += digest.of_line(line)
 
-    def take(
-        self,
-        payer: str,
-        member_id: str,
-        member: engine.Member,
-        rows: Mapping[str, engine.Row | None],
-        knowledge: Knowledge,
-    ) -> None:
-        """Ask every measure of a member, folded and not yet advanced."""
-        reopen = knowledge.ruleset.allow_reopen
-        kept = [
-            one
-            for name, row in sorted(rows.items())
-            if (one := kept_of(name, row, self.wanted, allow_reopen=reopen)) is not None
-        ]
-        profile = profile_of(
-            span_of(name, row) for name, row in rows.items() if name.startswith("span:") and isinstance(row, History)
-        )
-        day = from_date(self.as_of)
+    def count_in(self, asked: rows_of.Asked, cell: Cell, sums: Sums) -> None:
+        """Add to a sum."""
+        known = self.sums.get((asked, cell))
+        self.sums[asked, cell] = sums if known is None else known + sums
 
-        practice_on = engine.practices_of(member, knowledge)
-        found = [
-            (bound.edition.name, period, measure, outcomes, credit_of(outcomes).practice(period, day, practice_on))
-            for bound in self.bounds
-            for person in (seen(profile, kept, bound, day),)
-            for period in self.periods
-            for measure, outcomes in ask(person, bound, period).outcomes.items()
-        ]
-        for edition, period, measure, outcomes, practice in found:
-            asked = rows_of.Asked(edition, rows_of.period_named(period), LIVE)
-            for outcome in outcomes:
-                row = rows_of.measure_row(asked, measure, payer, member_id, practice, outcome, day)
-                self.measures.add((asked.edition, asked.period, asked.reading, measure, outcome.rate), row)
-            for row in rows_of.gap_rows(asked, measure, payer, member_id, practice, outcomes, day):
-                self.gaps.add((asked.edition, asked.period, asked.reading, measure), row)
-            for cell, sums in counted(measure, payer, practice, profile, outcomes):
-                known = self.sums.get((asked, cell))
-                self.sums[asked, cell] = sums if known is None else known + sums
+    @property
+    def digest(self) -> str:
+        """As a close has it (state.measures.digest)."""
+        cells = (digest.of_sums(cell_key(0, asked, cell), sums) for (asked, cell), sums in self.sums.items())
+        return digest.text(self._total + sum(cells))
 
-    def write(self, out: Path) -> dict[str, str]:
-        """Write measures.csv, rates.csv and gaps.csv into a folder; the sha256 of each by its name."""
-        editions = {bound.edition.name: bound.edition for bound in self.bounds}
+    def write(self, out: Path, bounds: Iterable[Bound]) -> dict[str, str]:
+        """Write the three files into a folder; the sha256 of each by its name."""
+        editions = {bound.edition.name: bound.edition for bound in bounds}
         together = peers(self.sums)
         rates = (
             results.line(
@@ -134,12 +128,80 @@ class Measuring:
             )
             for asked, cell in sorted(self.sums)
         )
+        return {
+            "measures.csv": write_whole(out / "measures.csv", self.measures.chunks(rows_of.MEASURES_COLUMNS)),
+            "rates.csv": write_whole(out / "rates.csv", [results.line(rows_of.RATES_COLUMNS), *rates]),
+            "gaps.csv": write_whole(out / "gaps.csv", self.gaps.chunks(rows_of.GAPS_COLUMNS)),
+        }
+
+    def close(self) -> None:
+        """Let go of what is on disk."""
+        self.measures.close()
+        self.gaps.close()
+
+
+@dataclass
+class Measuring:
+    """Measures of some editions over some periods, as of a day.
+
+    `accepted_only`: as initial and final readings have it (state.measures.evaluation).
+    """
+
+    bounds: Sequence[Bound]
+    windows: Sequence[Window]
+    as_of: dt.date
+    reading: str = rows_of.LIVE
+    accepted_only: bool = False
+    results: Results = field(default_factory=Results)
+
+    def take(
+        self,
+        payer: str,
+        member_id: str,
+        member: engine.Member,
+        rows: Mapping[str, engine.Row | None],
+        knowledge: Knowledge,
+    ) -> None:
+        """Ask every measure of a member, folded and not yet advanced."""
+        kept = kept_from(rows, self.bounds, allow_reopen=knowledge.ruleset.allow_reopen)
+        profile = profile_of(
+            span_of(name, row) for name, row in rows.items() if name.startswith("span:") and isinstance(row, History)
+        )
+        day = from_date(self.as_of)
+
+        practice_on = engine.practices_of(member, knowledge)
+        found = [
+            (
+                bound.edition.name,
+                window,
+                measure,
+                outcomes,
+                credit_of(outcomes).practice(window.period, day, practice_on),
+            )
+            for bound in self.bounds
+            for person in (seen(profile, kept, bound, day, accepted_only=self.accepted_only),)
+            for window in self.windows
+            for measure, outcomes in self._said(bound, ask(person, bound, window.period)).items()
+        ]
+        for edition, window, measure, outcomes, practice in found:
+            asked = rows_of.Asked(edition, window.id, self.reading)
+            about = (asked, measure, payer, member_id, practice)
+            self.results.add(
+                asked,
+                measure,
+                (rows_of.measure_row(*about, outcome, day) for outcome in outcomes),
+                rows_of.gap_rows(*about, outcomes, day),
+            )
+            for cell, sums in counted(measure, payer, practice, profile, outcomes):
+                self.results.count_in(asked, cell, sums)
+
+    def _said(self, bound: Bound, found: Found) -> Mapping[str, Sequence[Outcome]]:
+        """What is written of a member: of a close asked again just what the close said."""
+        return _with_those_outside(bound, found) if self.reading == rows_of.LIVE else found.outcomes
+
+    def write(self, out: Path) -> dict[str, str]:
+        """Write measures.csv, rates.csv and gaps.csv into a folder; the sha256 of each by its name."""
         try:
-            return {
-                "measures.csv": write_whole(out / "measures.csv", self.measures.chunks(rows_of.MEASURES_COLUMNS)),
-                "rates.csv": write_whole(out / "rates.csv", [results.line(rows_of.RATES_COLUMNS), *rates]),
-                "gaps.csv": write_whole(out / "gaps.csv", self.gaps.chunks(rows_of.GAPS_COLUMNS)),
-            }
+            return self.results.write(out, self.bounds)
         finally:
-            self.measures.close()
-            self.gaps.close()
+            self.results.close()

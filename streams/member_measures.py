@@ -9,17 +9,22 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from schemas.records import Aggregate
+from schemas.keys import member_key
+from schemas.records import Adjustment, Aggregate, MemberId, Payer, PracticeId
 from state import engine
-from state.calendar import FOREVER, Day
+from state.calendar import FOREVER, Day, to_date
+from state.freezing import Freezing
 from state.measures import standing
 from state.measures.credit import PracticeOn
+from state.measures.facts import Profile
+from state.measures.frozen import Difference, FrozenReading, asked_again, kept_from, remembered
 from state.measures.keeping import profile_of
 from state.measures.outcome import Sums
-from state.measures.rates import Cell
-from state.measures.results import Asked
-from state.measures.said import aggregate, cell_key, said_of
+from state.measures.rates import Cell, counted
+from state.measures.results import LIVE, Asked, Result
+from state.measures.said import aggregate, cell_key, result_key, said_of
 from state.measures.standing import Standing, Touched
+from state.reference.frozen_lists import FrozenList
 from state.reference.knowledge import Knowledge
 from state.stores.members import MemberState
 
@@ -32,6 +37,18 @@ Said = tuple[tuple[engine.Output, ...], tuple[SumChange, ...]]
 """Outputs in order, and what sums change by."""
 
 
+class Because(msgspec.Struct, frozen=True):
+    """Why closed readings are asked again: the cause, the input position it came from, and the first day on which it can matter.
+
+    `rows`: all cold rows of the member, where the knowledge `needs_history`.
+    """
+
+    cause: str
+    position: str
+    since: Day
+    rows: Mapping[str, engine.Row | None] | None = None
+
+
 class MeasuredMember:
     """A member's measures in a batch; decoded when first touched."""
 
@@ -39,6 +56,8 @@ class MeasuredMember:
         self._stored = stored
         self._standing: Standing | None = None
         self.changed = False
+        self.touched: Touched | None = None
+        """What `take` or `advance` has last found touched; None: everything."""
 
     @property
     def standing(self) -> Standing:
@@ -64,6 +83,7 @@ class MeasuredMember:
         measuring = knowledge.measuring
         before = profile_of(self.standing.spans)
         touched = standing.take(self.standing, rows, measuring, allow_reopen=knowledge.ruleset.allow_reopen)
+        self.touched = touched
         if touched.is_nothing and not answered:
             return (), ()
         self.changed = True
@@ -83,6 +103,7 @@ class MeasuredMember:
     def advance(self, member: engine.Member, as_of: Day, knowledge: Knowledge, *, everything: bool) -> Said:
         """Ask again on a day: everything, or what the day and the member's attribution have changed."""
         due = self.standing.next_day
+        self.touched = None if everything else NOTHING
         everything = everything or (due is not None and due <= as_of)
         changes = standing.advance(
             self.standing,
@@ -99,13 +120,139 @@ class MeasuredMember:
     def retake(self, rows: Mapping[str, engine.Row | None], knowledge: Knowledge) -> None:
         """Make the facts anew from all cold rows: other codes may count now."""
         reopen = knowledge.ruleset.allow_reopen
-        self._standing = standing.retake(rows, knowledge.measuring, self.standing.said, allow_reopen=reopen)
+        self._standing = standing.retake(rows, knowledge.measuring, self.standing, allow_reopen=reopen)
         self.changed = True
+
+    @property
+    def profile(self) -> Profile:
+        """Who the member is."""
+        return profile_of(self.standing.spans)
+
+    def freeze(self, member: engine.Member, found: tuple[Result, ...], freezing: Freezing) -> Said:
+        """Remember the results of a reading that is being closed; outputs and what sums change by."""
+        one = freezing.one
+        close, day = one.close, one.as_of
+        results = tuple(sorted((remembered(result) for result in found), key=lambda kept: kept.key))
+        if results:
+            self._put(FrozenReading(close.close_id, close.period, close.reading, results))
+        bounds = freezing.bounds
+        outputs = tuple(
+            engine.Output(topic, key, record)
+            for result in found
+            for topic, key, record in said_of(
+                result, bounds, close.reading, day, member.payer, member.member_id, freezing.engine_version
+            )
+        )
+        profile = self.profile
+        sums = tuple(
+            (Asked(result.edition, result.window.id, close.reading), cell, some)
+            for result in found
+            for cell, some in counted(result.measure, member.payer, result.practice, profile, result.outcomes)
+        )
+        return outputs, sums
+
+    def adjust(
+        self, member: engine.Member, as_of: Day, knowledge: Knowledge, because: Because
+    ) -> tuple[engine.Output, ...]:
+        """What is different now in the final readings that may still be adjusted, each difference once.
+
+        Called after `take` or `advance`, with what they have found touched.
+        """
+        self._forget(knowledge)
+        made: list[engine.Output] = []
+        for one in knowledge.frozen:
+            if one.window is None or one.until <= as_of:
+                continue
+            is_kept = knowledge.keeps_facts_of(one)
+            touched = self.touched if is_kept else None
+            if touched is not None and touched.is_nothing and because.since > one.as_of:
+                continue
+            bounds = knowledge.bounds_of(one.measured_by)
+            close = one.close
+            known = next(
+                (other for other in self.standing.frozen if other.close_id == close.close_id),
+                FrozenReading(close.close_id, close.period, close.reading),
+            )
+            reopen = knowledge.ruleset.allow_reopen
+            now, different = asked_again(
+                known,
+                self.profile,
+                self.standing.kept if is_kept else kept_from(because.rows or {}, bounds, allow_reopen=reopen),
+                bounds,
+                one.window,
+                engine.practice_on(member, one, knowledge, because.rows),
+                touched=None if touched is None or touched.everything else touched.measures,
+            )
+            if now != known:
+                self._put(now)
+            made += (_adjustment(member, one, difference, as_of, knowledge, because) for difference in different)
+        return tuple(made)
+
+    def withdraw(self, member: engine.Member, close_id: str) -> tuple[engine.Output, ...]:
+        """Take back the results of a close that is annulled."""
+        gone = [one for one in self.standing.frozen if one.close_id == close_id]
+        if not gone:
+            return ()
+        self.standing.frozen = [one for one in self.standing.frozen if one.close_id != close_id]
+        self.changed = True
+        return tuple(
+            engine.Output(
+                topic,
+                result_key(member.payer, member.member_id, result.edition, result.measure, one.period, one.reading),
+                None,
+            )
+            for one in gone
+            for result in one.results
+            for topic in ("measures", "gaps")
+        )
+
+    def _put(self, reading: FrozenReading) -> None:
+        others = [one for one in self.standing.frozen if one.close_id != reading.close_id]
+        self.standing.frozen = sorted([*others, reading], key=lambda one: one.close_id)
+        self.changed = True
+
+    def _forget(self, knowledge: Knowledge) -> None:
+        """Forget the final readings that are adjusted no more, and the initial ones that they have settled."""
+        if not self.standing.frozen:
+            return
+        alive = {one.close.close_id for one in knowledge.frozen}
+        finals = knowledge.closed_for_good
+        kept = [
+            one
+            for one in self.standing.frozen
+            if finals.get(one.period) in alive or (one.reading == "initial" and one.period not in finals)
+        ]
+        if len(kept) < len(self.standing.frozen):
+            self.standing.frozen, self.changed = kept, True
 
     @property
     def due(self) -> Day | None:
         """The next day on which a measure can change by itself."""
         return self.standing.next_day
+
+
+def _adjustment(
+    member: engine.Member, one: FrozenList, found: Difference, as_of: Day, knowledge: Knowledge, because: Because
+) -> engine.Output:
+    then = knowledge.at(one.as_of)
+    record = Adjustment(
+        payer=Payer(member.payer),
+        member_id=MemberId(member.member_id),
+        practice_id=PracticeId(found.practice),
+        close_id=one.close.close_id,
+        period=one.close.period,
+        reading=one.close.reading,
+        as_of=to_date(one.as_of),  # type: ignore[arg-type]
+        what=f"measure:{found.edition}:{found.measure}:{found.rate}",
+        before=found.before,
+        after=found.after,
+        cause=because.cause,
+        cause_position=because.position,
+        decided_on=to_date(as_of),  # type: ignore[arg-type]
+        ruleset=then.ruleset_name,
+        engine_version=then.engine_version,
+    )
+    return engine.Output("adjustments", f"{member_key(record.payer, record.member_id)}|{record.period}", record)
 
 
 def _practice_on(member: engine.Member, as_of: Day, knowledge: Knowledge) -> PracticeOn:
@@ -126,9 +273,14 @@ def _outputs(
         engine.Output(topic, key, record)
         for result in changes.results
         for topic, key, record in said_of(
-            result, knowledge.measuring, as_of, member.payer, member.member_id, knowledge.engine_version
+            result, knowledge.measuring.bounds, LIVE, as_of, member.payer, member.member_id, knowledge.engine_version
         )
     )
+
+
+def decoded_sums(stored: Mapping[str, bytes]) -> dict[str, Sums]:
+    """Stored sums by the keys of their cells."""
+    return {cell: _sums.decode(data) for cell, data in stored.items()}
 
 
 async def summed(

@@ -39,7 +39,7 @@ from state.reference.knowledge import Knowledge, Touch
 from state.stores.log_state import OutboxRow
 from state.stores.members import AT_ONCE, ChangeRow, Cursor, MemberRow, MemberState, Selection
 from streams.batching import Batch, Record
-from streams.member_measures import MeasuredMember, SumChange, summed
+from streams.member_measures import Because, MeasuredMember, SumChange, decoded_sums, summed
 from streams.stopping import EXIT_FAULT, EXIT_HOLE, Stop, failpoint
 
 logger = logging.getLogger(__name__)
@@ -329,7 +329,14 @@ class MemberPartition:
             made.extend(said)
             sums.extend((one.offset, change) for change in changes)
             mine.due = _sooner(mine.due, mine.measured.due)
+            if self.state.as_of is not None and self.knowledge.frozen:
+                cause, since = engine.CAUSE_OF_FACT[fact.kind], folded.since if folded.changed else FOREVER
+                because = self._because(cause, str(fact.position), since, mine)
+                made.extend(mine.measured.adjust(mine.member, from_date(self.state.as_of), self.knowledge, because))
         outputs.extend((Version(self._partition, one.offset, ordinal), out) for ordinal, out in enumerate(made))
+
+    def _because(self, cause: str, position: str, since: Day, mine: Working) -> Because:
+        return Because(cause, position, since, mine.rows if self._needs_history else None)
 
     def _advance(
         self, mine: Working, as_of: dt.date, cause: str, position: str, since: Day
@@ -391,6 +398,7 @@ class MemberPartition:
         if isinstance(record, Tick):
             if self.state.as_of is None or record.date > self.state.as_of:
                 reached = self.knowledge.reach(record.date)
+                self._say_what_waits(reached.knowledge)
                 self.knowledge = reached.knowledge
                 touch = reached.touch if reached.touch.everyone else None
                 monthly = not self.knowledge.measuring.is_nothing and (
@@ -405,12 +413,27 @@ class MemberPartition:
         applied = self.knowledge.apply(
             record, Position("control", 0, one.envelope.position.offset), as_of=self.state.as_of
         )
+        withdrawn = record.close_id if isinstance(record, CloseAnnul) else None
+        closed = None if withdrawn is None else self.knowledge.reading_of(withdrawn)
+        self._say_what_waits(applied.knowledge)
         self.knowledge = applied.knowledge
         if self.state.as_of is not None:
-            await self._wide(one, applied.touch, self.state.as_of, cause, position)
+            await self._wide(one, applied.touch, self.state.as_of, cause, position, withdrawn=withdrawn)
         elif applied.touch.everyone:
             await self._wide(one, applied.touch, None, cause, position)
-        await self._finish(one, as_of=None, record=one.envelope.facts)
+        await self._finish(one, as_of=None, record=one.envelope.facts, withdrawn=closed)
+
+    def _say_what_waits(self, then: Knowledge) -> None:
+        """Say it once when an edition cannot come into force for want of value sets."""
+        for name, missing in set(then.measuring.waiting) - set(self.knowledge.measuring.waiting):
+            logger.error(
+                "edition %s is not in force: %d value sets are missing, %s first. Lay their files into the folder of tables and "
+                "publish their records (`panelstream tables lay`); `panelstream valuesets check %s` lists all.",
+                name,
+                len(missing),
+                missing[0],
+                name,
+            )
 
     async def _wide(
         self,
@@ -421,10 +444,11 @@ class MemberPartition:
         position: str,
         *,
         monthly: bool = False,
+        withdrawn: str | None = None,
     ) -> None:
         """Work the members a control record concerns in steps, with a cursor in the file. `touch` None: those who are due.
 
-        `monthly`: a month has begun, so that the measures of everyone look at other twelve months.
+        `monthly`: a month has begun, so that the measures of everyone look at other twelve months. `withdrawn`: a close that is annulled.
         """
         selections = [Selection()] if monthly else _selections(touch, as_of)
         cursor = self.state.cursor
@@ -435,7 +459,9 @@ class MemberPartition:
                 rows = await self.state.concerned(selection, cursor.last_key, STEP)
                 if not rows:
                     break
-                cursor = await self._step(one, rows, cursor, touch, as_of, cause, position, monthly=monthly)
+                cursor = await self._step(
+                    one, rows, cursor, touch, as_of, cause, position, monthly=monthly, withdrawn=withdrawn
+                )
 
     async def _step(
         self,
@@ -448,6 +474,7 @@ class MemberPartition:
         position: str,
         *,
         monthly: bool,
+        withdrawn: str | None,
     ) -> Cursor:
         codes_changed = touch is not None and touch.everyone
         cold = await self._all_rows([row.key for row in rows]) if codes_changed or self._needs_history else {}
@@ -477,6 +504,14 @@ class MemberPartition:
                         )
                         made = (*made, *said)
                         mine.due = _sooner(mine.due, mine.measured.due)
+                        if withdrawn is not None:
+                            made = (*made, *mine.measured.withdraw(mine.member, withdrawn))
+                        if self.knowledge.frozen and cause != "tick":
+                            because = self._because(cause, position, since, mine)
+                            made = (
+                                *made,
+                                *mine.measured.adjust(mine.member, from_date(as_of), self.knowledge, because),
+                            )
             except Exception as fault:
                 logger.error(
                     "a member of %s failed at offset %d: %s", self._place(one.offset), one.offset, type(fault).__name__
@@ -543,6 +578,7 @@ class MemberPartition:
             accepted_at=self.state.accepted_at,
             failed=await self.state.failed(),
             skips=await self.state.passed_over(one.offset),
+            sums=decoded_sums(await self.state.sums_of(close.period, close.reading)),
         )
         answer = OutboxRow(
             topic_name(self._prefix, "control"),
@@ -566,20 +602,29 @@ class MemberPartition:
     async def _freeze_step(self, one: Arrived, rows: Sequence[MemberRow], cursor: Cursor, freezing: Freezing) -> Cursor:
         needed = freezing.needs_rows()
         cold = await self._all_rows([row.key for row in rows]) if needed else {}
-        working: dict[str, Working] = {}
+        working = {row.key: _stored(row) for row in rows}
+        await self._fetch_measures(working)
+        said: list[engine.Output] = []
+        sums: list[SumChange] = []
         for row in rows:
-            mine = _stored(row)
+            mine = working[row.key]
+            every = cold[row.key] if needed else None
             try:
-                mine.more_terms = freezing.take(mine.member, cold[row.key] if needed else None)
+                standing = mine.measured.standing
+                found = freezing.measure(mine.member, mine.measured.profile, standing.kept, every)
+                mine.more_terms = freezing.take(mine.member, every)
+                freezing.count(mine.member, found)
+                results, changes = mine.measured.freeze(mine.member, found, freezing)
+                said.extend(results)
+                sums.extend(changes)
                 mine.changed = True
             except Exception as fault:
                 logger.error(
                     "a member of %s failed at offset %d: %s", self._place(one.offset), one.offset, type(fault).__name__
                 )
-                mine = _stored(row)
+                mine = working[row.key] = _stored(row)
                 mine.failed, mine.changed = type(fault).__name__, True
                 self.counts["close", "failed"] += 1
-            working[row.key] = mine
         lists = freezing.lists()
         outputs = [
             OutboxRow(
@@ -592,18 +637,41 @@ class MemberPartition:
             )
             for place, (key, part) in enumerate(lists)
         ]
-        after = Cursor(one.offset, rows[-1].key, cursor.ordinal + len(outputs))
+        first = cursor.ordinal + len(outputs)
+        measured: list[tuple[Version, engine.Output | Refused]] = [
+            (Version(self._partition, one.offset, first + place), out) for place, out in enumerate(said)
+        ]
+        measured += await self._summed(sums, to_date(freezing.one.as_of), one.offset, first + len(measured))
+        after = Cursor(one.offset, rows[-1].key, first + len(measured))
         failpoint("before_step")
         async with self.state.transaction():
             await self._write(working)
-            await self.state.put_out(outputs)
+            await self._write_sums()
+            await self.state.put_out([*outputs, *self._outbox(measured)])
             await self.state.note_tally(one.offset, freezing.tally())
             await self.state.move_cursor(after)
         failpoint("after_step")
         return after
 
-    async def _finish(self, one: Arrived, *, as_of: dt.date | None, record: bytes | None) -> None:
+    async def _finish(
+        self,
+        one: Arrived,
+        *,
+        as_of: dt.date | None,
+        record: bytes | None,
+        withdrawn: tuple[str, str] | None = None,
+    ) -> None:
+        """The last transaction of a control record. `withdrawn`: a reading whose sums count no more."""
+        gone = [] if withdrawn is None else list(await self.state.sums_of(*withdrawn))
+        cursor = self.state.cursor
+        done = 0 if cursor is None or cursor.offset != one.offset else cursor.ordinal
+        outputs = [
+            (Version(self._partition, one.offset, done + place), engine.Output("aggregates", cell, None))
+            for place, cell in enumerate(gone)
+        ]
         async with self.state.transaction(watermark=one.offset + 1):
+            await self.state.write_sums((cell, None) for cell in gone)
+            await self.state.put_out(self._outbox(outputs))
             await self.state.finish_control(
                 one.envelope.sequence or 0, as_of=as_of, record=record, offset=one.envelope.position.offset
             )

@@ -34,8 +34,9 @@ from schemas.registry import EmbeddedRegistry
 from state import engine, results, validation
 from state.calendar import EARLIEST, LATEST, from_date
 from state.measures.editions import Bound, Edition
+from state.measures.measuring import Window, months_to
 from state.measures.period import Period
-from state.measures.results import period_named
+from state.measures.results import LIVE, period_named
 from state.reference.knowledge import Knowledge
 from state.reference.tables import TableStore
 from state.reference.value_sets import ValueSets
@@ -44,7 +45,7 @@ from streams.files import write_whole
 from streams.log_files import NO_EVENTS, UNREADABLE, Logged, LogPlace, logged
 from streams.measuring import Measuring
 from streams.publishing import accepted_on, decode
-from streams.snapshots import Cut, Manifest
+from streams.snapshots import Cut, Manifest, Measured
 from streams.stopping import EXIT_CONFIG, Stop
 
 DEFAULT_RULESET = "guide"
@@ -204,12 +205,38 @@ class History:
         return self
 
     def bounds(self) -> list[Bound]:
-        """The editions asked for, with their value sets and the tables that the files have put in force."""
+        """The editions asked for, with their value sets and the tables that the files have put in force; of a close, its own."""
+        snapshot = self.question.snapshot
+        if snapshot is not None:
+            return [] if snapshot.measures is None else list(self.knowledge.bounds_of(snapshot.measures.tables))
         sets = self.question.value_sets
         if sets is None:
             return []
         tables = self.knowledge.measure_tables(from_date(self.question.as_of))
         return [Bound(edition, sets, tables) for edition in self.question.editions]
+
+    def windows(self) -> list[Window]:
+        """The periods to ask the editions of. Raises `Stop` when the log does not have the period that a close has measured."""
+        snapshot = self.question.snapshot
+        if snapshot is None:
+            return [Window(period_named(period), period) for period in self.question.periods]
+        if snapshot.measures is None:
+            return []
+        known = self.knowledge.periods.get(snapshot.close.period)
+        if known is None:
+            raise Stop(
+                f"{snapshot.close.id} has measured {snapshot.close.period}, which is not in the log: export the log that was closed.",
+                EXIT_CONFIG,
+            )
+        return [Window(known[0].period, months_to(from_date(snapshot.as_of), known[0].window_months))]
+
+    def measuring(self) -> Measuring | None:
+        """What is measured, as yet of nobody; None for nothing."""
+        bounds, snapshot = self.bounds(), self.question.snapshot
+        if not bounds:
+            return None
+        reading = LIVE if snapshot is None else snapshot.close.reading
+        return Measuring(bounds, self.windows(), self.question.as_of, reading, accepted_only=snapshot is not None)
 
     def members(self) -> list[MemberName]:
         """The members spoken of, by payer and member id."""
@@ -321,6 +348,8 @@ class Replayed:
     """Members by payer of whom lines would be visits if anything said what the provider is. Source: attribution.md 2.2 rule 5."""
     content_digest: str = ""
     """Of the answers, as a close has it (state.results)."""
+    measures: Measured | None = None
+    """What the measures say, where they were asked."""
     left_out: int = 0
     """Members that the snapshot has not frozen."""
     differences: list[str] = field(default_factory=list)
@@ -344,8 +373,7 @@ def replay(
     replayed = Replayed()
     alerts: list[Alert] = []
     out.mkdir(parents=True, exist_ok=True)
-    bounds = history.bounds()
-    measuring = Measuring(bounds, question.periods, question.as_of) if bounds else None
+    measuring = history.measuring()
     answers = _answers(history, replayed, alerts, measuring, report("members"))
     digests = {
         "panel.csv": write_whole(out / "panel.csv", results.panel_csv(answers)),
@@ -357,10 +385,12 @@ def replay(
         **({} if measuring is None else measuring.write(out)),
     }
     replayed.counts["quarantined"] = len(set(history.refused))
+    if measuring is not None:
+        replayed.measures = Measured(measuring.results.digest, measuring.results.count)
     if question.snapshot is not None:
         members, attributed = replayed.counts["members"], replayed.counts["attributed"]
         replayed.differences = question.snapshot.differences(
-            history.knowledge, members, attributed, replayed.content_digest
+            history.knowledge, members, attributed, replayed.content_digest, replayed.measures
         )
     manifest = _manifest(history, replayed, digests)
     write_whole(out / "manifest.json", [msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"])
@@ -424,8 +454,9 @@ def _manifest(history: History, replayed: Replayed, digests: dict[str, str]) -> 
             }
             for bound in history.bounds()
         ],
-        "periods": [period_named(period) for period in question.periods],
+        "periods": [period_named(window.period) for window in history.windows()],
         "content_digest": replayed.content_digest,
+        "measures_digest": None if replayed.measures is None else replayed.measures.digest,
         "counts": dict(sorted(replayed.counts.items())),
         "taxonomy_unknown": dict(sorted(replayed.taxonomy_unknown.items())),
         "failed_members": replayed.failed,

@@ -49,6 +49,31 @@ class FrozenPositions(msgspec.Struct, frozen=True):
     passed_over: tuple[Passed, ...] = ()
 
 
+class Measured(msgspec.Struct, frozen=True):
+    """What the measures of a reading say: the digest, and how many results there are."""
+
+    digest: str
+    results: int
+
+
+class FrozenTable(msgspec.Struct, frozen=True):
+    """An edition, value set or supplied table by which a reading was measured."""
+
+    kind: str
+    digest: str
+
+
+class FrozenMeasures(Measured, frozen=True):
+    """The measures of a close, and by what they were asked."""
+
+    by: tuple[FrozenTable, ...]
+
+    @property
+    def tables(self) -> tuple[tuple[str, str], ...]:
+        """(kind, sha256) of what they were asked by."""
+        return tuple((one.kind, one.digest) for one in self.by)
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """The manifest.json of a complete close (state.results.close_manifest), as far as it binds a replay."""
 
@@ -62,6 +87,7 @@ class Manifest(msgspec.Struct, frozen=True):
     positions: FrozenPositions
     payers_not_frozen: tuple[str, ...] = ()
     failed_members: tuple[str, ...] = ()
+    measures: FrozenMeasures | None = None
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -94,15 +120,26 @@ class Manifest(msgspec.Struct, frozen=True):
                 table = Table(kind=kind, name=kind, version="", digest=theirs[kind], activated_from=EARLIEST)
                 yield table, Position("", 0, place)
 
-    def differences(self, knowledge: Knowledge, members: int, attributed: int, content_digest: str) -> list[str]:
+    def differences(
+        self, knowledge: Knowledge, members: int, attributed: int, content_digest: str, measures: Measured | None
+    ) -> list[str]:
         """What is another than at the close, a phrase each; empty when the snapshot is equal."""
+        frozen = self.measures
+        named = {(record.kind, record.digest) for record, _ in knowledge.table_records}
         found = {"ruleset": self.ruleset.digest, **self.tables}
         ours = {one.kind: one.digest for one in knowledge.tables_in_force(from_date(self.as_of))}
         compared = [
             ("members", self.counts.members, members),
             ("attributed", self.counts.attributed, attributed),
             *((f"table {kind}", found.get(kind), ours.get(kind)) for kind in sorted(found.keys() | ours.keys())),
+            *(
+                (f"table {kind}", digest, None)
+                for kind, digest in (frozen.tables if frozen else ())
+                if (kind, digest) not in named
+            ),
             ("content digest", self.content_digest, content_digest),
+            ("results of measures", frozen and frozen.results, measures and measures.results),
+            ("measures digest", frozen and frozen.digest, measures and measures.digest),
         ]
         different = [
             f"{what} {'none' if here is None else here} (at the close {'none' if then is None else then})"

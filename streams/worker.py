@@ -79,8 +79,8 @@ class Held:
     state: LogState
     relay: Relay
     relaying: asyncio.Task[None]
-    worked_at: float = 0.0
-    """When the last record worked was appended, in seconds of Unix time."""
+    worked_at: float = field(default_factory=time.time)
+    """When the last record worked was written; until there is one, when the file was opened."""
     working: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a batch is applied: a partition is not let go in the middle of one."""
 
@@ -91,7 +91,8 @@ class Worker:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.codec = Codec(registry_for(settings.registry_url, settings.prefix))
-        self.knowledge = Knowledge.initial(TableStore([settings.tables]))
+        self.tables = TableStore([settings.tables])
+        self.knowledge = Knowledge.initial(self.tables)
         self.vault = Vault(settings.keys)
         self._member_events = topic_name(settings.prefix, "member-events")
         self._control = topic_name(settings.prefix, "control")
@@ -250,7 +251,13 @@ class Worker:
                 settings.state / "control.sqlite", topic=tp.topic, partition=0, partitions=1
             )
             return self._hold(
-                Conductor(program, self.codec, prefix=settings.prefix, partitions=settings.partitions),
+                Conductor(
+                    program,
+                    self.codec,
+                    prefix=settings.prefix,
+                    partitions=settings.partitions,
+                    tables=self.tables,
+                ),
                 program,
                 Relay(program, Sender(settings.bootstrap), settle, settings.partitions),
             )
@@ -357,7 +364,7 @@ class Worker:
         LAG.labels(log, tp.partition).set(lag)
         rows, age = OF_A_LOG
         rows.labels(log, tp.partition).set(await held.state.outbox_rows())
-        age.labels(log, tp.partition).set(max(0.0, time.time() - held.worked_at) if lag and held.worked_at else 0.0)
+        age.labels(log, tp.partition).set(max(0.0, time.time() - held.worked_at) if lag else 0.0)
         if isinstance(held.state, ProgramState):
             metrics.gauge("panelstream_closes_open").set(await held.state.open_closes())
         elif isinstance(held.state, MemberState):
@@ -374,6 +381,8 @@ class Worker:
         for gauge in (LAG, *OF_A_LOG):
             with contextlib.suppress(KeyError):
                 gauge.remove(log, partition)
+        if tp.topic == self._control:
+            metrics.gauge("panelstream_closes_open").set(0)
         if tp.topic == self._member_events:
             for gauge in OF_A_PARTITION:
                 with contextlib.suppress(KeyError):
@@ -427,7 +436,7 @@ def run(settings: Settings) -> int:
         worker = Worker(settings)
     except RegistryAway as problem:
         raise Stop(str(problem), EXIT_BROKER) from None
-    except (TableError, RegistryError) as problem:
+    except (TableError, RegistryError, InvalidValueSets) as problem:
         raise Stop(str(problem), EXIT_CONFIG) from None
     _make_folder(settings.state)
     if settings.metrics_port is not None:

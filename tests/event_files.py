@@ -130,6 +130,26 @@ def decided(request: str, practice: str, start: str, decision: str = "accepted",
     return {**asked_for, "event_type": "attribution_decision", "decision": decision, **changes}
 
 
+def practice_result(code: str = "4548-4", value: str = "7.1", unit: str = "%", **changes: Any) -> Event:
+    """A result that practice A has submitted for the member: an HbA1c, unless said otherwise."""
+    return {
+        "event_type": "practice_result",
+        "payer": "acme",
+        "member_id": "M",
+        "practice_id": "A",
+        "result_id": "R1",
+        "result_version": 1,
+        "code_system": "LOINC",
+        "code": code,
+        "value": value,
+        "unit": unit,
+        "date": "2025-10-01",
+        "document_ref": "chart-1",
+        "state": "submitted",
+        **changes,
+    }
+
+
 def void(original: Event) -> Event:
     return {**original, "claim_frequency_code": "8", "claim_version": 2}
 

@@ -179,3 +179,77 @@ PROVIDERS = (
         "identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "1245319599"}],
     },
 )
+
+
+def as_patient(name, *resources):
+    """A bundle of ana's resources, as those of another patient: each of a deck has a name of their own."""
+    return json.loads(
+        json.dumps(bundle(*resources)).replace('"ana"', f'"{name}"').replace("Patient/ana", f"Patient/{name}")
+    )
+
+
+def fact(kind, code, **more):
+    """A resource of a kind, with its code where it belongs and a status that counts; `more` says the rest or otherwise."""
+    where = {
+        "Encounter": ("type", "finished"),
+        "Immunization": ("vaccineCode", "completed"),
+        "DeviceRequest": ("codeCodeableConcept", "active"),
+        "MedicationRequest": ("medicationCodeableConcept", "active"),
+        "Observation": ("code", "final"),
+        "Procedure": ("code", "completed"),
+        "ServiceRequest": ("code", "active"),
+    }
+    place, status = where[kind]
+    base = {"status": status, place: [code] if kind == "Encounter" else code}
+    if kind == "Encounter":
+        base["class"] = {"system": f"{HL7}/v3-ActCode", "code": "AMB"}
+    if kind.endswith("Request"):
+        base["intent"] = "order"
+    return {key: said for key, said in (resource(kind) | base | more).items() if said is not None}
+
+
+def prevalent(code, onset, abatement=None, *, status="active", category="problem-list-item", verified=None, **more):
+    """A condition with its statuses; None for a status that is not stated."""
+    said = {
+        "onsetDateTime": onset,
+        "abatementDateTime": abatement,
+        "clinicalStatus": status and coded(f"{HL7}/condition-clinical", status),
+        "verificationStatus": verified and coded(f"{HL7}/condition-ver-status", verified),
+        "category": [coded(f"{HL7}/condition-category", category)],
+    }
+    return {key: one for key, one in (condition(**(said | more)) | {"code": code}).items() if one is not None}
+
+
+def categories(*names):
+    return [coded(f"{HL7}/observation-category", name) for name in names]
+
+
+def measured(value, unit="%"):
+    return {"value": value, "unit": unit, "system": "http://unitsofmeasure.org", "code": unit}
+
+
+def pressure(systolic, diastolic, at="e", **more):
+    """A blood pressure in mm Hg; None for a number that is not there."""
+    numbers = (("8480-6", systolic), ("8462-4", diastolic))
+    component = [
+        {"code": coded(LOINC, code)} | ({} if value is None else {"valueQuantity": measured(value, "mm[Hg]")})
+        for code, value in numbers
+    ]
+    within = {} if at is None else {"encounter": {"reference": f"Encounter/{at}"}}
+    return fact(
+        "Observation",
+        coded(LOINC, "85354-9"),
+        category=categories("vital-signs"),
+        component=component,
+        **within,
+        **more,
+    )
+
+
+def value_set(oid, *codes, cut_at=None):
+    """A published value set of SNOMED codes: composed, or expanded and cut off of so many."""
+    url = f"http://cts.nlm.nih.gov/fhir/ValueSet/{oid}"
+    said = {"resourceType": "ValueSet", "id": oid, "url": url, "version": "20240101", "name": f"V{oid}"}
+    if cut_at is None:
+        return said | {"compose": {"include": [{"system": SNOMED, "concept": [{"code": code} for code in codes]}]}}
+    return said | {"expansion": {"total": cut_at, "contains": [{"system": SNOMED, "code": code} for code in codes]}}

@@ -6,7 +6,8 @@ new is known, and says a difference once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 
 import msgspec
 
@@ -17,7 +18,8 @@ from state.calendar import Day, add_months, first_live, to_date
 from state.ledger.folding import rederive
 from state.ledger.member import KEPT_MONTHS, Listed, Member, prune, terms
 from state.ledger.rows import Row
-from state.reference.knowledge import FrozenList, Knowledge
+from state.reference.frozen_lists import FrozenList
+from state.reference.knowledge import Knowledge
 
 Rows = Mapping[str, Row | None]
 
@@ -78,7 +80,7 @@ def freeze(member: Member, one: FrozenList, as_of: Day, knowledge: Knowledge, ro
     if rows is not None and close.reading != "initial":
         # What was forgotten matters again, for as long as the list may be adjusted.
         rederive(member, rows, knowledge)
-        prune(member, as_of, min(day, knowledge.earliest_frozen), knowledge.ruleset.longest_window)
+        prune(member, as_of, min(day, knowledge.earliest_needed(as_of)), knowledge.ruleset.longest_window)
     if practice is not None and close.reading != "initial":
         listed = Listed(one.number, practice, practice, found.provider_npi or "", found.step or "", since)
         member.listed = sorted([*member.listed, listed])
@@ -148,6 +150,24 @@ def forget(member: Member, knowledge: Knowledge) -> None:
         numbers = {one.number for one in knowledge.frozen}
         if any(listed.close not in numbers for listed in member.listed):
             member.listed = [listed for listed in member.listed if listed.close in numbers]
+
+
+def practice_on(member: Member, one: FrozenList, knowledge: Knowledge, rows: Rows | None) -> Callable[[Day], str]:
+    """Whose patient the member was on days up to that of a frozen reading, by the code lists of the reading; "" for nobody's.
+
+    For the credit of its measures. `rows` are all cold rows of the member, where `freeze` or `adjustments` need them.
+    """
+    then = knowledge.at(one.as_of)
+    view: View | None = None
+
+    @cache
+    def on(day: Day) -> str:
+        nonlocal view
+        if view is None:
+            view = View.of(_as_read_by(member, then, rows), then)
+        return decide(view, day).practice_id or ""
+
+    return on
 
 
 def _as_read_by(member: Member, knowledge: Knowledge, rows: Rows | None) -> Member:

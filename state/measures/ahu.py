@@ -28,6 +28,9 @@ _ROLES = frozenset(
     }
 )
 
+_BESIDE: dict[str, tuple[str, ...]] = dict.fromkeys((*_PRINCIPAL, *_PLANNED_PRINCIPAL, "acute_condition"), ())
+"""What is read of the principal diagnosis of a stay, which its claim keeps."""
+
 
 def events(person: Person, period: Period, statuses: Statuses) -> tuple[Sequence[Event], Sequence[Step]]:
     """The discharges of the period that count, by the day of the last discharge of a stay."""
@@ -98,4 +101,4 @@ def _is_done(person: Person, stay: Stay, statuses: Statuses, *roles: str) -> boo
     )
 
 
-MEASURE = utilisation.measure("AHU", "Acute Hospital Utilization", _ROLES, events)
+MEASURE = utilisation.measure("AHU", "Acute Hospital Utilization", _ROLES, _BESIDE, events)

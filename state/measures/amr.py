@@ -19,7 +19,7 @@ from state.measures.bands import Band, band_of
 from state.measures.diagnosed_visits import diagnosed_visits
 from state.measures.eligibility import Enrolled
 from state.measures.facts import Fact, Person
-from state.measures.outcome import Measure, Outcome, Step, proportion, step
+from state.measures.outcome import Measure, Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
 
@@ -66,20 +66,23 @@ def roles(parameters: Parameters) -> frozenset[str]:
     )
 
 
+def rates(_parameters: Parameters) -> tuple[str, ...]:
+    """The one rate."""
+    return (RATE,)
+
+
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """Whether a member with persistent asthma has a ratio of one half. Empty for anybody else."""
     statuses = parameters.statuses
-    population: list[Step] = []
-    for one in _population(person, period, parameters):
-        population.append(one)
-        if not one.holds:
-            return ()
+    asked = in_turn(population(person, period, parameters))
+    if not asked[-1].holds:
+        return ()
     given = supplies(person, statuses, parameters.drugs, period.start, period.end)
     known = units([one for one in given if one.is_controller], parameters.drugs)
     of = units(given, parameters.drugs)
     outcome = proportion(
         RATE,
-        population=population,
+        population=asked,
         exclusions=(
             *exclusions.of_all(person, period, statuses, death_excludes=parameters.death),
             step(
@@ -103,7 +106,7 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
     return () if outcome is None else (outcome,)
 
 
-def _population(person: Person, period: Period, parameters: Parameters) -> Iterator[Step]:
+def population(person: Person, period: Period, parameters: Parameters) -> Iterator[Step]:
     """Age, persistent asthma in both years, enrollment in both, pharmacy in the period: step by step, since few members have asthma."""
     statuses = parameters.statuses
     yield eligibility.is_aged(person, period, parameters.youngest, parameters.oldest)
@@ -181,4 +184,4 @@ def _missing(known: int, of: int, least_ratio: Decimal) -> int:
     return max(1, math.ceil((least_ratio * of - known) / (1 - least_ratio)))
 
 
-MEASURE = Measure("AMR", "Asthma Medication Ratio", Parameters, roles, evaluate)
+MEASURE = Measure("AMR", "Asthma Medication Ratio", Parameters, roles, rates, population, evaluate)

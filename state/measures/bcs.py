@@ -16,7 +16,7 @@ from state.measures.bands import Band, band_of
 from state.measures.eligibility import Eligibility
 from state.measures.facts import Fact, Person
 from state.measures.frailty import FrailtyRule
-from state.measures.outcome import Measure, Outcome, Step, proportion, step
+from state.measures.outcome import Measure, Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
 from state.measures.timing import end_of, ends_in
@@ -80,17 +80,20 @@ def roles(parameters: Parameters) -> frozenset[str]:
     )
 
 
+def rates(_parameters: Parameters) -> tuple[str, ...]:
+    """The one rate."""
+    return (RATE,)
+
+
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """Whether a woman of the age had her mammogram. Empty for anybody else."""
     statuses = parameters.statuses
-    # measures.md 3, "Women; ages" and "Enrollment"; CMS125 CQL, Initial Population.
-    woman = is_woman(person, parameters)
-    aged = eligibility.is_aged(person, period, parameters.youngest, parameters.oldest)
-    if not (woman.holds and aged.holds):
+    asked = in_turn(population(person, period, parameters))
+    if not asked[-1].holds:
         return ()
     outcome = proportion(
         RATE,
-        population=(woman, aged, eligibility.is_eligible(person, period, parameters.eligibility, statuses)),
+        population=asked,
         # measures.md 3, "Exclusions", and 1.4; CMS125 CQL, Denominator Exclusions.
         exclusions=(
             *exclusions.of_all(person, period, statuses, death_excludes=parameters.death),
@@ -105,6 +108,13 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
         band=band_of(person, period, parameters.bands),
     )
     return () if outcome is None else (outcome,)
+
+
+def population(person: Person, period: Period, parameters: Parameters) -> Iterator[Step]:
+    """A woman of the age, enrolled or seen. Source: measures.md 3, "Women; ages" and "Enrollment"; CMS125 CQL, Initial Population."""
+    yield is_woman(person, parameters)
+    yield eligibility.is_aged(person, period, parameters.youngest, parameters.oldest)
+    yield eligibility.is_eligible(person, period, parameters.eligibility, parameters.statuses)
 
 
 def is_woman(person: Person, parameters: Parameters) -> Step:
@@ -199,4 +209,4 @@ def _october(period: Period) -> Day:
     return dt.date(first.year - 2, 10, 1).toordinal()
 
 
-MEASURE = Measure("BCS", "Breast Cancer Screening", Parameters, roles, evaluate)
+MEASURE = Measure("BCS", "Breast Cancer Screening", Parameters, roles, rates, population, evaluate)

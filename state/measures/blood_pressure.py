@@ -26,7 +26,8 @@ class BloodPressureRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """What a controlled blood pressure is: systolic and diastolic below these, in mm Hg.
 
     `stated_setting`: a chart's reading counts only when it says at which encounter it was taken, and that was neither a hospital stay
-    nor an emergency. Else a reading of unknown setting counts too, unless such a contact has the day of the reading.
+    nor an emergency. Else a reading of unknown setting counts too, unless such a contact has the day of the reading. `either_setting`:
+    one of them is enough, a setting that is neither, or a day without such a contact.
     `gap_spoils_day`: where several readings are of the last day and one of them lacks a number, that number is the lowest, and is missing.
     `systolic_classes`, `diastolic_classes`: roles of CPT II codes, each with a number that stands for the class.
     """
@@ -34,6 +35,7 @@ class BloodPressureRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     systolic_below: Decimal = Decimal(140)
     diastolic_below: Decimal = Decimal(90)
     stated_setting: bool = False
+    either_setting: bool = False
     gap_spoils_day: bool = False
     systolic_classes: Mapping[str, Decimal] = {}
     diastolic_classes: Mapping[str, Decimal] = {}
@@ -65,7 +67,8 @@ def readings(person: Person, rule: BloodPressureRule, statuses: Statuses) -> lis
     counted: list[Reading] = []
     for reading in _taken(person, rule, statuses):
         where = _setting(person, reading.fact, classes)
-        if where == "unknown" and not rule.stated_setting:
+        by_day = where == "unknown" and not rule.stated_setting
+        if by_day or (where == "acute" and rule.either_setting and reading.fact.record is not None):
             where = "acute" if any(start <= reading.day <= end for start, end in contacts) else "other"
         if where == "other":
             counted.append(reading)

@@ -5,6 +5,8 @@ Sources: measures.md 4; for the eCQM editions CMS165 CQL (FHIR; 0.1.000 for 2025
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from state.calendar import Day, add_months
@@ -15,10 +17,12 @@ from state.measures.diagnosed_visits import diagnosed_visits
 from state.measures.eligibility import Eligibility, is_aged, is_eligible
 from state.measures.facts import Person
 from state.measures.frailty import FrailtyRule
-from state.measures.outcome import Measure, Outcome, Step, proportion, step
+from state.measures.outcome import Measure, Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
 from state.measures.timing import end_of, prevails
+
+RATE = "controlled"
 
 
 class DiagnosedVisits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="by", tag="visits"):
@@ -72,21 +76,21 @@ def roles(parameters: Parameters) -> frozenset[str]:
     )
 
 
+def rates(_parameters: Parameters) -> tuple[str, ...]:
+    """The one rate."""
+    return (RATE,)
+
+
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """The one rate, "controlled". Empty outside the initial population."""
-    aged = is_aged(person, period, parameters.youngest, parameters.oldest)
-    if not aged.holds:
+    asked = in_turn(population(person, period, parameters))
+    if not asked[-1].holds:
         return ()
-    hypertension, since = has_hypertension(person, period, parameters)
-    if not hypertension.holds:
-        return ()
-    eligible = is_eligible(person, period, parameters.eligibility, parameters.statuses)
-    if not eligible.holds:
-        return ()
+    _, since = has_hypertension(person, period, parameters)
     limits = f"{parameters.reading.systolic_below}/{parameters.reading.diastolic_below}"
     outcome = proportion(
-        "controlled",
-        population=(aged, hypertension, eligible),
+        RATE,
+        population=asked,
         exclusions=exclusions(person, period, parameters),
         numerator=(controlled(person, max(since, period.start), period.end, parameters),),
         closes_with=f"a blood pressure below {limits} as the last of the period",
@@ -94,6 +98,13 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
         anchor=period.end,
     )
     return () if outcome is None else (outcome,)
+
+
+def population(person: Person, period: Period, parameters: Parameters) -> Iterator[Step]:
+    """Age, hypertension, enrolled or seen. Source: measures.md 4, denominator; CMS165 CQL, Initial Population."""
+    yield is_aged(person, period, parameters.youngest, parameters.oldest)
+    yield has_hypertension(person, period, parameters)[0]
+    yield is_eligible(person, period, parameters.eligibility, parameters.statuses)
 
 
 def has_hypertension(person: Person, period: Period, parameters: Parameters) -> tuple[Step, Day]:
@@ -185,4 +196,4 @@ def controlled(person: Person, first: Day, last: Day, parameters: Parameters) ->
     return found if is_controlled(on_last_day, parameters.reading) else Step(asks, holds=False, evidence=found.evidence)
 
 
-MEASURE = Measure("CBP", "Controlling High Blood Pressure", Parameters, roles, evaluate)
+MEASURE = Measure("CBP", "Controlling High Blood Pressure", Parameters, roles, rates, population, evaluate)

@@ -5,6 +5,8 @@ Sources: measures.md 5 (program); CMS130 CQL (eCQM). The same steps; ages, eligi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from state.measures import eligibility, exclusions, status
@@ -12,7 +14,7 @@ from state.measures.bands import Band, band_of
 from state.measures.eligibility import Eligibility
 from state.measures.facts import Person
 from state.measures.frailty import FrailtyRule
-from state.measures.outcome import Measure, Outcome, Step, proportion, step
+from state.measures.outcome import Measure, Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
 from state.measures.timing import end_of, ends_in, latest
@@ -65,16 +67,20 @@ def roles(parameters: Parameters) -> frozenset[str]:
     )
 
 
+def rates(_parameters: Parameters) -> tuple[str, ...]:
+    """The one rate."""
+    return (RATE,)
+
+
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """Whether a member of the age was screened. Empty for anybody else."""
     statuses = parameters.statuses
-    # measures.md 5, first line; CMS130 CQL, Initial Population.
-    aged = eligibility.is_aged(person, period, parameters.youngest, parameters.oldest)
-    if not aged.holds:
+    asked = in_turn(population(person, period, parameters))
+    if not asked[-1].holds:
         return ()
     outcome = proportion(
         RATE,
-        population=(aged, eligibility.is_eligible(person, period, parameters.eligibility, statuses)),
+        population=asked,
         # measures.md 5, "Exclusions", and 1.4; CMS130 CQL, Denominator Exclusions.
         exclusions=(
             *exclusions.of_all(person, period, statuses, death_excludes=parameters.death),
@@ -96,6 +102,12 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
         band=band_of(person, period, parameters.bands),
     )
     return () if outcome is None else (outcome,)
+
+
+def population(person: Person, period: Period, parameters: Parameters) -> Iterator[Step]:
+    """Of the age, enrolled or seen. Source: measures.md 5, first line; CMS130 CQL, Initial Population."""
+    yield eligibility.is_aged(person, period, parameters.youngest, parameters.oldest)
+    yield eligibility.is_eligible(person, period, parameters.eligibility, parameters.statuses)
 
 
 def stool_test(person: Person, period: Period, parameters: Parameters, role: str, years: int) -> Step:
@@ -148,4 +160,4 @@ def without_colon(person: Person, period: Period, statuses: Statuses) -> Step:
     )
 
 
-MEASURE = Measure("COL", "Colorectal Cancer Screening", Parameters, roles, evaluate)
+MEASURE = Measure("COL", "Colorectal Cancer Screening", Parameters, roles, rates, population, evaluate)

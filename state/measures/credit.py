@@ -39,15 +39,20 @@ def credit_of(outcomes: Iterable[Outcome]) -> Credit:
     return Credit(min(anchors, default=None), any(outcome.most_months for outcome in some))
 
 
-def most_months(period: Period, as_of: Day, practice_on: PracticeOn) -> str:
-    """The practice of most attributed months of a period up to a day, the latest on a tie; "" when no month is attributed."""
-    months: Counter[str] = Counter()
-    latest: dict[str, Day] = {}
+def attributed_months(period: Period, as_of: Day, practice_on: PracticeOn) -> list[str]:
+    """The practice of each attributed month of a period up to a day, in order; a month is attributed as on its first day."""
+    found: list[str] = []
     month = month_of(period.start)
     while month <= min(period.end, as_of):
         practice = practice_on(max(month, period.start))
         if practice:
-            months[practice] += 1
-            latest[practice] = month
+            found.append(practice)
         month = add_months(month, 1)
-    return max(months, key=lambda one: (months[one], latest[one], one), default="")
+    return found
+
+
+def most_months(period: Period, as_of: Day, practice_on: PracticeOn) -> str:
+    """The practice of most attributed months of a period up to a day, the latest on a tie; "" when no month is attributed."""
+    found = attributed_months(period, as_of, practice_on)
+    months, latest = Counter(found), {practice: number for number, practice in enumerate(found)}
+    return max(months, key=lambda one: (months[one], latest[one]), default="")

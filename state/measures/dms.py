@@ -5,21 +5,23 @@ Source: measures.md 2.2.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from math import ceil
 
 import msgspec
 
 from state.calendar import Day, add_months
 from state.measures import depression_scores, eligibility, exclusions, status
-from state.measures.age import age_on
 from state.measures.depression_scores import Score, excluded, scores, visits
 from state.measures.eligibility import Eligibility
 from state.measures.facts import Fact, Person
-from state.measures.outcome import Measure, Outcome, Step, none_of, proportion, step
+from state.measures.outcome import Measure, Outcome, Step, in_turn, none_of, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
 
 TOTAL = "assessed"
+YEAR = 12
+"""Months of a period."""
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,6 +41,11 @@ def roles(parameters: Parameters) -> frozenset[str]:
     return depression_scores.ROLES | status.ROLES | out | eligibility.roles(parameters.eligibility)
 
 
+def rates(parameters: Parameters) -> tuple[str, ...]:
+    """One for each assessment period of a year, then their total."""
+    return (*(f"{TOTAL}_{number}" for number in range(1, 1 + ceil(YEAR / parameters.months))), TOTAL)
+
+
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """A rate for each assessment period, then their total, which counts periods, not members. Empty without any visit for depression."""
     birth = person.profile.birth
@@ -48,18 +55,31 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
     days = visits(person, statuses)
     if not any(period.holds(day) for day in days):
         return ()
-    population = (
-        Step(f"{parameters.youngest} or older on the first day", age_on(birth, period.start) >= parameters.youngest),
-        eligibility.is_eligible(person, period, parameters.eligibility, statuses),
-    )
+    asked = in_turn(_asked(person, period, parameters))
+    if not asked[-1].holds:
+        return ()
     out = excluded(person, period, statuses, death_excludes=parameters.death)
     totals = scores(person, birth, statuses, parameters.teen_until)
     outcomes = [
-        _assessed(f"{TOTAL}_{number}", part, (population, out), days, totals, period.end)
-        or none_of(f"{TOTAL}_{number}")
+        _assessed(f"{TOTAL}_{number}", part, (asked, out), days, totals, period.end) or none_of(f"{TOTAL}_{number}")
         for number, part in enumerate(assessment_periods(period, parameters.months), 1)
     ]
     return (*outcomes, _total(outcomes, period)) if any(one.denominator for one in outcomes) else ()
+
+
+def population(person: Person, period: Period, parameters: Parameters) -> Iterator[Step]:
+    """Age, enrollment, and a visit for depression in the period. Source: measures.md 2.2."""
+    yield from _asked(person, period, parameters)
+    days = visits(person, parameters.statuses)
+    yield step(
+        "a visit for depression in the period",
+        (fact for day, facts in days.items() if period.holds(day) for fact in facts),
+    )
+
+
+def _asked(person: Person, period: Period, parameters: Parameters) -> Iterator[Step]:
+    yield eligibility.is_old_enough(person, period, parameters.youngest)
+    yield eligibility.is_eligible(person, period, parameters.eligibility, parameters.statuses)
 
 
 def assessment_periods(period: Period, months: int) -> list[Period]:
@@ -119,4 +139,4 @@ def _total(outcomes: list[Outcome], period: Period) -> Outcome:
     )
 
 
-MEASURE = Measure("DMS", "Depression Monitoring with the PHQ-9", Parameters, roles, evaluate)
+MEASURE = Measure("DMS", "Depression Monitoring with the PHQ-9", Parameters, roles, rates, population, evaluate)

@@ -6,6 +6,8 @@ Source: measures.md 2.3.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from state.calendar import Day, add_months
@@ -17,6 +19,8 @@ from state.measures.facts import Fact, Person
 from state.measures.outcome import Measure, Outcome, Step, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
+
+FOLLOW_UP, REMISSION, RESPONSE = "follow_up", "remission", "response"
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +57,11 @@ def roles(parameters: Parameters) -> frozenset[str]:
     return depression_scores.ROLES | status.ROLES | out | eligibility.roles(parameters.eligibility)
 
 
+def rates(_parameters: Parameters) -> tuple[str, ...]:
+    """Follow-up, remission and response, of the same members."""
+    return (FOLLOW_UP, REMISSION, RESPONSE)
+
+
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """Follow-up, remission and response of a member with an episode. Empty for anybody else."""
     birth = person.profile.birth
@@ -67,40 +76,51 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
     followed = [one for one in totals if first <= one.day <= last]
     # On the last day with a total the lowest counts, as the lowest of a day does elsewhere (measures.md 6): the source is silent.
     latest = min((one for one in followed if one.day == followed[-1].day), default=None)
-    opening = Step(
-        f"a PHQ-9 total of {episode.opened.total} in intake, near a visit for depression",
-        holds=True,
-        evidence=(episode.opened.evidence, *step("", episode.visits).evidence),
-    )
-    population = (
-        Step(
-            f"{parameters.youngest} or older on the first day of intake",
-            age_on(birth, intake.start) >= parameters.youngest,
-        ),
-        eligibility.is_eligible(person, period, parameters.eligibility, parameters.statuses),
-        opening,
-    )
+    opening = _opened(episode)
+    asked = (*_asked(person, period, parameters), opening)
     out = excluded(person, period, parameters.statuses, death_excludes=parameters.death)
     return tuple(
         outcome
         for rate, asks, holds in (
-            ("follow_up", "a PHQ-9 total in follow-up", latest is not None),
+            (FOLLOW_UP, "a PHQ-9 total in follow-up", latest is not None),
             (
-                "remission",
+                REMISSION,
                 f"the last PHQ-9 total in follow-up is below {parameters.remission_below}",
                 latest is not None and latest.total < parameters.remission_below,
             ),
             (
-                "response",
+                RESPONSE,
                 "the last PHQ-9 total in follow-up is half of the first at most",
                 latest is not None and 2 * latest.total <= episode.opened.total,
             ),
         )
-        if (
-            outcome := _outcome(
-                rate, Step(asks, holds, _cited(latest)), (population, out), Period(first, last), period.end
-            )
-        )
+        if (outcome := _outcome(rate, Step(asks, holds, _cited(latest)), (asked, out), Period(first, last), period.end))
+    )
+
+
+def population(person: Person, period: Period, parameters: Parameters) -> Iterator[Step]:
+    """Age, enrollment, and an episode that opens in intake. Source: measures.md 2.3."""
+    yield from _asked(person, period, parameters)
+    birth = person.profile.birth
+    if birth is not None:
+        totals = scores(person, birth, parameters.statuses, parameters.teen_until)
+        yield _opened(first_episode(person, intake_of(period, parameters), totals, parameters))
+
+
+def _asked(person: Person, period: Period, parameters: Parameters) -> Iterator[Step]:
+    birth, intake = person.profile.birth, intake_of(period, parameters)
+    holds = birth is not None and age_on(birth, intake.start) >= parameters.youngest
+    yield Step(f"{parameters.youngest} or older on the first day of intake", holds)
+    yield eligibility.is_eligible(person, period, parameters.eligibility, parameters.statuses)
+
+
+def _opened(episode: Episode | None) -> Step:
+    if episode is None:
+        return Step("an elevated PHQ-9 total in intake, near a visit for depression", holds=False)
+    return Step(
+        f"a PHQ-9 total of {episode.opened.total} in intake, near a visit for depression",
+        holds=True,
+        evidence=(episode.opened.evidence, *step("", episode.visits).evidence),
     )
 
 
@@ -136,7 +156,7 @@ def _outcome(
         population=population,
         exclusions=out,
         numerator=(met,),
-        closes_with="a PHQ-9 total" if rate == "follow_up" else "a lower PHQ-9 total",
+        closes_with="a PHQ-9 total" if rate == FOLLOW_UP else "a lower PHQ-9 total",
         due_by=follow_up.end,
         anchor=anchor,
     )
@@ -145,4 +165,4 @@ def _outcome(
     )
 
 
-MEASURE = Measure("DRR", "Depression Remission or Response", Parameters, roles, evaluate)
+MEASURE = Measure("DRR", "Depression Remission or Response", Parameters, roles, rates, population, evaluate)

@@ -5,13 +5,15 @@ Sources: measures.md 2.1 and 15 (why they are two rules); CMS2 CQL.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from state.measures import dsf_program, dsf_visits, status
 from state.measures.dsf_program import Screening
 from state.measures.dsf_visits import AtVisits
 from state.measures.facts import Person
-from state.measures.outcome import Measure, Outcome
+from state.measures.outcome import Measure, Outcome, Step
 from state.measures.period import Period
 from state.measures.status import Statuses
 
@@ -32,6 +34,21 @@ def roles(parameters: Parameters) -> frozenset[str]:
     return dsf_program.roles(rule, death_excludes=parameters.death) | status.ROLES
 
 
+def population(person: Person, period: Period, parameters: Parameters) -> Iterator[Step]:
+    """What the rule that the edition has asks of whom it looks at."""
+    rule = parameters.rule
+    if isinstance(rule, AtVisits):
+        return dsf_visits.population(person, period, rule, parameters.statuses)
+    return dsf_program.population(person, period, rule, parameters.statuses)
+
+
+def rates(parameters: Parameters) -> tuple[str, ...]:
+    """Those of the rule that the edition has."""
+    return (
+        (dsf_visits.RATE,) if isinstance(parameters.rule, AtVisits) else (dsf_program.SCREENED, dsf_program.FOLLOWED_UP)
+    )
+
+
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """The rates of the rule that the edition has."""
     rule = parameters.rule
@@ -40,4 +57,4 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
     return dsf_program.evaluate(person, period, rule, parameters.statuses, death_excludes=parameters.death)
 
 
-MEASURE = Measure("DSF", "Depression Screening and Follow-Up", Parameters, roles, evaluate)
+MEASURE = Measure("DSF", "Depression Screening and Follow-Up", Parameters, roles, rates, population, evaluate)

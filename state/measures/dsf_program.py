@@ -16,9 +16,9 @@ from state.measures import eligibility, exclusions, status
 from state.measures.age import age_on
 from state.measures.bands import Band
 from state.measures.diagnosed_visits import diagnosed_visits
-from state.measures.eligibility import Enrolled, is_eligible
+from state.measures.eligibility import Enrolled, is_eligible, is_old_enough
 from state.measures.facts import Fact, Person
-from state.measures.outcome import Outcome, Step, proportion, step
+from state.measures.outcome import Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
 from state.measures.timing import latest, prevails, starts_in
@@ -100,19 +100,17 @@ def evaluate(
 ) -> tuple[Outcome, ...]:
     """The rates "screened" and "followed_up". Empty for members too young on the first day, or not enrolled."""
     birth = person.profile.birth
-    age = -1 if birth is None else age_on(birth, period.start)
-    if age < rule.youngest:
+    asked = in_turn(population(person, period, rule, statuses))
+    if birth is None or not asked[-1].holds:
         return ()
-    eligible = is_eligible(person, period, rule.eligibility, statuses)
-    if not eligible.holds:
-        return ()
+    age = age_on(birth, period.start)
     last_day = period.end - rule.days_left
     band = next((f"{youngest}-{oldest}" for youngest, oldest in rule.bands if youngest <= age <= oldest), "")
     screens = [one for one in screens_of(person, rule, statuses, age) if period.start <= one.day <= last_day]
     by_screen = step("screened with a result, with a tool for the age", (one.fact for one in screens))
     first = proportion(
         SCREENED,
-        population=(Step(f"aged {rule.youngest} or more on the first day of the period", holds=True), eligible),
+        population=asked,
         exclusions=(
             *exclusions.of_all(person, period, statuses, death_excludes=death_excludes),
             had_bipolar_disorder(person, period, statuses),
@@ -127,6 +125,12 @@ def evaluate(
     if first is None:
         return ()
     return first, _followed_up(person, period, rule, statuses, first, screens)
+
+
+def population(person: Person, period: Period, rule: Screening, statuses: Statuses) -> Iterator[Step]:
+    """Old enough on the first day, and enrolled. Source: measures.md 2.1, denominator 1 and enrollment."""
+    yield is_old_enough(person, period, rule.youngest)
+    yield is_eligible(person, period, rule.eligibility, statuses)
 
 
 def screens_of(person: Person, rule: Screening, statuses: Statuses, age: int) -> Iterator[Screen]:
@@ -170,6 +174,7 @@ def _followed_up(
             band=screened.band,
             anchor=period.end,
             steps=(*screened.steps, Step(asks, holds=False)),
+            parts=screened.parts,
         )
     day = min(one.day for one in positives)
     on_day = [one for one in positives if one.day == day]

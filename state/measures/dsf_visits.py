@@ -13,9 +13,10 @@ import msgspec
 from state.calendar import FOREVER
 from state.measures import status
 from state.measures.age import age_on
+from state.measures.eligibility import is_old_enough
 from state.measures.facts import Fact, KeptRecord, Person
 from state.measures.moments import When, is_before, is_within, order, start, written
-from state.measures.outcome import Outcome, Step, proportion, step
+from state.measures.outcome import Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
 from state.measures.timing import end_of, lies_in, ordered_on
@@ -60,19 +61,14 @@ ROLES = frozenset(
 def evaluate(person: Person, period: Period, rule: AtVisits, statuses: Statuses) -> tuple[Outcome, ...]:
     """The one rate, "screened". Empty for members too young on the first day, and for those without a visit."""
     birth = person.profile.birth
-    age = -1 if birth is None else age_on(birth, period.start)
-    if age < rule.youngest:
+    asked = in_turn(population(person, period, rule, statuses))
+    if birth is None or not asked[-1].holds:
         return ()
-    visits = list(_visits(person, period, rule, statuses))
-    if not visits:
-        return ()
+    age, visits = age_on(birth, period.start), list(_visits(person, period, rule, statuses))
     groups = [g for g in _GROUPS if (age <= rule.adolescents_until if g == "adolescent" else age >= rule.adults_from)]
     outcome = proportion(
         RATE,
-        population=(
-            Step(f"aged {rule.youngest} or more on the first day of the period", holds=True),
-            step("a visit in the period", visits),
-        ),
+        population=asked,
         exclusions=(has_bipolar_disorder(person, visits, rule),),
         numerator=tuple(one for g in groups for one in screened(person, period, visits, g, rule, statuses)),
         closes_with="a depression screening at a visit, with follow-up when it is positive",
@@ -80,6 +76,12 @@ def evaluate(person: Person, period: Period, rule: AtVisits, statuses: Statuses)
         anchor=period.end,
     )
     return () if outcome is None else (_with_exception(outcome, reason_not_to_screen(person, visits, rule)),)
+
+
+def population(person: Person, period: Period, rule: AtVisits, statuses: Statuses) -> Iterator[Step]:
+    """Old enough on the first day, and seen. Source: CMS2 CQL, Initial Population."""
+    yield is_old_enough(person, period, rule.youngest)
+    yield step("a visit in the period", _visits(person, period, rule, statuses))
 
 
 def has_bipolar_disorder(person: Person, visits: list[Fact], rule: AtVisits) -> Step:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -79,8 +79,23 @@ class Edition(msgspec.Struct, frozen=True):
         """The value sets that a measure of the edition needs."""
         return frozenset(one for role in self.roles(measure) for one in self.sets.get(role, ()))
 
+    def usable(self, loaded: ValueSets) -> ValueSets:
+        """The loaded sets as the edition takes them.
+
+        An eCQM is read with its value sets as they are published, also with one that was cut off after 1,000 codes: so the publishers'
+        own runs have it. The program's editions pay by their results, and take whole sets alone. Source: measures.md 13.
+        """
+        return loaded.as_published() if self.form == "ecqm" else loaded
+
+    def cut_off(self, loaded: ValueSets) -> Mapping[str, str]:
+        """The value sets that the edition uses although they were cut off, each with what is wrong with it."""
+        if self.form != "ecqm":
+            return {}
+        return loaded.cut_off(name for measure in self.parameters for name in self.value_sets(measure))
+
     def missing(self, loaded: ValueSets) -> Mapping[str, tuple[str, ...]]:
         """The value sets that are not loaded, each with the measures that it stops."""
+        loaded = self.usable(loaded)
         stopped: dict[str, list[str]] = {}
         for measure in sorted(self.parameters):
             for name in sorted(self.value_sets(measure)):
@@ -130,6 +145,7 @@ class Bound:
     """
 
     def __init__(self, edition: Edition, loaded: ValueSets, tables: MeasureTables = NO_TABLES) -> None:
+        loaded = edition.usable(loaded)
         edition = edition.supplied(tables)
         edition = edition.supplied(tables.lacking(edition.absent(loaded)))
         missing = edition.missing(loaded)
@@ -179,6 +195,16 @@ class Bound:
             for role in edition.roles(measure):
                 readers.setdefault(role, set()).add(measure)
         self.readers: Mapping[str, frozenset[str]] = {role: frozenset(names) for role, names in readers.items()}
+        self._beside: dict[str, frozenset[str]] = {
+            role: frozenset(place for name in names for place in MEASURES[name].beside[role])
+            for role, names in self.readers.items()
+            if all(role in MEASURES[name].beside for name in names)
+        }
+
+    def only_beside(self, code: Code, place: str) -> bool:
+        """Whether every role of a code is read only beside something else of its claim, when it was done at a place of service."""
+        at = self.roles_of[("POS", place)] if place else ()
+        return all(role in self._beside and self._beside[role].isdisjoint(at) for role in self.roles_of[code])
 
     def touched_by(self, codes: Iterable[Code]) -> frozenset[str]:
         """The measures that some codes can touch."""
@@ -188,11 +214,19 @@ class Bound:
 
 
 def wanted_by(bounds: Iterable[Bound]) -> Wanted:
-    """What any of several editions can use a code for. It remembers, as `Bound.roles_of` does."""
-    return _Wanted(tuple(bound.roles_of for bound in bounds)).__getitem__
+    """What any of several editions can use of a claim or chart. It remembers, as `Bound.roles_of` does."""
+    return _wanted_by(tuple(bounds))
 
 
-class _Wanted(dict[Code, bool]):
+@lru_cache(maxsize=16)
+def _wanted_by(every: tuple[Bound, ...]) -> Wanted:
+    return Wanted(
+        reads=_Reads(tuple(one.roles_of for one in every)).__getitem__,
+        only_beside=cache(lambda code, place: all(one.only_beside(code, place) for one in every)),
+    )
+
+
+class _Reads(dict[Code, bool]):
     def __init__(self, every: tuple[Mapping[Code, tuple[str, ...]], ...]) -> None:
         super().__init__()
         self._every = every

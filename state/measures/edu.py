@@ -25,6 +25,14 @@ _ROLES = frozenset(
     }
 )
 
+_BESIDE = {
+    "ed_procedure": ("ed_place",),
+    "electroconvulsive_therapy": ("ed_place",),
+    "mental_disorder": (),
+    "psychiatry": ("ed_place",),
+}
+"""What is read of the claims of a visit, and by itself only in an emergency room."""
+
 
 def events(person: Person, period: Period, statuses: Statuses) -> tuple[Sequence[Event], Sequence[Step]]:
     """The visits of the period that count: one a day, however many claims say it, facility and professional alike."""
@@ -89,4 +97,4 @@ def _claims(facts: Sequence[Fact]) -> tuple[KeptClaim, ...]:
     return tuple(by_row[row] for row in sorted(by_row))
 
 
-MEASURE = utilisation.measure("EDU", "Emergency Department Utilization", _ROLES, events)
+MEASURE = utilisation.measure("EDU", "Emergency Department Utilization", _ROLES, _BESIDE, events)

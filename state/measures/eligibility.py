@@ -51,6 +51,13 @@ def is_eligible(person: Person, period: Period, rule: Eligibility, statuses: Sta
     return Step("continuously enrolled, and on the last day of the period", holds)
 
 
+def is_old_enough(person: Person, period: Period, youngest: int) -> Step:
+    """Whether the member has reached an age on the first day of the period."""
+    birth = person.profile.birth
+    holds = birth is not None and age_on(birth, period.start) >= youngest
+    return Step(f"aged {youngest} or more on the first day of the period", holds)
+
+
 def is_aged(person: Person, period: Period, youngest: int, oldest: int) -> Step:
     """Whether the member's age on the last day of the period lies from `youngest` to `oldest`, both included."""
     birth = person.profile.birth

@@ -37,8 +37,30 @@ Kind = Literal[
 the kinds of clinical records."""
 
 
-Wanted = Callable[[Code], bool]
-"""Whether any value set or rule in use can touch a code."""
+def _never(_code: Code, _place: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What any value set or rule in use can touch.
+
+    `reads`: whether a code matters at all. `only_beside`: whether it matters only beside something else of its claim, when it was done at
+    a place of service ("" for none), so that a claim with nothing else need not be kept.
+    """
+
+    reads: Callable[[Code], bool]
+    only_beside: Callable[[Code, str], bool] = _never
+
+    def __call__(self, code: Code) -> bool:
+        """Whether a code matters."""
+        return self.reads(code)
+
+    def by_itself(self, code: Code, place: str = "") -> bool:
+        """Whether a claim is worth keeping for this code alone."""
+        return self.reads(code) and not self.only_beside(code, place)
+
+
 ENCOUNTER_CLASS = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 """The code system of an encounter's class, which is the category of its record: AMB, EMER, IMP and so on."""
 

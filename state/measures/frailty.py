@@ -13,10 +13,11 @@ from state.calendar import Day
 from state.measures import status
 from state.measures.age import age_on
 from state.measures.facts import Fact, Person
+from state.measures.moments import end_order
 from state.measures.outcome import Step, step
 from state.measures.period import Period
 from state.measures.status import Statuses
-from state.measures.timing import end_of, end_order, ends_in, ordered_on, overlaps, prevails, starts_in, supply_overlaps
+from state.measures.timing import end_of, ends_in, ordered_on, overlaps, prevails, starts_in, supply_overlaps
 
 
 class FrailtyRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,7 +17,7 @@ from state.measures import exclusions as shared
 from state.measures.eligibility import Eligibility, is_aged, is_eligible
 from state.measures.facts import Fact, KeptRecord, Person
 from state.measures.frailty import FrailtyRule
-from state.measures.outcome import Measure, Outcome, Step, proportion, step
+from state.measures.outcome import Measure, Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
 from state.measures.timing import latest, prevails, starts_in
@@ -86,21 +86,27 @@ def roles(parameters: Parameters) -> frozenset[str]:
     )
 
 
+def rates(parameters: Parameters) -> tuple[str, ...]:
+    """Those of the edition."""
+    return tuple(one.name for one in parameters.rates)
+
+
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """The rates of the edition, in its order. Empty outside the initial population."""
-    aged = is_aged(person, period, parameters.youngest, parameters.oldest)
-    if not aged.holds:
+    asked = in_turn(population(person, period, parameters))
+    if not asked[-1].holds:
         return ()
-    diabetes = has_diabetes(person, period, parameters)
-    if not diabetes.holds:
-        return ()
-    eligible = is_eligible(person, period, parameters.eligibility, parameters.statuses)
-    if not eligible.holds:
-        return ()
-    population, out = (aged, diabetes, eligible), exclusions(person, period, parameters)
+    out = exclusions(person, period, parameters)
     last = last_result(person, period, parameters)
-    outcomes = (_rate(rate, period, population, out, last) for rate in parameters.rates)
+    outcomes = (_rate(rate, period, asked, out, last) for rate in parameters.rates)
     return tuple(outcome for outcome in outcomes if outcome is not None)
+
+
+def population(person: Person, period: Period, parameters: Parameters) -> Iterator[Step]:
+    """Age, diabetes, enrolled or seen. Source: measures.md 6, denominator; CMS122 CQL, Initial Population."""
+    yield is_aged(person, period, parameters.youngest, parameters.oldest)
+    yield has_diabetes(person, period, parameters)
+    yield is_eligible(person, period, parameters.eligibility, parameters.statuses)
 
 
 def has_diabetes(person: Person, period: Period, parameters: Parameters) -> Step:
@@ -231,4 +237,6 @@ def _wanted(rate: GlycemicRate) -> str:
     return f"at most {rate.above} %" if rate.above is not None else f"less than {rate.below} %"
 
 
-MEASURE = Measure("GSD", "Glycemic Status Assessment for Patients With Diabetes", Parameters, roles, evaluate)
+MEASURE = Measure(
+    "GSD", "Glycemic Status Assessment for Patients With Diabetes", Parameters, roles, rates, population, evaluate
+)

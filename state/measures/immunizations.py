@@ -15,7 +15,7 @@ from state.measures.age import birthday
 from state.measures.eligibility import Visited, is_aged, is_eligible
 from state.measures.enrollment import Benefit, Rule, enrolled, enrolled_on
 from state.measures.facts import Person
-from state.measures.outcome import Outcome, Step, proportion, step
+from state.measures.outcome import Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
 from state.measures.vaccines import Antigen, Protection, Until, before_birth, protection
@@ -54,16 +54,19 @@ def roles(parameters: Immunizations) -> frozenset[str]:
     return visits.union(out, status.ROLES, parameters.exclusions, *antigens)
 
 
+def rates(parameters: Immunizations) -> tuple[str, ...]:
+    """A rate for each combination, then one for each antigen."""
+    return (*parameters.combinations, *parameters.antigens)
+
+
 def evaluate(person: Person, period: Period, parameters: Immunizations) -> tuple[Outcome, ...]:
     """A rate for each combination, then one for each antigen; all for those who are of the age and eligible. Anchor: the birthday."""
     birth = person.profile.birth
     if birth is None:
         return ()
-    population: list[Step] = []
-    for one in _population(person, period, parameters, birth):
-        population.append(one)
-        if not one.holds:
-            return ()
+    asked = in_turn(population(person, period, parameters))
+    if not asked[-1].holds:
+        return ()
     until = Until(birth, parameters.years, parameters.same_dose_within)
     out = _exclusions(person, period, parameters, until)
     early = before_birth(person, parameters.antigens.values(), birth)
@@ -73,20 +76,27 @@ def evaluate(person: Person, period: Period, parameters: Immunizations) -> tuple
     }
     groups = {**parameters.combinations, **{name: (name,) for name in known}}
     return tuple(
-        _outcome(rate, {name: known[name] for name in names}, (tuple(population), out, early), until.last)
+        _outcome(rate, {name: known[name] for name in names}, (asked, out, early), until.last)
         for rate, names in groups.items()
     )
 
 
-def _population(person: Person, period: Period, parameters: Immunizations, birth: Day) -> Iterator[Step]:
-    """Who is asked, step by step, so that most members are left after the first."""
-    rule, years = parameters.eligibility, parameters.years
+def population(person: Person, period: Period, parameters: Immunizations) -> Iterator[Step]:
+    """A birthday in the period, and enrolled before it and on it; for the eCQM, of that age and seen.
+
+    Sources: measures.md 8 and 9; CMS117 CQL, Initial Population.
+    """
+    rule, years, birth = parameters.eligibility, parameters.years, person.profile.birth
     if isinstance(rule, Visited):
         yield is_aged(person, period, years, years)
         yield is_eligible(person, period, rule, parameters.statuses)
         return
+    asks = f"birthday {years} in the period"
+    if birth is None:
+        yield Step(asks, holds=False)
+        return
     day = birthday(birth, years)
-    yield Step(f"birthday {years} in the period", period.holds(day))
+    yield Step(asks, period.holds(day))
     # The months before the birthday end on the day before it, so that they are whole years and no stub; the birthday is the anchor.
     start = add_months(day, -rule.months)
     holds = enrolled_on(person.profile, day) and all(

@@ -35,7 +35,7 @@ def kept_of(name: str, row: Row | None, wanted: Wanted, *, allow_reopen: bool) -
     """What of a cold row stands and can touch a measure; None for nothing, and for rows of other facts.
 
     A pending or reversed version, and a family that a void has closed, leave nothing; a denied one is kept as denied, for the editions
-    in which it counts (attribution.md 2.9).
+    in which it counts (attribution.md 2.9). A claim is kept for what is read by itself, and then with all that is read beside it.
     """
     if not isinstance(row, History):
         return None
@@ -128,12 +128,13 @@ def _claim(name: str, claim: Claim, wanted: Wanted) -> KeptClaim | None:
     drg = _one("MSDRG", claim.drg_code)
     lines: list[KeptLine] = []
     disposition = _one("DISCHARGE_STATUS", claim.discharge_disposition_code)
-    touched = any(wanted(code) for code in (*diagnoses, *procedures, *bill_type, *drg, *disposition))
+    touched = any(wanted.by_itself(code) for code in (*diagnoses, *procedures, *bill_type, *drg, *disposition))
     for line in claim.lines:
         hcpcs, revenue = _one("HCPCS", line.hcpcs_code), _one("UBREV", line.revenue_center_code)
         if not any(wanted(code) for code in (*hcpcs, *revenue)):
             continue
-        touched = True
+        place = _text(_one("POS", line.place_of_service_code))
+        touched = touched or any(wanted.by_itself(code, place) for code in (*hcpcs, *revenue))
         start = from_date(line.claim_line_start_date)
         lines.append(
             KeptLine(
@@ -142,7 +143,7 @@ def _claim(name: str, claim: Claim, wanted: Wanted) -> KeptClaim | None:
                 hcpcs=_text(hcpcs),
                 hcpcs_system=hcpcs[0][0] if hcpcs else "",  # type: ignore[arg-type]  # normal_code names CPT or HCPCS
                 revenue=_text(revenue),
-                place=_text(_one("POS", line.place_of_service_code)),
+                place=place,
                 modifiers=tuple(modifier.strip().upper() for modifier in line.modifiers),
                 denied=line.line_status == "denied",
                 units=line.units,

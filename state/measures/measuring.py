@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import msgspec
 
 from schemas.records import Period as ProgramPeriod
 from state.calendar import Day, add_months, from_date, month_of
-from state.measures.editions import Bound, wanted_by
+from state.measures import measure_tables
+from state.measures.editions import Bound, Edition, parse, wanted_by
+from state.measures.facts import Wanted
 from state.measures.period import Period
-from state.reference.codes import Code
+from state.reference.tables import TableStore
+from state.reference.value_set_files.reading import read_files
+from state.reference.value_sets import ValueSets
 
 ROLLING = "rolling"
 """The id of the twelve months that end with the month of the day."""
@@ -33,8 +37,12 @@ def rolling(as_of: Day) -> Period:
 
 def of_program(period: ProgramPeriod) -> Period:
     """The months whose rates a program period pays. Source: payment.md 4.0."""
-    end = from_date(period.performance_end)
-    return Period(add_months(end + 1, -period.window_months), end)
+    return months_to(from_date(period.performance_end), period.window_months)
+
+
+def months_to(end: Day, months: int) -> Period:
+    """So many months that end with a day, itself included."""
+    return Period(add_months(end + 1, -months), end)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,9 +51,13 @@ class Measuring:
 
     bounds: tuple[Bound, ...] = ()
     program: tuple[Window, ...] = ()
-    wanted: Callable[[Code], bool] = field(default=lambda _code: False)
+    wanted: Wanted = field(default_factory=lambda: wanted_by(()))
     digests: tuple[tuple[str, str], ...] = ()
-    """(kind, sha256) of the tables that say it: editions and value sets."""
+    """(kind, sha256) of the tables that say it: editions, value sets and what else is supplied."""
+    waiting: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Editions that are not in force because value sets are missing, each with their names."""
+    settled: frozenset[str] = frozenset()
+    """The periods whose final reading is frozen and could still be annulled."""
 
     @classmethod
     def of(
@@ -54,11 +66,12 @@ class Measuring:
         periods: Iterable[ProgramPeriod],
         closed: frozenset[str],
         digests: tuple[tuple[str, str], ...] = (),
+        waiting: tuple[tuple[str, tuple[str, ...]], ...] = (),
     ) -> Measuring:
         """What is measured by these editions; `closed` are the periods whose final reading is frozen."""
         some = tuple(bounds)
         program = tuple(sorted(Window(one.period, of_program(one)) for one in periods if one.period not in closed))
-        return cls(some, program, wanted_by(some), digests)
+        return cls(some, program, wanted_by(some), digests, waiting)
 
     @property
     def is_nothing(self) -> bool:
@@ -75,3 +88,34 @@ class Measuring:
     def earliest(self, as_of: Day) -> Day:
         """The first day of the open periods."""
         return min(one.period.start for one in self.windows(as_of))
+
+
+def bound_by(store: TableStore, digests: Iterable[tuple[str, str]]) -> tuple[Bound, ...]:
+    """The editions among some tables (kind, sha256), bound to the value sets and supplied tables among them. Raises `TableError`.
+
+    Those that wait for value sets are left out.
+    """
+    every = sorted(digests)
+    sets = _value_sets(store, every)
+    tables = measure_tables.parse(store.load(kind, digest) for kind, digest in every if kind in measure_tables.KINDS)
+    return tuple(Bound(edition, sets, tables) for edition in _editions(store, every) if not edition.missing(sets))
+
+
+def waiting_among(store: TableStore, digests: Iterable[tuple[str, str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The editions among some tables that wait for value sets, each with the names of these.
+
+    The sets may come by a later record, which a worker that ended here would never reach.
+    """
+    every = sorted(digests)
+    sets = _value_sets(store, every)
+    return tuple(
+        (edition.name, tuple(missing)) for edition in _editions(store, every) if (missing := edition.missing(sets))
+    )
+
+
+def _value_sets(store: TableStore, digests: list[tuple[str, str]]) -> ValueSets:
+    return read_files(store.load(kind, digest) for kind, digest in digests if kind == "value_sets").in_force()
+
+
+def _editions(store: TableStore, digests: list[tuple[str, str]]) -> list[Edition]:
+    return [parse(store.load(kind, digest)) for kind, digest in digests if kind == "editions"]

@@ -56,6 +56,11 @@ def order(time: When) -> tuple[Day, dt.datetime]:
     return time.day, _instant(time.at) if time.at else dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
+def end_order(fact: Fact) -> tuple[Day, dt.datetime, Day, str]:
+    """A key that sorts by the end, to the moment where moments are written, then by the start, then by the name of the record."""
+    return *order(end(fact)), fact.start, fact.of.row
+
+
 @lru_cache(maxsize=1 << 12)
 def _instant(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text).astimezone(dt.UTC)

@@ -33,6 +33,16 @@ def one_of(asks: str, found: Iterable[Fact]) -> Step:
     return Step(asks, holds=first is not None, evidence=() if first is None else (first.evidence,))
 
 
+def in_turn(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Steps asked one after the other, up to the first that does not hold, which is the last of them."""
+    found: list[Step] = []
+    for one in steps:
+        found.append(one)
+        if not one.holds:
+            break
+    return tuple(found)
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A rate of a measure for one member. Counts are 0 or 1; for a rate that counts more than once a member, the number.
 
@@ -40,6 +50,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     here, so that 1 in `denominator` and 1 in `denominator_exclusion` stand side by side (measures.md 16.21). `numerator` is only
     counted for members in the denominator who are not excluded. `sums` are what a rate that is no proportion adds up (observed events,
     expected events, prices, months).
+
+    Of the `steps` the first ask for the population, those after them for exclusions, all others for the numerator: `parts` are the numbers
+    of the first two; both 0 where steps of several rates stand together.
 
     `closes_with` and `due_by` say what would close an open gap, and the last day for it; `opens_on` the first day on which it can be
     closed, where that lies ahead. `lower_is_better`: the numerator is the gap; a rate that a service cannot close has none (`has_gap`).
@@ -57,6 +70,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     denominator_exception: int = 0
     evidence: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
+    parts: tuple[int, int] = (0, 0)
     band: str = ""
     anchor: Day | None = None
     most_months: bool = False
@@ -138,6 +152,7 @@ def proportion(
         numerator=int(bool(met)),
         evidence=tuple(dict.fromkeys(name for one in deciding for name in one.evidence)),
         steps=(*population, *exclusions, *numerator),
+        parts=(len(population), len(exclusions)),
         band=band,
         anchor=anchor,
         closes_with=closes_with if is_open else "",
@@ -148,20 +163,26 @@ def proportion(
 class Measure(msgspec.Struct, frozen=True):
     """A measure as the engine knows it.
 
-    `parameters` is the type of what an edition says of it; `roles` names the roles of codes that it reads under given parameters, so
-    that a missing value set is found at the start; `evaluate` answers for one member; its outcomes carry every rate of the measure, in
-    one order, also for a member outside the initial population (all counts 0), unless nothing of the measure concerns the member at
-    all, when it is empty. `value` makes a rate's value of its sums, with a note where it has none or another than its name says. `compare`,
-    where given, is asked in its place where all practices are known: it takes the sums of the practice and those of all together.
+    `parameters` is the type of what an edition says of it; `roles` names the roles of codes that it reads under given parameters, so that a
+    missing value set is found at the start; `rates` names the rates that it has under them, in order; `population` asks step by step what
+    puts a member into the initial population, so that it can be said why somebody is not in it; `evaluate` answers for one member; its
+    outcomes carry every rate of the measure, in one order, also for a member outside the initial population (all counts 0), unless nothing
+    of the measure concerns the member at all, when it is empty. `value` makes a rate's value of its sums, with a note where it has none or
+    another than its name says. `compare`, where given, is asked in its place where all practices are known: it takes the sums of the
+    practice and those of all together. `beside` are roles that are read only beside another fact of the same claim, each with the roles of
+    places at which they are read by themselves.
     """
 
     id: str
     title: str
     parameters: type[Any]
     roles: Callable[[Any], frozenset[str]]
+    rates: Callable[[Any], tuple[str, ...]]
+    population: Callable[[Person, Period, Any], Iterable[Step]]
     evaluate: Callable[[Person, Period, Any], tuple[Outcome, ...]]
     value: Callable[[Sums, str, Any], tuple[Decimal | None, str]] = percent
     compare: Callable[[Sums, Sums, str, Any], tuple[Decimal | None, str]] | None = None
+    beside: Mapping[str, tuple[str, ...]] = {}
 
 
 def none_of(rate: str) -> Outcome:

@@ -41,6 +41,31 @@ def sums_of(outcome: Outcome) -> Sums:
     return Sums(counted, outcome.numerator - outcome.numerator_exclusion, outcome.sums)
 
 
+class Counted(msgspec.Struct, frozen=True, array_like=True):
+    """What one rate of a member was counted with, and in which age band."""
+
+    rate: str
+    band: str
+    denominator: int
+    numerator: int
+    more: Mapping[str, Decimal] = {}
+
+    def __str__(self) -> str:
+        """As adjustments say it: numerator/denominator, and named sums after it."""
+        return " ".join(
+            (f"{self.numerator}/{self.denominator}", *(f"{name}={value}" for name, value in sorted(self.more.items())))
+        )
+
+
+def counted_of(outcomes: Iterable[Outcome]) -> tuple[Counted, ...]:
+    """What the rates of a measure count a member with; rates that do not count the member are left out."""
+    return tuple(
+        Counted(outcome.rate, outcome.band, sums.denominator, sums.numerator, sums.more)
+        for outcome in outcomes
+        if not (sums := sums_of(outcome)).is_nothing
+    )
+
+
 def strata_of(profile: Profile, band: str) -> Iterator[str]:
     """The strata in which a member counts besides all: age band, race, ethnicity, language; `unknown` where the plan does not say."""
     if band:

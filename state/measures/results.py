@@ -9,6 +9,7 @@ import msgspec
 from state.calendar import Day, to_date
 from state.measures.editions import Edition
 from state.measures.gaps import gap_of
+from state.measures.measuring import Window
 from state.measures.outcome import Outcome, Sums
 from state.measures.period import Period
 from state.measures.rates import SMALL, Cell, value_of
@@ -61,12 +62,26 @@ GAPS_COLUMNS = (
 )
 
 
+LIVE = "live"
+"""The reading of what is open."""
+
+
 class Asked(msgspec.Struct, frozen=True, order=True):
     """Which reading of which period an outcome belongs to. `period` is as it is cited: START..END, or the id of a program's period."""
 
     edition: str
     period: str
     reading: str
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What is said of a measure for a member; no outcomes: the member is not in its population any more."""
+
+    edition: str
+    window: Window
+    measure: str
+    practice: str
+    outcomes: tuple[Outcome, ...]
 
 
 def period_named(period: Period) -> str:

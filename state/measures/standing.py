@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
 from hashlib import blake2b
 
 import msgspec
@@ -19,28 +18,18 @@ from state.ledger.rows import History, Row
 from state.measures.credit import Credit, PracticeOn, credit_of
 from state.measures.evaluation import evaluate
 from state.measures.facts import Kept, Profile, coded
+from state.measures.frozen import FrozenReading
 from state.measures.gaps import gap_of
 from state.measures.keeping import Said as SaidSpan
 from state.measures.keeping import kept_of, profile_of, span_of
 from state.measures.measuring import Measuring, Window
 from state.measures.outcome import Outcome, Sums
-from state.measures.rates import Cell, strata_of, sums_of
-from state.measures.results import Asked
+from state.measures.rates import Cell, Counted, counted_of, strata_of
+from state.measures.results import LIVE, Asked, Result
 
-LIVE = "live"
 Key = tuple[str, str, str]
 """Edition, window and measure."""
 _encoder = msgspec.msgpack.Encoder()
-
-
-class Counted(msgspec.Struct, frozen=True, array_like=True):
-    """What one rate of a member was last counted with."""
-
-    rate: str
-    band: str
-    denominator: int
-    numerator: int
-    more: Mapping[str, Decimal] = {}
 
 
 class SaidMeasure(msgspec.Struct, frozen=True, array_like=True):
@@ -72,22 +61,13 @@ class SaidMeasure(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Standing(msgspec.Struct, array_like=True):
-    """A member's measures as a state file keeps them. `kept` is sorted by row."""
+    """A member's measures as a state file keeps them. `kept` is sorted by row; `frozen` are readings that are closed."""
 
     spans: list[SaidSpan] = []
     kept: list[Kept] = []
     said: list[SaidMeasure] = []
     next_day: Day | None = None
-
-
-class Result(msgspec.Struct, frozen=True):
-    """What is now said of a measure; no outcomes: the member is not in its population any more."""
-
-    edition: str
-    window: Window
-    measure: str
-    practice: str
-    outcomes: tuple[Outcome, ...]
+    frozen: list[FrozenReading] = []
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -130,11 +110,9 @@ def take(
     return Touched(everything, {edition: frozenset(names) for edition, names in measures.items()})
 
 
-def retake(
-    rows: Mapping[str, Row | None], measuring: Measuring, said: list[SaidMeasure], *, allow_reopen: bool
-) -> Standing:
-    """A member's standing made anew from all cold rows, with what was said before."""
-    standing = Standing(said=said)
+def retake(rows: Mapping[str, Row | None], measuring: Measuring, before: Standing, *, allow_reopen: bool) -> Standing:
+    """A member's standing made anew from all cold rows, with what was said before and what is frozen."""
+    standing = Standing(said=before.said, frozen=before.frozen)
     take(standing, sorted(rows.items()), measuring, allow_reopen=allow_reopen)
     return standing
 
@@ -152,7 +130,8 @@ def advance(
     """Ask again what was touched (None: everything) on a day, remember it, and say the differences.
 
     `before` is who the member was when things were last said: what is taken back is taken from the strata in which it was counted. Whose
-    credit a measure is, is asked of all, since attribution may be another. What was said of a period that is no longer open stays said.
+    credit a measure is, is asked of all, since attribution may be another. What was said of a period that is no longer open stays said; it
+    is remembered for as long as the period could be opened again, or it would then be counted twice.
     """
     profile = profile_of(standing.spans)
     windows = measuring.windows(as_of)
@@ -187,8 +166,9 @@ def advance(
                 if old is None or old.counts_otherwise(one) or before != profile:
                     sums.extend(() if old is None else _taken_back(old, payer, before))
                     sums.extend(_cells(one, payer, profile))
+    opens = [one.opens_on for one in found.values() if one.opens_on is not None]
+    found.update({key: one for key, one in known.items() if key not in found and key[1] in measuring.settled})
     standing.said = [found[key] for key in sorted(found)]
-    opens = (one.opens_on for one in standing.said if one.opens_on is not None)
     ahead = (fact.start for one in standing.kept for fact in coded(one) if fact.start > as_of)
     standing.next_day = min((*opens, *ahead), default=None)
     return Changes(tuple(results), tuple(sums))
@@ -217,13 +197,9 @@ def _asked(
 def _said(
     edition: str, window: Window, measure: str, outcomes: tuple[Outcome, ...], as_of: Day, practice_on: PracticeOn
 ) -> SaidMeasure:
-    counted: list[Counted] = []
     opens: list[Day] = []
     statuses: list[str] = []
     for outcome in outcomes:
-        sums = sums_of(outcome)
-        if not sums.is_nothing:
-            counted.append(Counted(outcome.rate, outcome.band, sums.denominator, sums.numerator, sums.more))
         gap = gap_of(outcome, as_of)
         statuses.append("" if gap is None else gap.status)
         if gap is not None and gap.status == "prospective" and outcome.opens_on is not None:
@@ -240,7 +216,7 @@ def _said(
         credit=credit,
         practice=credit.practice(window.period, as_of, practice_on),
         mark=blake2b(_encoder.encode((outcomes, statuses)), digest_size=8).digest(),
-        counted=tuple(counted),
+        counted=counted_of(outcomes),
         opens_on=min(opens, default=None),
     )
 

@@ -50,9 +50,16 @@ def encounters(person: Person, statuses: Statuses, *roles: str) -> Iterator[Fact
 
 
 def procedures(person: Person, statuses: Statuses, *roles: str) -> Iterator[Fact]:
-    """Procedures and interventions performed. Source: Status CQL, isProcedurePerformed and isInterventionPerformed."""
+    """Procedures and interventions performed, those too that a practice documents by a submitted result.
+
+    Source: Status CQL, isProcedurePerformed and isInterventionPerformed.
+    """
     for fact in person.facts(*roles):
-        if _is_service(person, statuses, fact) or _is_procedure(fact, statuses):
+        if (
+            _is_service(person, statuses, fact)
+            or _is_procedure(fact, statuses)
+            or _is_submitted(person, statuses, fact)
+        ):
             yield fact
 
 
@@ -82,7 +89,7 @@ def symptoms(person: Person, statuses: Statuses, *roles: str) -> Iterator[Fact]:
 
 
 def immunizations(person: Person, statuses: Statuses, *roles: str) -> Iterator[Fact]:
-    """Vaccines given: service lines, immunizations, and procedures by which one was given.
+    """Vaccines given: service lines, immunizations, procedures by which one was given, and what a practice documents.
 
     Source: Status CQL, isImmunizationAdministered and isProcedurePerformed.
     """
@@ -91,6 +98,7 @@ def immunizations(person: Person, statuses: Statuses, *roles: str) -> Iterator[F
             _is_service(person, statuses, fact)
             or _is(fact, "immunization", statuses.procedures, statuses)
             or _is_procedure(fact, statuses)
+            or _is_submitted(person, statuses, fact)
         ):
             yield fact
 
@@ -175,11 +183,9 @@ def _observed(
     person: Person, statuses: Statuses, stated: tuple[str, ...], category: str, roles: tuple[str, ...]
 ) -> Iterator[Fact]:
     for fact in person.facts(*roles):
-        if isinstance(fact.of, KeptResult):
-            if counts(person, statuses, fact):
-                yield fact
-        elif (
-            _is_service(person, statuses, fact)
+        if (
+            _is_submitted(person, statuses, fact)
+            or _is_service(person, statuses, fact)
             or (statuses.studies_as_procedures and _is_procedure(fact, statuses))
             or (
                 _is(fact, "observation", stated, statuses)
@@ -187,6 +193,10 @@ def _observed(
             )
         ):
             yield fact
+
+
+def _is_submitted(person: Person, statuses: Statuses, fact: Fact) -> bool:
+    return isinstance(fact.of, KeptResult) and counts(person, statuses, fact)
 
 
 def _is_service(person: Person, statuses: Statuses, fact: Fact) -> bool:

@@ -18,7 +18,7 @@ from state.measures.eligibility import is_aged
 from state.measures.enrollment import Benefit, enrolled_on
 from state.measures.facts import Person
 from state.measures.measure_tables import NO_TABLES, PRICED_SERVICE, MeasureTables
-from state.measures.outcome import HUNDREDTH, Measure, Outcome, Step, Sums
+from state.measures.outcome import HUNDREDTH, Measure, Outcome, Step, Sums, in_turn
 from state.measures.period import Period
 from state.measures.standard_cost import NOTHING, Cost, costs
 from state.reference.tcoc_prices import Prices
@@ -52,29 +52,39 @@ def roles(parameters: Parameters) -> frozenset[str]:
     return frozenset() if parameters.tables.prices is None else frozenset({PRICED_SERVICE})
 
 
+def rates(parameters: Parameters) -> tuple[str, ...]:
+    """The index and, where prices are supplied, the cost of a member and month."""
+    return (INDEX,) if parameters.tables.prices is None else (INDEX, PMPM)
+
+
 def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
     """Cost and months of a member; without prices that the member would be measured, and no more."""
-    # measures.md 11: age on the last day [BK]; months of the whole period as they are known, those ahead too.
-    aged = is_aged(person, period, parameters.youngest, parameters.oldest)
-    if not aged.holds:
+    asked = in_turn(population(person, period, parameters))
+    if not asked[-1].holds:
         return ()
-    months = sum(1 for _ in member_months(person, period, "medical", period.end))
-    if months < parameters.months:
-        return ()
-    population = (aged, Step(f"{months} medical member months, of {parameters.months} that are needed", holds=True))
     common: dict[str, Any] = {
         "initial_population": 1,
+        "parts": (len(asked), 0),
         "denominator": 1,
         "most_months": True,
         "lower_is_better": True,
         "has_gap": False,
     }
     if parameters.tables.prices is None:
-        return (Outcome(rate=INDEX, steps=population, **common),)
+        return (Outcome(rate=INDEX, steps=asked, **common),)
     common["sums"], step = cost_sums(person, period, parameters, parameters.tables.prices)
-    common["steps"] = (*population, step)
+    common["steps"] = (*asked, step)
     common["changes_on"] = next_month(period, person.as_of)
     return Outcome(rate=INDEX, **common), Outcome(rate=PMPM, **common)
+
+
+def population(person: Person, period: Period, parameters: Parameters) -> Iterator[Step]:
+    """Age on the last day [BK], and months of the whole period as they are known, those ahead too. Source: measures.md 11."""
+    yield is_aged(person, period, parameters.youngest, parameters.oldest)
+    months = sum(1 for _ in member_months(person, period, "medical", period.end))
+    yield Step(
+        f"{months} medical member months, of {parameters.months} that are needed", holds=months >= parameters.months
+    )
 
 
 def cost_sums(
@@ -144,20 +154,20 @@ def compare(sums: Sums, peers: Sums, rate: str, parameters: Parameters) -> tuple
     if sums.denominator <= 0:
         return None, ""
     notes = [parameters.prices]
-    if unpriced := sums.more.get("unpriced"):
-        notes.append(f"{unpriced} of {sums.more['services']} services have no price")
-    if not any(_sum(sums, f"price_{benefit}") for benefit in BENEFITS):
+    services, unpriced = sums.more.get("services", NOTHING), sums.more.get("unpriced", NOTHING)
+    if unpriced:
+        notes.append(f"{unpriced} of {services} services have no price")
+    if unpriced and unpriced == services:
         return None, "; ".join(("unscored: none of the services has a price", *notes[1:]))
     if rate == PMPM:
         return pmpm(sums).quantize(HUNDREDTH, ROUND_HALF_UP), "; ".join(("not risk adjusted", *notes))
     if peers.denominator <= sums.denominator:
         return None, "; ".join(("unscored: no other practice to compare with", *notes))
     notes.append("adjusted for age and gender" if parameters.strata else "not risk adjusted")
-    observed = sum((_sum(sums, f"price_{benefit}") for benefit in BENEFITS), NOTHING)
     expected = expected_cost(sums, peers)
     if expected <= 0:
         return None, "; ".join(("unscored: the peers have no cost", *notes))
-    return (observed / expected).quantize(INDEX_PLACES, ROUND_HALF_UP), "; ".join(notes)
+    return (observed_cost(sums) / expected).quantize(INDEX_PLACES, ROUND_HALF_UP), "; ".join(notes)
 
 
 def pmpm(sums: Sums) -> Decimal:
@@ -167,6 +177,11 @@ def pmpm(sums: Sums) -> Decimal:
         months = _sum(sums, f"{benefit}_months")
         total += _sum(sums, f"price_{benefit}") / months if months else NOTHING
     return total
+
+
+def observed_cost(sums: Sums) -> Decimal:
+    """What the practice's members cost at standard prices, after the limit."""
+    return sum((_sum(sums, f"price_{benefit}") for benefit in BENEFITS), NOTHING)
 
 
 def expected_cost(sums: Sums, peers: Sums) -> Decimal:
@@ -193,4 +208,4 @@ def _sum(sums: Sums, name: str) -> Decimal:
     return sum((number for _, number in _strata(sums, name)), NOTHING)
 
 
-MEASURE = Measure("TCOC", "Total Cost of Care", Parameters, roles, evaluate, value, compare)
+MEASURE = Measure("TCOC", "Total Cost of Care", Parameters, roles, rates, population, evaluate, value, compare)

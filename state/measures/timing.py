@@ -15,6 +15,8 @@ GOING_ON = frozenset({"active", "recurrence", "relapse"})
 """Clinical statuses in which a condition without an end goes on. Source: QICoreCommon, prevalenceInterval."""
 OPEN_END: Day = dt.date(2199, 12, 31).toordinal()
 """How a chart writes the end of a period that has begun and of which no end is stated (docs/fhir.md)."""
+UNKNOWN_START: Day = dt.date(1900, 1, 1).toordinal()
+"""How a chart writes the beginning of a period of which only the end is stated (docs/fhir.md)."""
 _STRETCHES = frozenset({"condition", "medication"})
 """Kinds of records that go on, or last nobody knows how long, when no end is given. All others took place on one day."""
 
@@ -69,6 +71,11 @@ def latest(fact: Fact) -> Day:
     return fact.start if fact.end >= OPEN_END else fact.end
 
 
+def earliest(fact: Fact) -> Day:
+    """The day on which something began; of a period of which only the end is stated, that end. Source: QICoreCommon, earliest."""
+    return end_of(fact) if fact.start == UNKNOWN_START else fact.start
+
+
 def ordered_on(fact: Fact) -> Day:
     """The day on which an order was written ("authoredOn")."""
     record = fact.record
@@ -81,10 +88,3 @@ def supply_overlaps(fact: Fact, start: Day, end: Day) -> bool:
     Source: CumulativeMedicationDuration, medicationRequestPeriod.
     """
     return fact.end != FOREVER and fact.start <= end and fact.end >= start
-
-
-def end_order(fact: Fact) -> tuple[Day, str, Day, str]:
-    """A key that sorts by the end, to the moment where moments are written, then by the start, then by the name of the record."""
-    record = fact.record
-    at = "" if record is None else record.end_at or record.start_at
-    return end_of(fact), at, fact.start, fact.of.row

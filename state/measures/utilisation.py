@@ -5,7 +5,7 @@ Fewer is better. A member whose events reach the outlier threshold leaves observ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -15,8 +15,8 @@ from state.measures import eligibility, exclusions, risk, status
 from state.measures.bands import Band, band_of
 from state.measures.eligibility import Eligibility
 from state.measures.facts import KeptClaim, Person
-from state.measures.measure_tables import NO_TABLES, MeasureTables
-from state.measures.outcome import HUNDREDTH, Measure, Outcome, Step, Sums
+from state.measures.measure_tables import NO_TABLES, RISK_DIAGNOSIS, MeasureTables
+from state.measures.outcome import HUNDREDTH, Measure, Outcome, Step, Sums, in_turn
 from state.measures.period import Period
 from state.measures.status import Statuses
 
@@ -56,8 +56,10 @@ Events = Callable[[Person, Period, Statuses], tuple[Sequence[Event], Sequence[St
 """The events of a member that count, and the steps by which others were dropped."""
 
 
-def measure(name: str, title: str, own_roles: frozenset[str], events: Events) -> Measure:
-    """EDU or AHU, by what it counts."""
+def measure(
+    name: str, title: str, own_roles: frozenset[str], beside: Mapping[str, tuple[str, ...]], events: Events
+) -> Measure:
+    """EDU or AHU, by what it counts. `beside`: see `Measure`; a diagnosis that weighs is read beside a contact."""
 
     def roles(parameters: Parameters) -> frozenset[str]:
         return (
@@ -68,13 +70,19 @@ def measure(name: str, title: str, own_roles: frozenset[str], events: Events) ->
             | (risk.ROLES if _has_weights(parameters, name) else frozenset())
         )
 
+    def rates(parameters: Parameters) -> tuple[str, ...]:
+        ratio = (OBSERVED_TO_EXPECTED,) if _has_weights(parameters, name) else ()
+        return RISK_STANDARDISED, *ratio, OBSERVED
+
     def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
         return _outcomes(name, events, person, period, parameters)
 
     def value(sums: Sums, rate: str, parameters: Parameters) -> tuple[Decimal | None, str]:
         return _value(name, own_roles, sums, rate, parameters)
 
-    return Measure(name, title, Parameters, roles, evaluate, value)
+    return Measure(
+        name, title, Parameters, roles, rates, population, evaluate, value, beside={RISK_DIAGNOSIS: (), **beside}
+    )
 
 
 def _outcomes(name: str, events: Events, person: Person, period: Period, parameters: Parameters) -> tuple[Outcome, ...]:
@@ -82,13 +90,9 @@ def _outcomes(name: str, events: Events, person: Person, period: Period, paramet
 
     Denied lines are no evidence of anything here, whatever the edition says of clinical measures (attribution.md 2.9).
     """
-    statuses = msgspec.structs.replace(parameters.statuses, denied=False)
-    # measures.md 10.1: adults, enrolled for the year and the year before [BK].
-    aged = eligibility.is_aged(person, period, parameters.youngest, parameters.oldest)
-    if not aged.holds:
-        return ()
-    enrolled = eligibility.is_eligible(person, period, parameters.eligibility, statuses)
-    if not enrolled.holds:
+    statuses = _paid(parameters)
+    asked = in_turn(population(person, period, parameters))
+    if not asked[-1].holds:
         return ()
     # measures.md 1.4: hospice [check]. Who dies is measured until then, if enrollment allows.
     excluded = exclusions.of_all(person, period, statuses, death_excludes=False)
@@ -97,12 +101,13 @@ def _outcomes(name: str, events: Events, person: Person, period: Period, paramet
     observed = Step(f"counted {len(counted)}", bool(counted), cited)
     # measures.md 10.1: an outlier takes all events, and what was expected, along.
     outlier = parameters.outlier is not None and len(counted) >= parameters.outlier
-    steps = (aged, enrolled, *excluded, *dropped, observed)
+    steps = (*asked, *excluded, *dropped, observed)
     if parameters.outlier is not None:
         steps = (*steps, Step(f"outlier: {parameters.outlier} or more", outlier, cited if outlier else ()))
     is_out = any(one.holds for one in excluded)
     common: dict[str, Any] = {
         "initial_population": 1,
+        "parts": (len(asked), len(excluded)),
         "denominator": 1,
         "band": band_of(person, period, parameters.bands),
         "anchor": period.end,
@@ -125,6 +130,16 @@ def _outcomes(name: str, events: Events, person: Person, period: Period, paramet
             Outcome(rate=OBSERVED_TO_EXPECTED, **adjusted),
         )
     return (standardised, ratio, raw) if _has_weights(parameters, name) else (standardised, raw)
+
+
+def population(person: Person, period: Period, parameters: Parameters) -> Iterator[Step]:
+    """Adults, enrolled for the year and the year before [BK]. Source: measures.md 10.1."""
+    yield eligibility.is_aged(person, period, parameters.youngest, parameters.oldest)
+    yield eligibility.is_eligible(person, period, parameters.eligibility, _paid(parameters))
+
+
+def _paid(parameters: Parameters) -> Statuses:
+    return msgspec.structs.replace(parameters.statuses, denied=False)
 
 
 def _adjusted(

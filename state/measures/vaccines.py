@@ -17,6 +17,7 @@ from state.measures.age import birthday
 from state.measures.facts import Fact, Person
 from state.measures.outcome import Step, step
 from state.measures.status import Statuses
+from state.measures.timing import earliest
 
 VISIT_DIAGNOSIS = "encounter-diagnosis"
 """The category of a condition that was the diagnosis of a visit, and not only on a problem list."""
@@ -156,7 +157,7 @@ def repeats(doses: Iterable[Fact], within: int) -> frozenset[Day]:
     """
     sources: dict[Day, set[str]] = {}
     for fact in doses:
-        sources.setdefault(fact.start, set()).add("claim" if fact.record is None else fact.record.source)
+        sources.setdefault(earliest(fact), set()).add("claim" if fact.record is None else fact.record.source)
     kept: dict[Day, set[str]] = {}
     for day, named in sorted(sources.items()):
         same = next((one for one, of in kept.items() if day - one <= within and of.isdisjoint(named)), None)
@@ -175,7 +176,7 @@ def before_birth(person: Person, antigens: Iterable[Antigen], birth: Day) -> tup
     roles = sorted({role for antigen in antigens for vaccine in antigen.all_vaccines() for role in roles_of(vaccine)})
     early = step(
         "no immunization is dated before birth; such ones are left out: correct the date",
-        (fact for fact in person.facts(*roles) if fact.start < birth),
+        (fact for fact in person.facts(*roles) if earliest(fact) < birth),
     )
     return (Step(early.asks, holds=False, evidence=early.evidence),) if early.holds else ()
 
@@ -206,9 +207,9 @@ def _given(person: Person, statuses: Statuses, vaccine: str, opens_on: tuple[Day
         *(
             fact
             for fact in status.immunizations(person, statuses, as_immunization)
-            if fact.kind == "immunization" and opens_on[0] <= fact.start <= last
+            if fact.kind == "immunization" and opens_on[0] <= earliest(fact) <= last
         ),
-        *(fact for fact in status.procedures(person, statuses, as_procedure) if opens_on[1] <= fact.start <= last),
+        *(fact for fact in status.procedures(person, statuses, as_procedure) if opens_on[1] <= earliest(fact) <= last),
     ]
 
 
@@ -234,4 +235,4 @@ def _needed(antigen: Antigen) -> str:
 
 
 def _days(facts: Iterable[Fact]) -> frozenset[Day]:
-    return frozenset(fact.start for fact in facts)
+    return frozenset(earliest(fact) for fact in facts)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import datetime as dt
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from schemas.money import Factor, LedgerEntry, Statement, StatementState
+from state.results import rows_csv
 
 STATEMENTS = (
     "payer",
@@ -130,28 +128,15 @@ def _of_statement(statement: Statement, state: StatementState, column: str) -> o
 
 
 def _rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        yield buffer.getvalue().encode()
-        buffer.seek(0)
-        buffer.truncate()
-        writer.writerow([_text(value) for value in row])
-    yield buffer.getvalue().encode()
+    return rows_csv(columns, ([_amounts(value) for value in row] for row in rows))
 
 
-def _text(value: object) -> str:
+def _amounts(value: object) -> object:
+    """Amounts without exponents, factors by their names; anything else as it is."""
     match value:
-        case None:
-            return ""
-        case str():
-            return value
-        case dt.date():
-            return value.isoformat()
         case Decimal():
             return f"{value:f}"
         case tuple():
             return ";".join(f"{one.name}={one.value:f}" for one in value if isinstance(one, Factor))
         case _:
-            return str(value)
+            return value

@@ -101,6 +101,20 @@ _BLANK = re.compile(r"[\s\u200b\ufeff]+")
 _ZERO_FILLED: Mapping[System, int] = {"UBREV": 4, "POS": 2, "CVX": 2, "MSDRG": 3, "DISCHARGE_STATUS": 2}
 """Systems whose numeric codes have a fixed width at least: spreadsheets and feeds lose the zeros in front."""
 
+_FORMS: Mapping[System, re.Pattern[str]] = {
+    # the forms of normal codes, as the owners of the systems describe them; systems that are not here take any code
+    "CPT": re.compile(r"\d{4}[0-9A-Z]"),
+    "CPT_MODIFIER": re.compile(r"[0-9A-Z]{2}"),
+    "CVX": re.compile(r"\d{2,3}"),
+    "HCPCS": re.compile(r"[A-Z]\d{4}"),
+    "ICD10CM": re.compile(r"[A-Z]\d[0-9A-Z]{1,5}"),
+    "ICD10PCS": re.compile(r"[0-9A-HJ-NP-Z]{7}"),
+    "ICD9CM": re.compile(r"\d{3,5}|E\d{3,4}|V\d{2,4}"),
+    "LOINC": re.compile(r"(\d{1,7}|L[A-Z]\d+)-\d"),
+    "RXNORM": re.compile(r"\d{1,9}"),
+    "SNOMEDCT": re.compile(r"\d{6,18}"),
+}
+
 
 class UnknownSystem(Exception):
     """A text names no code system; the message says how to name one."""
@@ -201,6 +215,12 @@ def normal_code(system: System, text: str) -> str:
     if not code:
         raise UnusableCode(f"zeros alone are no code of {system}.")
     return code
+
+
+def is_formed(code: Code) -> bool:
+    """Whether a normal code has the form of codes of its system, whether or not it is one of them; true where no form is known."""
+    form = _FORMS.get(code[0])
+    return form is None or form.fullmatch(code[1]) is not None
 
 
 def _ingredient(text: str) -> str:

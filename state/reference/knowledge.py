@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -31,24 +31,25 @@ from schemas.records import (
 from state.attribution import engines, rulesets
 from state.attribution.engines import Engine
 from state.attribution.rulesets import Ruleset
-from state.calendar import FOREVER, Day, add_months, from_date, month_of
+from state.calendar import FOREVER, Day, from_date, month_of
 from state.ledger.member import PROGRAM_PERIOD
-from state.measures import editions, measure_tables
+from state.measures import measure_tables
+from state.measures.editions import Bound
 from state.measures.measure_tables import MeasureTables
-from state.measures.measuring import Measuring
+from state.measures.measuring import Measuring, bound_by, months_to, waiting_among
 from state.reference import services as service_lists
 from state.reference import taxonomies as taxonomy_lists
+from state.reference.frozen_lists import FrozenList
 from state.reference.roster import Changed, Roster
 from state.reference.services import Services
 from state.reference.tables import MissingTable, TableFile, TableStore
 from state.reference.taxonomies import Directory, Taxonomies
-from state.reference.value_set_files.reading import read_files
 
 if TYPE_CHECKING:
     from state.attribution.standing import Timeline
     from state.ledger.member import Setting
 
-_PARSERS = {
+PARSERS: Mapping[str, Callable[[TableFile], object]] = {
     "engine": engines.parse,
     "npi_taxonomy": taxonomy_lists.parse_directory,
     "primary_care_services": service_lists.parse,
@@ -57,13 +58,9 @@ _PARSERS = {
 }
 
 MEASURED = ("editions", "value_sets", *measure_tables.KINDS)
-"""Kinds of tables of which several are in force at a time, one under each name; they are what is measured by."""
+"""Kinds of tables by which is measured: of editions and value sets one is in force under each name, of the others one."""
 ALWAYS_IN_FORCE = ("primary_care_services", "primary_care_taxonomies")
 """Kinds of which there is always a table in force; the others only once a record has brought one."""
-
-
-COMPARED = 3
-"""Months for which a panel is at least remembered, so that the next one is compared with it, late as it may be closed."""
 
 
 class Touch(msgspec.Struct, frozen=True):
@@ -74,31 +71,6 @@ class Touch(msgspec.Struct, frozen=True):
     open_alerts_of: str | None = None
     terms: frozenset[str] = frozenset()
     since: Day = 0
-
-
-class FrozenList(msgspec.Struct, frozen=True):
-    """A reading that is frozen. `number` is the offset of its request on `control`, `as_of` its day.
-
-    Differences are adjustments while the clock is before `until`, except in an initial reading, which the final one settles
-    (attribution.md 2.9). The members of the payers in `left_out` are on no list of it, since the plan's own was missing.
-    """
-
-    number: int
-    close: Close
-    as_of: Day
-    until: Day
-    left_out: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, close: Close, number: int) -> FrozenList:
-        """The list of a close that the conductor has taken up."""
-        day = from_date(close.as_of)
-        return cls(number, close, day, add_months(max(day, from_date(close.closed_on)), close.retro_months))
-
-    @property
-    def kept_until(self) -> Day:
-        """The first day on which nothing needs the list: it is adjusted no more, and no panel is compared with it."""
-        return max(self.until, add_months(self.as_of, COMPARED)) if self.close.reading == "panel" else self.until
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -141,7 +113,7 @@ class Tables:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Knowledge:
-    """What is known of reference. Immutable for its users; `timelines` and `tables_on` only remember what follows from the rest."""
+    """What is known of reference. Immutable for its users; `timelines`, `tables_on` and `bound_by` only remember what follows."""
 
     store: TableStore
     built_in: Tables
@@ -161,9 +133,12 @@ class Knowledge:
     """What is measured: nothing until a record has put an edition in force."""
     closed_for_good: Mapping[str, str] = field(default_factory=dict)
     """The periods whose final reading is frozen, with the close that did it."""
+    read_initially: Mapping[str, str] = field(default_factory=dict)
+    """The periods whose initial reading is frozen, with the close that did it."""
     version: int = 0
     timelines: dict[Setting, Timeline] = field(default_factory=dict)
     tables_on: dict[Day, Tables] = field(default_factory=dict)
+    bound_by: dict[tuple[tuple[str, str], ...], tuple[Bound, ...]] = field(default_factory=dict)
 
     @classmethod
     def initial(cls, tables: TableStore, *, ruleset: str = "guide") -> Knowledge:
@@ -221,7 +196,12 @@ class Knowledge:
         """The list that a close makes by what is known. No panel is frozen of a payer whose own list is missing (attribution.md 2.9)."""
         one = FrozenList.of(close, number)
         if close.reading != "panel":
-            return one
+            measured = self._measured_by(self.table_records, from_date(close.closed_on))
+            period = self.periods.get(close.period)
+            if period is None or not any(kind == "editions" for kind, _ in measured):
+                return one
+            begins = months_to(one.as_of, period[0].window_months).start
+            return msgspec.structs.replace(one, measured_by=measured, measured_from=begins)
         missing = frozenset(payer for payer in self.payers if self.is_stale(payer, one.as_of))
         return msgspec.structs.replace(one, left_out=missing)
 
@@ -251,10 +231,11 @@ class Knowledge:
         return min((one.as_of for one in self.frozen), default=FOREVER)
 
     def earliest_needed(self, as_of: Day) -> Day:
-        """The earliest day whose attribution may still be asked: of a frozen list, or of an open period that is measured."""
-        if self.measuring.is_nothing:
-            return self.earliest_frozen
-        return min(self.earliest_frozen, self.measuring.earliest(as_of))
+        """The earliest day whose attribution may still be asked: of a frozen list, or of a measured period that is open or frozen."""
+        days = [one.as_of if one.measured_from is None else one.measured_from for one in self.frozen]
+        if not self.measuring.is_nothing:
+            days.append(self.measuring.earliest(as_of))
+        return min(days, default=FOREVER)
 
     def measure_tables(self, day: Day) -> MeasureTables:
         """The supplied tables of weights, reference rates and prices in force on a day."""
@@ -266,8 +247,30 @@ class Knowledge:
         return measure_tables.parse(self.store.load(kind, digest) for kind, digest in sorted(latest.items()))
 
     def needs_history(self) -> bool:
-        """Whether a list that may be adjusted rests on other code lists than those in force, so that lines must be read anew for it."""
-        return any(self.at(one.as_of).tables is not self.tables for one in self.frozen)
+        """Whether a list that may be adjusted rests on other code lists or measures than those in force, so that rows must be read anew."""
+        return any(self.at(one.as_of).tables is not self.tables or not self.keeps_facts_of(one) for one in self.frozen)
+
+    def keeps_facts_of(self, one: FrozenList) -> bool:
+        """Whether what members keep for the measures in force is all that a reading is measured by."""
+        if one.window is None or one.measured_by == self.measuring.digests:
+            return True
+        ours, theirs = set(self.measuring.digests), set(one.measured_by)
+        return theirs <= ours and all(kind == "editions" for kind, _ in ours - theirs)
+
+    def bounds_of(self, measured_by: tuple[tuple[str, str], ...]) -> tuple[Bound, ...]:
+        """The editions among some tables, bound to the value sets and supplied tables among them. Raises `TableError`."""
+        found = self.bound_by.get(measured_by)
+        if found is None:
+            found = self.bound_by[measured_by] = bound_by(self.store, measured_by)
+        return found
+
+    def reading_of(self, close_id: str) -> tuple[str, str] | None:
+        """The period and reading that an initial or final close has frozen; None for any other close."""
+        for reading, closes in (("initial", self.read_initially), ("final", self.closed_for_good)):
+            for period, other in closes.items():
+                if other == close_id:
+                    return period, reading
+        return None
 
     def apply(
         self, record: ReferenceRecord | Close | CloseAnnul, position: Position, *, as_of: dt.date | None
@@ -298,7 +301,7 @@ class Knowledge:
             return Applied(self, Touch())
         kept = tuple(one for one in self.frozen if one.kept_until > day)
         applied = self._in_force(self.table_records, day)
-        return Applied(replace(applied.knowledge, frozen=kept), applied.touch)
+        return Applied(_measured_again(replace(applied.knowledge, frozen=kept)), applied.touch)
 
     def _with_roster(self, changed: Changed | None) -> Applied:
         if changed is None:
@@ -323,7 +326,8 @@ class Knowledge:
 
     def _with_close(self, record: Close, position: Position) -> Applied:
         if record.reading == "initial":
-            return Applied(self, Touch())
+            initially = {**self.read_initially, record.period: record.close_id}
+            return Applied(replace(self, read_initially=initially), Touch())
         frozen = replace(self, frozen=(*self.frozen, self.frozen_list(record, position.offset)))
         if record.reading == "panel":
             return Applied(frozen, Touch())
@@ -332,10 +336,16 @@ class Knowledge:
 
     def _with_annulment(self, record: CloseAnnul) -> Applied:
         kept = tuple(one for one in self.frozen if one.close.close_id != record.close_id)
+        if len(kept) == len(self.frozen):
+            # Of a close that is adjusted no more nothing is remembered that could be opened again.
+            return Applied(self, Touch())
         closed = {period: close_id for period, close_id in self.closed_for_good.items() if close_id != record.close_id}
-        reopened = len(closed) < len(self.closed_for_good) and not self.measuring.is_nothing
-        knowledge = replace(self, frozen=kept, closed_for_good=closed)
-        return Applied(_measured_again(knowledge) if reopened else knowledge, Touch(everyone=reopened))
+        initially = {
+            period: close_id for period, close_id in self.read_initially.items() if close_id != record.close_id
+        }
+        is_measured = self.reading_of(record.close_id) is not None and not self.measuring.is_nothing
+        knowledge = replace(self, frozen=kept, closed_for_good=closed, read_initially=initially)
+        return Applied(_measured_again(knowledge), Touch(everyone=is_measured))
 
     def _with_payer(self, record: PayerRecord, position: Position) -> Applied:
         known = self.payers.get(record.payer, ())
@@ -377,11 +387,11 @@ class Knowledge:
         return Applied(replace(self, plan_lists=lists, version=self.version + 1), touch)
 
     def _with_table(self, record: Table, position: Position, as_of: dt.date | None) -> Applied:
-        if record.kind not in _PARSERS and record.kind not in MEASURED:
-            kinds = ", ".join(sorted((*_PARSERS, *MEASURED)))
+        if record.kind not in PARSERS and record.kind not in MEASURED:
+            kinds = ", ".join(sorted((*PARSERS, *MEASURED)))
             raise MissingTable(f"tables of kind {record.kind!r} are unknown to this release: it knows {kinds}.")
-        if record.kind in _PARSERS:
-            _PARSERS[record.kind](self.store.load(record.kind, record.digest))
+        if record.kind in PARSERS:
+            PARSERS[record.kind](self.store.load(record.kind, record.digest))
         place = (record.activated_from, position)
         places = [(one.activated_from, at) for one, at in self.table_records]
         if place in places:
@@ -392,7 +402,7 @@ class Knowledge:
         if not days:
             return Applied(replace(self, table_records=records, version=self.version + 1, tables_on={}), Touch())
         applied = self._in_force(records, max(days), known=False)
-        known = replace(applied.knowledge, frozen=self.frozen)
+        known = _measured_again(replace(applied.knowledge, frozen=self.frozen))
         otherwise = any(not known.at(one.as_of).tables.same_as(self.at(one.as_of).tables) for one in self.frozen)
         return Applied(known, Touch(everyone=applied.touch.everyone or otherwise))
 
@@ -435,25 +445,21 @@ class Knowledge:
 
     def _measuring_on(self, records: tuple[tuple[Table, Position], ...], day: Day) -> Measuring:
         """What is measured on a day: of each name the edition and the value sets latest activated."""
+        digests = self._measured_by(records, day)
+        if digests == self.measuring.digests:
+            return self.measuring
+        periods = [period for period, _ in self.periods.values()]
+        waiting = waiting_among(self.store, digests)
+        return Measuring.of(self.bounds_of(digests), periods, frozenset(self.closed_for_good), digests, waiting)
+
+    def _measured_by(self, records: tuple[tuple[Table, Position], ...], day: Day) -> tuple[tuple[str, str], ...]:
+        """(kind, sha256) of what is measured by on a day: of each name what was latest activated."""
         latest = {
-            (record.kind, record.name): record.digest
+            (record.kind, "" if record.kind in measure_tables.KINDS else record.name): record.digest
             for record, _ in records
             if record.kind in MEASURED and from_date(record.activated_from) <= day
         }
-        digests = tuple(sorted((kind, digest) for (kind, _), digest in latest.items()))
-        if digests == self.measuring.digests:
-            return self.measuring
-        sets = read_files(self.store.load(kind, digest) for kind, digest in digests if kind == "value_sets").in_force()
-        tables = measure_tables.parse(
-            self.store.load(kind, digest) for kind, digest in digests if kind in measure_tables.KINDS
-        )
-        bounds = [
-            editions.Bound(editions.parse(self.store.load(kind, digest)), sets, tables)
-            for kind, digest in digests
-            if kind == "editions"
-        ]
-        periods = [period for period, _ in self.periods.values()]
-        return Measuring.of(bounds, periods, frozenset(self.closed_for_good), digests)
+        return tuple(sorted((kind, digest) for (kind, _), digest in latest.items()))
 
 
 def _measured_again(knowledge: Knowledge) -> Knowledge:
@@ -463,7 +469,10 @@ def _measured_again(knowledge: Knowledge) -> Knowledge:
         return knowledge
     periods = [period for period, _ in knowledge.periods.values()]
     closed = frozenset(knowledge.closed_for_good)
-    return replace(knowledge, measuring=Measuring.of(measuring.bounds, periods, closed, measuring.digests))
+    measuring = Measuring.of(measuring.bounds, periods, closed, measuring.digests, measuring.waiting)
+    annullable = {one.close.close_id for one in knowledge.frozen}
+    settled = frozenset(period for period, close_id in knowledge.closed_for_good.items() if close_id in annullable)
+    return replace(knowledge, measuring=replace(measuring, settled=settled))
 
 
 def _terms_of(record: PayerRecord) -> tuple[object, ...]:

@@ -91,11 +91,15 @@ class ValueSet(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unusable(msgspec.Struct, frozen=True):
-    """A set that a file names but that cannot be used, and why: it is missing with a reason, not empty."""
+    """A set that a file names but that cannot be used, and why: it is missing with a reason, not empty.
+
+    `part` is what the file has of a set that was cut off, for whoever takes it so: see `ValueSets.as_published`.
+    """
 
     id: str
     names: tuple[str, ...]
     reason: str
+    part: ValueSet | None = None
 
 
 class ImportedSets(msgspec.Struct, frozen=True):
@@ -205,6 +209,18 @@ class ValueSets:
         return ValueSets(
             (*self._sets.values(), *other._sets.values()), (*self._unusable.values(), *other._unusable.values())
         )
+
+    def as_published(self) -> ValueSets:
+        """The sets, and of those that were cut off before their end what there is of them: `cut_off` says which and why."""
+        parts = {one.id: one.part for one in self._unusable.values() if one.part is not None}
+        if not parts:
+            return self
+        return ValueSets((*self._sets.values(), *parts.values()), self._unusable.values())
+
+    def cut_off(self, ids: Iterable[str]) -> Mapping[str, str]:
+        """Those of the sets, ascending, of which a file has only a part, each with the reason."""
+        found = {name: self._unusable.get(name) for name in sorted(set(ids))}
+        return {name: one.reason for name, one in found.items() if one is not None and one.part is not None}
 
     @property
     def all(self) -> tuple[ValueSet, ...]:

@@ -17,7 +17,7 @@ from typing import IO, Any, ClassVar, Self
 
 import aiosqlite
 
-FORMAT = 5
+FORMAT = 6
 LOCK_PATIENCE = 15.0
 """Seconds to wait for a former owner on this host to let go of a file: a rebalance hands partitions over in a second or two."""
 

@@ -204,6 +204,14 @@ class MemberState(LogState):
             found.update(await self.fetch(f"SELECT cell, sums FROM sums WHERE cell IN ({marks})", some))  # type: ignore[arg-type] # noqa: S608
         return found
 
+    async def sums_of(self, period: str, reading: str) -> dict[str, bytes]:
+        """What members add up to in a reading of a period, by cell: the keys of cells end with both."""
+        end = f"|{period}|{reading}"
+        found = await self.fetch(
+            "SELECT cell, sums FROM sums WHERE substr(cell, ?) = ? ORDER BY cell", (-len(end), end)
+        )
+        return {str(row[0]): bytes(row[1]) for row in found}
+
     async def write_sums(self, rows: Iterable[tuple[str, bytes | None]]) -> None:
         """Insert or replace sums (cell, bytes); None: nothing is counted there any more. Inside a transaction."""
         every = list(rows)

@@ -36,7 +36,7 @@ app = typer.Typer(
 
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="DIR", help="Write panel.csv, lists.csv, adjustments.csv and manifest.json there."),
+    typer.Option("--out", metavar="DIR", help="Write what was frozen there, as `close export` does."),
 ]
 Actor = Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Who asks. Default: who is logged in.")]
 CloseId = Annotated[str, typer.Argument(metavar="ID", help="The close, as `close list` names it.")]
@@ -117,6 +117,8 @@ def export(
 ) -> None:
     """Write what was frozen, checked against its manifest, with the adjustments made since.
 
+    panel.csv, lists.csv, adjustments.csv and manifest.json; of a period that was measured measures.csv, rates.csv and gaps.csv too.
+
     Example: panelstream close export P1-final --out p1-final
     """
     from streams import closing
@@ -179,6 +181,10 @@ def _told(snapshot: Snapshot, out: Path | None) -> list[str]:
         f"  {snapshot.attributed:,} of {snapshot.members:,} members on the lists of {len(practices)} practices",
         f"  content digest {snapshot.content_digest}",
     ]
+    if snapshot.measured_by:
+        lines.append(f"  {snapshot.measure_results:,} results of measures, measures digest {snapshot.measures_digest}")
+    elif snapshot.reading != "panel":
+        lines.append("  nothing was measured: no edition was in force when the period was closed")
     if snapshot.not_frozen:
         lines.append(
             f"  NOT FROZEN: the lists of {', '.join(snapshot.not_frozen)}, whose own list of the month is missing: when it and its "

@@ -1,4 +1,4 @@
-"""`panelstream explain`: why a member is on a panel, until when, and what would change it."""
+"""`panelstream explain`: why a member is on a panel, until when, and what would change it; or why a measure says what it says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import State, Tables, day, existing_files, moment
+from streams.cli.explain_measures import as_json as measures_as_json
+from streams.cli.explain_measures import told as measures_told
+from streams.cli.options import State, Tables, ValueSetFolder, day, existing_files, measured_period, moment
 from streams.cli.progress import progress
 from streams.settings import Settings
 from streams.stopping import EXIT_CONFIG, Stop
@@ -17,7 +19,7 @@ from streams.stopping import EXIT_CONFIG, Stop
 if TYPE_CHECKING:
     from schemas.records import Alert, Attribution
     from state.attribution.grounds import Ranked
-    from streams.explaining import Explanation
+    from streams.explaining import Explanation, Known
 
 STEPS = {
     "decision": "an accepted decision on an attribution request",
@@ -119,6 +121,24 @@ def command(
     ruleset: Annotated[
         str | None, typer.Option(metavar="NAME", help="With --files: by another ruleset of the project.")
     ] = None,
+    measure: Annotated[
+        str | None, typer.Option(metavar="ID", help="Explain a measure instead, by its id: BCS, CBP, GSD, ...")
+    ] = None,
+    edition: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="With --measure: by this edition, as capc-2025. Default: those in force that have the measure.",
+        ),
+    ] = None,
+    period: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PERIOD",
+            help="With --measure: START..END, a period of the program as P1, or rolling. Default: those that are open.",
+        ),
+    ] = None,
+    valuesets: ValueSetFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
     state: State = None,
     tables: Tables = None,
@@ -127,18 +147,36 @@ def command(
 
     Read from the state of a worker on this host, also while it runs; with --files from event files alone.
 
+    With --measure it says instead what a measure says of the member: every step of the rule with the facts that decided it, the gap with
+    what closes it and by when, and which practice gets the credit.
+
     Example: panelstream explain --payer acme --member A123 --as-of 2025-08-01
+    Example: panelstream explain --payer acme --member A123 --measure BCS --period P1
     """
-    settings = Settings.from_environment(state=state, tables=tables)
-    explanation = _asked(settings, payer, member, as_of, files, known_at, ruleset)
-    if as_json:
-        typer.echo(_json(explanation))
-    else:
-        for line in _told(explanation):
-            typer.echo(line)
+    from streams.explaining import explanation
+    from streams.explaining_measures import explained_measures
+    from streams.value_set_folder import value_sets_in_force
+
+    settings = Settings.from_environment(state=state, tables=tables, value_sets=valuesets)
+    if measure is None:
+        if edition or period or valuesets:
+            raise Stop("--edition, --period and --valuesets go with --measure: name the measure, as BCS.", EXIT_CONFIG)
+        found = explanation(_known(settings, payer, member, as_of, files, known_at, ruleset))
+        typer.echo(_json(found) if as_json else "\n".join(_told(found)))
+        return
+    window = measured_period(period) if period is not None and ".." in period else period
+    known = _known(settings, payer, member, as_of, files, known_at, ruleset)
+    measures = explained_measures(
+        known,
+        measure.upper(),
+        edition,
+        window,
+        lambda: value_sets_in_force(settings.value_sets, is_given=valuesets is not None),
+    )
+    typer.echo(measures_as_json(known, measures) if as_json else "\n".join(measures_told(known, measures)))
 
 
-def _asked(
+def _known(
     settings: Settings,
     payer: str,
     member: str,
@@ -146,7 +184,7 @@ def _asked(
     files: list[Path] | None,
     known_at: dt.datetime | None,
     ruleset: str | None,
-) -> Explanation:
+) -> Known:
     from streams.explaining import from_files, from_state
     from streams.replaying import Question
 

@@ -15,6 +15,7 @@ from streams.cli import (
     rebuild,
     replay,
     skip,
+    tables,
     tick,
     topics,
     valuesets,
@@ -38,6 +39,7 @@ def program() -> typer.Typer:
     app.add_typer(contracts.app, name="contracts")
     app.command("replay")(replay.command)
     app.add_typer(valuesets.app, name="valuesets")
+    app.add_typer(tables.app, name="tables")
     app.add_typer(log.app, name="log")
     app.command("explain")(explain.command)
     app.add_typer(quarantine.app, name="quarantine")

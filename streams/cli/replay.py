@@ -75,8 +75,8 @@ def command(
     With --edition and --period it asks the measures too, and writes measures.csv, rates.csv and gaps.csv; a value set that is missing
     stops it with its name.
 
-    With --snapshot the day, the rules and what was known are those of the close; it ends with status 0 only if the same content digest
-    comes out.
+    With --snapshot the day, the rules and what was known are those of the close, and so are the editions, where it measured; it ends with
+    status 0 only if the same digests come out.
 
     Example: panelstream replay events.ndjson --as-of 2025-07-01 --known-at 2025-07-15 --out july
     Example: panelstream replay events.ndjson --as-of 2025-12-31 --edition capc-2025 --period 2025-01-01..2025-12-31 --out y2025
@@ -93,7 +93,7 @@ def command(
     if snapshot is not None:
         if as_of or known_at or ruleset or edition:
             raise Stop(
-                "--snapshot brings its own --as-of, --known-at and --ruleset, and asks no measures: leave them and --edition out.",
+                "--snapshot brings its own --as-of, --known-at, --ruleset and editions: leave them out.",
                 EXIT_CONFIG,
             )
         question = Question.of_snapshot(Manifest.read(snapshot))
@@ -131,6 +131,13 @@ def _editions(names: list[str], sets: ValueSets) -> list[Edition]:
         name, _, some = text.partition(":")
         edition = built_in(name).only(some.split(",")) if some else built_in(name)
         Bound(edition, sets)
+        cut_off = edition.cut_off(sets)
+        if cut_off:
+            typer.echo(
+                f"{name} uses {len(cut_off)} value sets that were cut off, so that codes beyond are not found: "
+                f"`panelstream valuesets check {name}` names them.",
+                err=True,
+            )
         found.append(edition)
     return found
 
@@ -144,4 +151,5 @@ def _compare(close_id: str, replayed: Replayed, out: Path) -> None:
             EXIT_FAULT,
         )
     without = f", without {replayed.left_out:,} members that it has not frozen" if replayed.left_out else ""
-    typer.echo(f"equal to {close_id}: content digest {replayed.content_digest}{without}")
+    measured = "" if replayed.measures is None else f", measures digest {replayed.measures.digest}"
+    typer.echo(f"equal to {close_id}: content digest {replayed.content_digest}{measured}{without}")

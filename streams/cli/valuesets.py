@@ -27,11 +27,14 @@ def check(
     settings = Settings.from_environment(value_sets=valuesets)
     wanted = built_in(edition)
     loaded = value_sets_in_force(settings.value_sets, is_given=valuesets is not None)
-    missing = wanted.missing(loaded)
+    missing, cut_off = wanted.missing(loaded), wanted.cut_off(loaded)
+    loaded = wanted.usable(loaded)
     measures = sorted(wanted.parameters)
     stopped = {measure for names in missing.values() for measure in names}
     for name, stops in missing.items():
         typer.echo(f"missing  {name}  stops {', '.join(stops)}: {loaded.reason(name)}")
+    for name, reason in cut_off.items():
+        typer.echo(f"cut off  {name}, used as it is: {reason}")
     for measure in measures:
         names = wanted.value_sets(measure)
         word = "stopped" if measure in stopped else "ready"

@@ -15,7 +15,8 @@ from typing import Any
 from schemas.records import Adjustment, Close, CloseAnnul, Position, Table
 from state import engine
 from state.calendar import FOREVER
-from state.reference.knowledge import FrozenList, Knowledge, Touch
+from state.reference.frozen_lists import FrozenList
+from state.reference.knowledge import Knowledge, Touch
 from state.reference.tables import TableStore
 from tests.laws.histories import MEMBER, PAYER, fold_one
 from tests.laws.naive import Said

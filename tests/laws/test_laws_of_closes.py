@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from schemas.records import Close, Position
 from state import engine, results
 from state.calendar import from_date
-from state.reference.knowledge import FrozenList, Knowledge
+from state.reference.frozen_lists import FrozenList
+from state.reference.knowledge import Knowledge
 from tests.builders import FAMILY_MEDICINE
 from tests.cases import practice, provider, selection, span
 from tests.fixtures.lengths import LONG

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import itertools
 import random
 from collections.abc import Sequence
@@ -13,8 +14,9 @@ import pytest
 from faust.types import TP
 
 from schemas.codec import Codec
-from schemas.records import Close, CloseAnnul, Partial, Period, PracticeCount, Reading, Snapshot, Tick
+from schemas.records import Close, CloseAnnul, Partial, Period, PracticeCount, Reading, Snapshot, Table, Tick
 from schemas.registry import EmbeddedRegistry
+from state.reference.tables import MissingTable, TableStore
 from state.stores.program import ProgramState
 from streams.batching import Batch
 from streams.conductor import Conductor
@@ -74,11 +76,13 @@ async def worked(folder: Path, records: Sequence[LogRecord], cuts: Sequence[int]
         state = await ProgramState.open(
             folder / "control.sqlite", topic="control", partition=0, partitions=1, patience=1
         )
-        agent = Conductor(state, CODEC, prefix="", partitions=PARTITIONS)
+        agent = Conductor(state, CODEC, prefix="", partitions=PARTITIONS, tables=TableStore([folder / "tables"]))
         # What lies below the watermark comes again after a crash.
-        await agent.apply(Batch(TP("control", 0), 1, 0, last, tuple(records[:last])))
-        rows = await state.waiting(100_000)
-        await state.close()
+        try:
+            await agent.apply(Batch(TP("control", 0), 1, 0, last, tuple(records[:last])))
+            rows = await state.waiting(100_000)
+        finally:
+            await state.close()
         envelopes = [CODEC.decode_envelope(one.value or b"") for one in rows if one.topic == "member-events"]
         broadcast = [(one.sequence, CODEC.decode_facts("control", one.facts)) for one in envelopes]
         said = [CODEC.decode_output("snapshots", one.value or b"")[0] for one in rows if one.topic == "snapshots"]
@@ -165,3 +169,20 @@ async def test_wherever_the_conductor_is_killed_the_log_alone_decides(tmp_path: 
             assert [position.partition for position in one.positions] == list(range(PARTITIONS))
     opened = [close_id for close_id, state in told(said) if state == "open"]
     assert len(opened) == len(set(opened))
+
+
+async def test_a_table_that_cannot_be_read_is_told_to_nobody(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    records = []
+    for kind, data in (("value_sets", b"{"), ("editions", b"name = 1"), ("tcoc_prices", b"a,b"), ("weather", b"x")):
+        digest = hashlib.sha256(data).hexdigest()
+        (tmp_path / "tables" / f"{digest}.json").write_bytes(data)
+        records.append(Table(kind=kind, name="t", version="1", digest=digest, activated_from=dt.date(2025, 1, 1)))
+    broadcast, _ = await worked(tmp_path, log(*records, Tick(date=P2.k1)))
+    assert [record for _, record in broadcast] == [Tick(date=P2.k1)]
+
+
+async def test_a_table_that_is_not_there_is_waited_for(tmp_path: Path) -> None:
+    absent = Table(kind="ruleset", name="t", version="1", digest="0" * 64, activated_from=dt.date(2025, 1, 1))
+    with pytest.raises(MissingTable):
+        await worked(tmp_path, log(absent))

@@ -16,7 +16,7 @@ from state import engine
 from state.attribution import grounds
 from state.attribution.requests import State
 from streams.cli.explain import DECIDED_BY, NOT_COUNTED
-from tests.event_files import Event, claim, reference, seen, write
+from tests.event_files import Event, claim, reference, seen, span, write
 
 PAGE = (Path(__file__).parents[2] / "docs" / "explain.md").read_text()
 
@@ -37,8 +37,34 @@ def example(folder: Path, *more: str) -> str:
     return CliRunner().invoke(app(), asked).stdout
 
 
+def measure_example(folder: Path, *more: str) -> str:
+    mammogram = claim(("2025-03-10", "A", "1"), "C2")
+    mammogram["lines"][0]["hcpcs_code"] = "77067"
+    events = [*reference(), span(birth_date="1965-05-05"), claim(("2025-01-20", "A", "1"), "C1"), mammogram]
+    path = write(folder / "example.ndjson", events)
+    asked = ["explain", "--payer", "acme", "--member", "M", "--files", str(path), "--as-of", "2025-12-31"]
+    return CliRunner().invoke(app(), [*asked, "--edition", "capc-2025", *more]).stdout
+
+
 def test_the_example_is_what_explain_says(tmp_path: Path) -> None:
-    assert re.findall(r"^```\n(acme.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL) == [example(tmp_path)]
+    assert examples() == [
+        example(tmp_path),
+        measure_example(tmp_path, "--measure", "BCS", "--period", "2025-01-01..2025-12-31"),
+        measure_example(tmp_path, "--measure", "CIS", "--period", "rolling"),
+    ]
+
+
+def examples() -> list[str]:
+    return re.findall(r"^```\n(acme.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_keys_of_a_measure_are_those_of_the_page(tmp_path: Path) -> None:
+    told = json.loads(measure_example(tmp_path, "--measure", "BCS", "--json"))
+    assert section("### `--measure --json`") == list(told)
+    (one,) = told["measures"]
+    for name, part in (("measures", one), ("measures.credit", one["credit"]), ("measures.facts", one["facts"][0])):
+        assert sorted(set(section(f"### `{name}`")) - {"anchor", "most_months"}) == sorted(part)
+    assert set(one["rates"][0]) <= set(section("### `measures.rates`"))
 
 
 def test_the_keys_of_the_answer_are_those_of_the_page(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from schemas.records import (
     PlanAttribution,
     Position,
     Practice,
+    PracticeResult,
     Provider,
     Record,
     Table,
@@ -113,6 +114,24 @@ def charted(**changes: Any) -> Clinical:
         "start": f"{DAY}",
     }
     return Clinical(**{**given, **changes})
+
+
+def submitted(**changes: Any) -> PracticeResult:
+    given: dict[str, Any] = {
+        "payer": "aetna",
+        "member_id": "M1",
+        "practice_id": "A",
+        "result_id": "R1",
+        "result_version": 1,
+        "code_system": "LOINC",
+        "code": "4548-4",
+        "date": DAY,
+        "value": Decimal("7.1"),
+        "unit": "%",
+        "document_ref": "D1",
+        "state": "submitted",
+    }
+    return PracticeResult(**{**given, **changes})
 
 
 def selection(**changes: Any) -> PcpSelection:
@@ -267,6 +286,21 @@ async def test_reference_records_go_to_control(tmp_path: Path) -> None:
         ("clinical", charted(code="8480-6", value=Decimal(0), unit="mm[Hg]"), "impossible_value", "value"),
         ("clinical", charted(code="8462-4", value=Decimal(-1)), "impossible_value", "value"),
         ("clinical", charted(code="8480-6", value=Decimal(16), unit="kPa"), "unit_not_known", "unit"),
+        ("clinical", charted(code_system="our own list"), "unknown_code_system", "code_system"),
+        ("clinical", charted(code="M1"), "bad_code", "code"),
+        ("clinical", charted(code_system="RXNORM", code="000"), "bad_code", "code"),
+        ("clinical", charted(code_system="NDC", code="M1-72"), "bad_code", "code"),
+        ("clinical", charted(kind="condition", code_system="ICD-10-CM", code="diabetes"), "bad_code", "code"),
+        ("clinical", charted(kind="procedure", code_system="CPT", code="A1c of M1"), "bad_code", "code"),
+        ("clinical", charted(kind="immunization", code_system="CVX", code="flu"), "bad_code", "code"),
+        ("requests", submitted(code_system="LOINK"), "unknown_code_system", "code_system"),
+        ("requests", submitted(code_system=" "), "missing_value", "code_system"),
+        ("requests", submitted(code="A1c of M1"), "bad_code", "code"),
+        ("requests", submitted(code="4548"), "bad_code", "code"),
+        ("requests", submitted(value=Decimal(154), unit="mg/dL"), "unit_not_known", "unit"),
+        ("requests", submitted(date=dt.date(2025, 7, 3)), "service_date_in_future", "date"),
+        ("requests", submitted(state="rejected"), "missing_value", "reason"),
+        ("requests", submitted(document_ref=""), "missing_value", "document_ref"),
         ("enrollments", span(enrollment_end_date=dt.date(2023, 1, 1)), "end_before_start", "enrollment_end_date"),
         ("enrollments", span(birth_date=dt.date(2031, 1, 1)), "impossible_date", "birth_date"),
         ("enrollments", span(death_date=dt.date(1970, 1, 1)), "end_before_start", "death_date"),
@@ -327,6 +361,14 @@ async def test_what_makes_no_sense_goes_to_quarantine_with_its_reason_field_and_
         charted(start="2025-07-01T08:30:00-07:00", end="2025-07-01T16:30:00.123456789Z"),
         charted(kind="medication", intent="order", start="2025-08-01"),
         charted(not_done=True, reason_code="183932001"),
+        charted(code_system="http://loinc.org|2.77", code=" 4548-4 "),
+        charted(code_system="urn:oid:1.2.840.114350", code="our code"),
+        charted(kind="condition", code_system="ICD-10-CM", code="e11.65 "),
+        charted(kind="procedure", code_system="cpt", code="3044f"),
+        charted(kind="immunization", code_system="CVX", code="3"),
+        submitted(),
+        submitted(state="accepted", decided_by="ann", result_version=2),
+        submitted(state="rejected", reason="the document is of another test", value=None),
         span(maintenance_type_code="024", enrollment_end_date=dt.date(2023, 12, 31)),
         span(enrollment_end_date=dt.date(9999, 12, 31)),
         span(death_date=dt.date(2025, 7, 2)),

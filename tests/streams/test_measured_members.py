@@ -13,12 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.records import Aggregate, Claim, ClaimLine, Close, Period, Provider, Table, Tick
+from schemas.records import Aggregate, Claim, ClaimLine, Close, CloseAnnul, Period, Provider, Table, Tick
 from state import engine
 from state.calendar import from_date
 from state.measures.credit import credit_of
 from state.measures.editions import FOLDER, Bound, built_in
 from state.measures.evaluation import evaluate
+from state.measures.facts import Wanted
 from state.measures.keeping import kept_of, profile_of, span_of
 from state.measures.measuring import of_program, rolling
 from state.measures.rates import counted
@@ -149,6 +150,36 @@ async def test_a_final_close_ends_the_live_reading_of_its_period(tmp_path: Path)
     assert last_said(said, "measures")[b"aetna|1|capc-2025|BCS|rolling"].rates[0].numerator == 1
 
 
+async def test_an_annulled_final_close_opens_its_period_again_and_counts_nobody_twice(tmp_path: Path) -> None:
+    log = program(Log()).add(woman("1"), claim("1", "V1", dt.date(2024, 6, 3)))
+    log.control(Tick(date=dt.date(2025, 7, 1)))
+    log.control(
+        Close(
+            close_id="P1-final",
+            period="P1",
+            reading="final",
+            actor="t",
+            as_of=P1.performance_end,
+            closed_on=dt.date(2025, 7, 1),
+        )
+    )
+    log.add(mammogram("1", "M1", dt.date(2024, 5, 6)))
+    log.control(CloseAnnul(close_id="P1-final", actor="t", reason="too early"))
+    _, said = await worked(tmp_path, log.batches())
+    cell = last_said(said, "aggregates")[b"0|A|aetna|capc-2025|BCS|screened||P1|live"]
+    assert (cell.denominator, cell.numerator) == (1, 1)
+
+
+async def test_an_edition_waits_for_its_value_sets_and_stops_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Log().control(ROSTER, P1, edition_table("cms-2025"), edition_table(), Tick(date=dt.date(2025, 2, 10)))
+    log.add(woman("1"), claim("1", "V1", dt.date(2024, 6, 3)))
+    _, said = await worked(tmp_path, log.batches())
+    assert {record.edition for record in last_said(said, "measures").values()} == {"capc-2025"}
+    assert "edition cms-2025 is not in force" in caplog.text
+
+
 def random_history(seed: int) -> Log:
     """Members of one partition with late, repeated, replaced and voided claims, retro-terminations, and the clock in between."""
     chance = random.Random(seed)
@@ -199,6 +230,8 @@ async def test_results_and_sums_are_those_of_all_facts_at_once(
     agent = await opened(folder)
     knowledge, day = agent.knowledge, dt.date(2025, 2, 10)
     bound, as_of = Bound(built_in(EDITION), starter_sets()), from_date(day)
+    # Live members do without what a measure reads only beside something else.
+    everything = Wanted(lambda code: bool(bound.roles_of[code]))
     wanted: dict[str, dict[str, Any]] = {}
     cells: dict[str, Any] = defaultdict(lambda: (0, 0))
     stored = await agent.state.concerned(_everyone(), "", 100)
@@ -209,7 +242,7 @@ async def test_results_and_sums_are_those_of_all_facts_at_once(
         member = engine.decode_member(row.state)
         kept = [
             one for name in rows
-            if (one := kept_of(name, rows[name], lambda code: bool(bound.roles_of[code]), allow_reopen=False)) is not None
+            if (one := kept_of(name, rows[name], everything, allow_reopen=False)) is not None
         ]  # fmt: skip
         profile = profile_of(span_of(name, one) for name, one in rows.items() if name.startswith("span:"))  # type: ignore[arg-type]
         for window, period in (("P1", of_program(P1)), ("rolling", rolling(as_of))):

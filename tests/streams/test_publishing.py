@@ -12,7 +12,7 @@ from schemas.keys import partition_of
 from schemas.registry import EmbeddedRegistry
 from state.engine import Refusal
 from streams.publishing import decode, message_of
-from tests.event_files import asked, decided, listed, plan_list, plan_run, span
+from tests.event_files import asked, decided, listed, plan_list, plan_run, practice_result, span
 
 CODEC = Codec(EmbeddedRegistry())
 
@@ -24,6 +24,7 @@ CODEC = Codec(EmbeddedRegistry())
         (listed("2025-06", "A"), "plan-attributions"),
         (asked("add", "A", "2025-06-01"), "requests"),
         (decided("add", "A", "2025-06-01"), "requests"),
+        (practice_result(), "requests"),
     ],
 )
 def test_a_fact_of_a_member_goes_to_its_topic_under_the_members_key(event: dict[str, Any], topic: str) -> None:

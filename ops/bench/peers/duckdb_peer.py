@@ -242,7 +242,7 @@ _STEPS = (
         SELECT payer, member_id, claim, last AS day, CASE WHEN role LIKE 'systolic%' THEN coalesce(c.stands, value) END AS systolic,
             CASE WHEN role LIKE 'diastolic%' THEN coalesce(c.stands, value) END AS diastolic
         FROM facts LEFT JOIN classes c USING (role)
-        WHERE (role IN ('systolic_bp', 'diastolic_bp', 'bp_panel') AND kind = 'observation') 
+        WHERE (role IN ('systolic_bp', 'diastolic_bp', 'bp_panel') AND kind = 'observation')
             OR (c.stands IS NOT NULL AND role NOT LIKE 'hba1c%' AND kind IN ('service', 'procedure'))
     )
     SELECT * FROM taken t WHERE CASE WHEN claim IS NULL
@@ -288,7 +288,9 @@ _STEPS = (
 _RATES = (("BCS", "screened"), ("CBP", "controlled"), ("COL", "screened"), ("GSD", "gt9"), ("GSD", "lt8"))
 
 
-def measure(events: Path, out: Path, edition: Edition, sets: ValueSets, periods: Sequence[Period], as_of: dt.date) -> None:
+def measure(
+    events: Path, out: Path, edition: Edition, sets: ValueSets, periods: Sequence[Period], as_of: dt.date
+) -> None:
     """Write measures.csv of the four measures: a line for each rate, period and member of the denominator."""
     database = duckdb.connect()
     database.execute("SET threads = 1")
@@ -296,7 +298,7 @@ def measure(events: Path, out: Path, edition: Edition, sets: ValueSets, periods:
     for name, rows in _parameters(edition, sets, periods):
         _put(database, name, rows)
     database.execute(
-        f"CREATE TABLE events AS FROM read_json(?, format = 'newline_delimited', columns = {{{columns}}})",  # noqa: S608 - ours
+        f"CREATE TABLE events AS FROM read_json(?, format = 'newline_delimited', columns = {{{columns}}})",
         [str(events)],
     )
     for step in _STEPS:
@@ -309,7 +311,9 @@ def _put(database: duckdb.DuckDBPyConnection, name: str, rows: Sequence[dict[str
     kinds = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN", dt.date: "DATE"}
     shape = {column: kinds[type(value)] for column, value in rows[0].items()}
     data = json.dumps(rows, default=str)
-    database.execute(f"CREATE TABLE {name} AS SELECT unnest(from_json(?, ?), recursive := true)", [data, json.dumps([shape])])
+    database.execute(
+        f"CREATE TABLE {name} AS SELECT unnest(from_json(?, ?), recursive := true)", [data, json.dumps([shape])]
+    )
 
 
 def _parameters(
@@ -319,10 +323,7 @@ def _parameters(
     named = {period: str(dt.date.fromordinal(period.end).year) for period in periods}
     yield (
         "periods",
-        [
-            {"period": name, "opens": _date(period.start), "closes": _date(period.end)}
-            for period, name in named.items()
-        ],
+        [{"period": name, "opens": _date(period.start), "closes": _date(period.end)} for period, name in named.items()],
     )
     yield "sets", list(_codes(edition, sets))
     yield "rates", [{"measure": measure, "rate": rate} for measure, rate in _RATES]

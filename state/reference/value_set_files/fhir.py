@@ -1,7 +1,9 @@
 """FHIR R4 ValueSets, alone or in Bundles, composed or expanded. Source: measures.md 13; FHIR R4, ValueSet.compose.
 
 What a ValueSet lists under `compose` counts, with groupings walked through all files given: published expansions end after 1,000 codes.
-The expansion counts only where `compose` lists nothing (filters, whole systems, members that are not there) and the expansion is whole.
+The expansion counts only where `compose` lists nothing (filters, whole systems, members that are not there) and the expansion is whole;
+one that was cut off is a part of a set, which only editions that take sets as they are published use. Of two files that differ about a
+set, one that lies in a folder above the other counts, so that older or converted copies may lie below.
 Codes marked inactive stay: claims of earlier years use them. Abstract entries are headings, not codes.
 """
 
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import PurePath
 from typing import Any
 
 import msgspec
@@ -88,7 +91,11 @@ class _Kind(msgspec.Struct, rename="camel"):
 
 
 class _NotEnough(Exception):
-    """The resources do not say which codes are in a set; the message says why."""
+    """The resources do not say which codes are in a set; the message says why. `part`: the codes before an expansion was cut off."""
+
+    def __init__(self, why: str, part: frozenset[Code] = frozenset()) -> None:
+        super().__init__(why)
+        self.part = part
 
 
 def read(files: Iterable[TableFile]) -> ImportedSets:
@@ -102,6 +109,7 @@ def read(files: Iterable[TableFile]) -> ImportedSets:
         if not resources:
             raise InvalidValueSets(f"{file.name} holds no ValueSet: lay only FHIR ValueSets and Bundles of them here.")
         found += [(resource, file.name) for resource in resources]
+    found = _uppermost(found)
     by_reference: dict[str, _Resource] = {}
     for resource, _ in found:
         for reference in {resource.url, set_id_of(resource.url), _id(resource)}:
@@ -117,19 +125,27 @@ def read(files: Iterable[TableFile]) -> ImportedSets:
             if not codes:
                 raise _NotEnough("it has no code")
         except _NotEnough as why:
-            unusable.append(Unusable(set_id, (), f"{name}: {why}"))
+            part = _set(resource, set_id, why.part, name) if why.part else None
+            unusable.append(Unusable(set_id, (), f"{name}: {why}", part))
             continue
-        partial = {code for code in codes if code[0] == "UBTOB" and is_partial_bill_type(code[1])}
-        sets.append(
-            ValueSet(
-                id=set_id,
-                version=resource.version,
-                codes=frozenset(codes - partial),
-                prefixes=frozenset(partial),
-                source=name,
-            )
-        )
+        sets.append(_set(resource, set_id, codes, name))
     return ImportedSets(tuple(sets), tuple(unusable))
+
+
+def _set(resource: _Resource, set_id: str, codes: Iterable[Code], name: str) -> ValueSet:
+    every = frozenset(codes)
+    partial = frozenset(code for code in every if code[0] == "UBTOB" and is_partial_bill_type(code[1]))
+    return ValueSet(id=set_id, version=resource.version, codes=every - partial, prefixes=partial, source=name)
+
+
+def _uppermost(found: list[tuple[_Resource, str]]) -> list[tuple[_Resource, str]]:
+    """Without the resources of files below a folder in which a file has the same set."""
+    folders: dict[str, set[PurePath]] = {}
+    for resource, name in found:
+        folders.setdefault(_id(resource), set()).add(PurePath(name).parent)
+    return [
+        (resource, name) for resource, name in found if folders[_id(resource)].isdisjoint(PurePath(name).parent.parents)
+    ]
 
 
 def set_id_of(reference: str) -> str:
@@ -203,14 +219,15 @@ def _expanded(resource: _Resource, why: str) -> set[Code]:
         raise _NotEnough(f"{why}, and it has no expansion: fetch it expanded")
     entries = list(_flat(resource.expansion.contains))
     total = resource.expansion.total
-    if (total is not None and total > len(entries)) or (total is None and len(entries) == _CAPPED):
-        raise _NotEnough(
-            f"{why}, and its expansion ends after {len(entries)} of {total or 'unknown'}: fetch its members, or one whole expansion"
-        )
     codes: set[Code] = set()
     for entry in entries:
         if entry.code and not entry.abstract:
             codes |= _all(entry.system, (entry.code,))
+    if (total is not None and total > len(entries)) or (total is None and len(entries) == _CAPPED):
+        raise _NotEnough(
+            f"{why}, and its expansion ends after {len(entries)} of {total or 'unknown'}: fetch its members, or one whole expansion",
+            frozenset(codes),
+        )
     return codes
 
 

@@ -85,7 +85,9 @@ class Surroundings:
             return None
         if kind not in ("", wanted):
             return None
-        return self.index.one(scope, wanted, self.index.named(scope, identity) if by_url else identity)
+        return self.index.one(
+            scope, wanted, self.index.named(scope, identity) if by_url else self.index.renamed(scope, wanted, identity)
+        )
 
 
 class Case:
@@ -117,7 +119,8 @@ class Case:
         if pointed.kind not in ("", "Patient"):
             self.leave(f"is about a {pointed.kind}, not a patient: not read" if pointed.kind != "#" else _UNKNOWN)
             return None
-        identity = self.around.index.named(self.found.scope, pointed.id) if pointed.by_url else pointed.id
+        index, scope = self.around.index, self.found.scope
+        identity = index.named(scope, pointed.id) if pointed.by_url else index.renamed(scope, "Patient", pointed.id)
         person = self.around.person(self.found.scope, identity)
         if person is None:
             self.leave(_UNKNOWN)
@@ -137,7 +140,9 @@ class Case:
         pointed = reference(part(self.resource, name))
         if pointed is None or pointed.kind not in ("", kind):
             return None
-        return f"{kind}/{self.around.index.named(self.found.scope, pointed.id) if pointed.by_url else pointed.id}"
+        index, scope = self.around.index, self.found.scope
+        identity = index.named(scope, pointed.id) if pointed.by_url else index.renamed(scope, kind, pointed.id)
+        return f"{kind}/{identity}"
 
     def span(self, name: str, birth: str | None = None) -> Span | None:
         """The time under a name of many types; what it cannot say of it is noted."""

@@ -52,7 +52,7 @@ class Index:
         if identity is None:
             return
         rows = [(kind, id_, found.scope, _json(said)) for kind, id_, said in known(found.resource, identity)]
-        if found.url is not None and found.url != identity:
+        if found.url is not None and found.url not in (identity, f"{found.kind}/{identity}"):
             rows.append((_ALIAS, found.url, found.scope, _json({"id": identity})))
         self._kept.executemany("INSERT INTO kept VALUES (?, ?, ?, ?)", rows)
 
@@ -85,6 +85,14 @@ class Index:
         """The id of the resource whose entry in a bundle has this URL; the URL's own last step where no entry has another id."""
         found = self.one(scope, _ALIAS, url)
         return url if found is None else str(found["id"])
+
+    def renamed(self, scope: str, kind: str, identity: str) -> str:
+        """The id of the resource that a relative reference points to: within a bundle an entry's URL may end in another id than its own."""
+        row = self._kept.execute(
+            "SELECT said FROM kept WHERE kind = ? AND id = ? AND scope = ? ORDER BY rowid DESC LIMIT 1",
+            (_ALIAS, f"{kind}/{identity}", scope),
+        ).fetchone()
+        return identity if row is None else str(_object(row[0])["id"])
 
 
 def known(resource: Json, identity: str) -> Iterator[tuple[str, str, Json]]:

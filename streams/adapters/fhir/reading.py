@@ -30,7 +30,7 @@ class Found(NamedTuple):
     scope: str
     resource: Json
     url: str | None = None
-    """The last step of the entry's full URL where that is a urn:uuid."""
+    """What the entry's full URL calls it: the last step of a urn:uuid, and of a web address the type and the id at its end."""
 
     @property
     def kind(self) -> str:
@@ -143,7 +143,14 @@ def _resources_of(whole: Any, place: Place, scope: str, outside: str) -> Iterato
         elif inside["resourceType"] == "Bundle":
             yield from _resources_of(inside, here, f"{scope}:{entry}", outside)
         else:
-            yield Found(here, scope, inside, url.rsplit(":", 1)[-1] if url.startswith("urn:") else None)
+            yield Found(here, scope, inside, _named_by(url))
+
+
+def _named_by(url: str) -> str | None:
+    """What references call the resource of an entry with this full URL."""
+    if url.startswith("urn:"):
+        return url.rsplit(":", 1)[-1]
+    return "/".join(url.rstrip("/").split("/")[-2:]) or None
 
 
 def _value(data: bytes) -> Any:

@@ -150,15 +150,11 @@ def ecqm(year: int, profile: Profile, kept: Sequence[Kept]) -> Counts:
             one.category for one in records if one.kind == "encounter" and one.row.split(":")[1] == panel.part_of
         ]
         known = [each for each in classes if each]
-        if known:
-            if known[0] in ACUTE:
-                continue
-        else:
-            if year == 2025:
-                continue
-            stays = [one for one in records if one.kind == "encounter" and one.code == "acute_contact"]
-            if any(one.status in performed and date(one.start) <= on <= date(one.end) for one in stays):
-                continue
+        by_class = bool(known) and known[0] not in ACUTE
+        stays = [one for one in records if one.kind == "encounter" and one.code == "acute_contact"]
+        by_day = not any(one.status in performed and date(one.start) <= on <= date(one.end) for one in stays)
+        if not (by_class or (by_day and year == 2026)):
+            continue
         days.setdefault(on, []).append(panel)
     met = False
     if days:

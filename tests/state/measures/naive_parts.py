@@ -168,6 +168,8 @@ def took_place(thing: Thing, edition: str) -> bool:
 
 
 def performed(thing: Thing, edition: str) -> bool:
+    if thing.what == "result":
+        return thing.state != "rejected"
     if thing.what == "procedure":
         done = {"completed", ""} if program(edition) else {"completed"}
         return not thing.not_done and thing.intent == "" and thing.status in done

@@ -32,6 +32,8 @@ from tests.measure_builders import (
 
 ANNA = member("1970-05-05")
 ROLE = "controlled"
+Counts = tuple[int, int, int, int]
+"""Initial population, denominator, exclusion, numerator."""
 
 
 def visit(on: str, role: str = "diagnosed_visit", diagnosis: str = "hypertension") -> Kept:
@@ -391,6 +393,37 @@ def test_published_blood_pressure_139_89_taken_during_an_emergency(number: int) 
     assert ecqm(number, eighteen(number), *kept) == OPEN
 
 
+def _taken_at(number: int, category: str, role: str, on: str = "02-01", status: str = "finished") -> list[Kept]:
+    at = encounter(role, f"{number}-{on}T08:00:00Z", f"{number}-{on}T09:00:00Z", category=category, status=status)
+    return [office(number), hypertensive(number), at, *blood_pressure(f"{number}-{on}T08:30:00Z", 139, 89, at=at)]
+
+
+@pytest.mark.parametrize(
+    ("category", "role", "status", "in_2025", "in_2026"),
+    [
+        ("EMER", "acute_contact", "finished", OPEN, OPEN),
+        ("EMER", "qualifying_visit", "finished", OPEN, MET),
+        ("EMER", "acute_contact", "in-progress", OPEN, MET),
+        ("AMB", "acute_contact", "finished", MET, MET),
+    ],
+    ids=["an emergency", "its code is that of a visit", "still going on", "its class is that of a visit"],
+)
+def test_of_2026_a_class_that_is_no_stay_is_enough_and_so_is_a_day_without_a_stay(
+    category: str, role: str, status: str, in_2025: Counts, in_2026: Counts
+) -> None:
+    """CMS165 of 2026 puts two readings of where a pressure was taken together."""
+    assert ecqm(2025, eighteen(2025), *_taken_at(2025, category, role, status=status)) == in_2025
+    assert ecqm(2026, eighteen(2026), *_taken_at(2026, category, role, status=status)) == in_2026
+
+
+@YEARS
+def test_a_blood_pressure_of_another_year_is_none_of_the_period(number: int) -> None:
+    earlier, later = (
+        blood_pressure(f"{at}T08:00:00Z", 139, 89) for at in (f"{number - 1}-12-31", f"{number + 1}-01-01")
+    )
+    assert ecqm(number, eighteen(number), office(number), hypertensive(number), *earlier, *later) == OPEN
+
+
 @YEARS
 def test_published_hypertension_that_begins_after_the_first_six_months(number: int) -> None:
     assert ecqm(number, eighteen(number), office(number), hypertensive(number, "07-01T00:00:00.000+00:00")) == OUT
@@ -537,7 +570,7 @@ def test_published_pregnancy_of_the_next_year_as_diagnosis_of_an_encounter(numbe
 @YEARS
 @pytest.mark.parametrize("kind", ["ACUTE", "EMER", "IMP", "NONAC", "PRENC", "SS"])
 def test_a_reading_at_an_encounter_of_these_classes_does_not_count(number: int, kind: str) -> None:
-    seen = office(number, category=kind)
+    seen = office(number, category=kind, code="acute_contact")
     kept = (office(number), hypertensive(number), *blood_pressure(f"{number}-01-01", 120, 70, at=seen), seen)
     assert ecqm(number, eighteen(number), *kept) == OPEN
 

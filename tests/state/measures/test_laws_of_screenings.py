@@ -25,6 +25,7 @@ BCS_ROLES = (
     ("observation", "mammography"),
     ("line", "mammography"),
     ("procedure", "mammography"),
+    ("result", "mammography"),
     ("observation", "recorded_sex"),
     ("line", "unilateral_mastectomy"),
     ("line", "unilateral_mastectomy"),
@@ -48,10 +49,12 @@ COL_ROLES = (
     ("observation", "ct_colonography"),
     ("line", "ct_colonography"),
     ("procedure", "colonoscopy"),
+    ("result", "colonoscopy"),
     ("line", "colonoscopy"),
     ("condition", "colorectal_cancer"),
     ("diagnosis", "colorectal_cancer"),
     ("procedure", "total_colectomy"),
+    ("result", "total_colectomy"),
 )
 WOMEN = members(BCS_ROLES, (41, 42, 43, 52, 53, 60, 65, 66, 67, 74, 75), (12, 15, 21), 15)
 ADULTS = members(COL_ROLES, (45, 46, 49, 50, 65, 66, 67, 75, 76), (12, 24, 48, 108), 12)

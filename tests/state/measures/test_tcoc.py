@@ -95,6 +95,11 @@ def test_where_nothing_has_a_price_the_measure_is_unscored() -> None:
     )
 
 
+def test_members_who_had_no_services_cost_nothing() -> None:
+    healthy = added([asked("TCOC", PERIOD, ADULT, tables=TABLES)[PMPM]])
+    assert value("TCOC", PMPM, healthy, TABLES) == (Decimal("0.00"), f"not risk adjusted; {NAME}")
+
+
 # ---- prices
 
 

@@ -92,7 +92,7 @@ def test_only_codes_of_the_table_are_measured() -> None:
         ({"code": "59261-8", "value": Decimal(54)}, "unit_not_known"),
         ({"code": "59261-8", "value": Decimal("7.2"), "unit": "%"}, "unit_not_known"),
         ({"code": "8462-4", "value": Decimal(0), "unit": "mm[Hg]"}, "impossible_value"),
-        ({"code_system": "OURS", "value": Decimal(0), "unit": "stones"}, ""),
+        ({"code_system": "urn:oid:1.2.3", "code": "OURS", "value": Decimal(0), "unit": "stones"}, ""),
         ({"code": "44261-6", "value": Decimal(0), "unit": "{score}"}, ""),
     ],
 )

@@ -163,6 +163,37 @@ def test_a_set_that_does_not_say_its_codes_is_missing_with_the_reason(resource: 
     assert sets.reason("2.16.840.1").startswith("0.json: ")
 
 
+def test_of_a_set_that_was_cut_off_there_is_a_part_for_those_who_take_it_as_it_was_published() -> None:
+    cut = value_set("2.16.840.1", expansion=expansion((SCT, "1"), (ICD, "I10"), total=1973))
+    sets = read(cut, value_set("2.16.840.2", listed(SCT, "2")), value_set("2.16.840.3", grouped("2.16.840.9")))
+    assert sets.sets_of(("SNOMEDCT", "1")) == ()
+    taken = sets.as_published()
+    assert taken.sets_of(("ICD10CM", "I10")) == ("2.16.840.1",)
+    assert taken.missing(["2.16.840.1", "2.16.840.2", "2.16.840.3"]) == ("2.16.840.3",)
+    assert list(sets.cut_off(["2.16.840.1", "2.16.840.2", "2.16.840.3"])) == ["2.16.840.1"]
+    assert "its expansion ends after 2 of 1973" in sets.cut_off(["2.16.840.1"])["2.16.840.1"]
+
+
+def test_a_whole_set_counts_before_one_that_was_cut_off() -> None:
+    cut = value_set("2.16.840.1", expansion=expansion((SCT, "1"), total=2))
+    whole = value_set("2.16.840.1", listed(SCT, "1", "2"))
+    for sets in (read(cut, whole), read(whole, cut)):
+        assert len(sets.as_published().get("2.16.840.1").codes) == 2
+        assert not sets.cut_off(["2.16.840.1"])
+
+
+def test_of_two_files_the_one_in_a_folder_above_counts() -> None:
+    files = {
+        "sets/a.json": value_set("2.16.840.1", listed(SCT, "1")),
+        "sets/converted/a.json": value_set("2.16.840.1", listed(SCT, "2")),
+        "sets/converted/b.json": value_set("2.16.840.2", listed(SCT, "3")),
+    }
+    found = fhir.read(TableFile(".json", name, json.dumps(one).encode()) for name, one in files.items())
+    sets = ValueSets(found.sets, found.unusable)
+    assert sets.get("2.16.840.1").codes == {("SNOMEDCT", "1")}
+    assert sets.sets_of(("SNOMEDCT", "3")) == ("2.16.840.2",)
+
+
 def test_two_versions_of_a_set_are_refused_and_the_same_twice_is_one() -> None:
     first = value_set("2.16.840.1", listed(SCT, "1"))
     assert len(read(first, first)) == 1

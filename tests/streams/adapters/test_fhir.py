@@ -147,6 +147,27 @@ def test_entries_refer_to_each_other_by_their_urls(tmp_path):
     assert found["Observation/33"].member_id == "ana"
 
 
+def test_a_relative_reference_finds_an_entry_whose_url_ends_in_another_id_than_its_own(tmp_path):
+    """As the bundles of ecqm-content-qicore-2024 have it. An entry of another bundle is not taken for it."""
+    for name in ("ana", "bo"):
+        entries = [
+            {"fullUrl": f"https://madie.example/Patient/{name}", "resource": patient(name)},
+            {
+                "fullUrl": "https://madie.example/Encounter/Encounter-1",
+                "resource": encounter(f"of-{name}") | who(patient=name),
+            },
+            {
+                "fullUrl": "https://madie.example/Observation/Observation-1",
+                "resource": observation(f"o-{name}", encounter={"reference": "Encounter/Encounter-1"})
+                | who(patient=name),
+            },
+        ]
+        (tmp_path / f"{name}.json").write_text(json.dumps({"resourceType": "Bundle", "entry": entries}))
+    found = Import([tmp_path]).charted
+    assert found["Observation/o-ana"].part_of == "Encounter/of-ana"
+    assert found["Observation/o-bo"].part_of == "Encounter/of-bo"
+
+
 def test_references_with_a_server_or_a_version_are_the_same_reference(imported):
     for written in ("https://fhir.example/r4/Patient/ana", "Patient/ana/_history/3"):
         assert imported(observation(subject={"reference": written})).only.member_id == "ana"

@@ -152,9 +152,8 @@ def test_a_blood_pressure_counts_by_the_class_of_its_encounter(deck: Deck, tmp_p
         condition(deck.coded("hypertension"), f"{y}-06-30T23:59:59.000Z"),
     )
     for sort, expected in (("AMB", MET), ("VR", MET), ("IMP", OPEN), ("EMER", OPEN)):
-        elsewhere = encounter(
-            concept(SNOMED, "999"), f"{y}-02-01T00:00:00.000Z", f"{y}-02-01T01:00:00.000Z", sort, id="seen"
-        )
+        place = concept(SNOMED, "999") if expected == MET else deck.coded("inpatient_encounter")
+        elsewhere = encounter(place, f"{y}-02-01T00:00:00.000Z", f"{y}-02-01T01:00:00.000Z", sort, id="seen")
         reading = pressure(f"{y}-02-01T00:00:00.000Z", 139, 89, encounter={"reference": "Encounter/seen"})
         assert deck.outcome(tmp_path, "CBP", *base, elsewhere, reading) == expected
     reading = pressure(f"{y}-02-01T00:00:00.000Z", 139, 89)

@@ -68,7 +68,7 @@ def test_a_service_request_is_a_procedure_with_an_intent_on_the_day_it_was_writt
             code=coded(SNOMED, "385763009"),
             authoredOn="2025-11-02T00:00:00Z",
             occurrenceDateTime="2030-01-01",
-            reasonCode=[coded(SNOMED, "1")],
+            reasonCode=[coded(SNOMED, "705406009")],
         )
     ).only
     assert (found.kind, found.intent, found.status, found.not_done) == ("procedure", "order", "active", False)
@@ -107,7 +107,9 @@ def test_a_request_not_to_do_something_is_not_done(imported, said):
 
 def test_a_request_that_says_it_may_be_done_is_one(imported):
     allowed = {"modifierExtension": [{"url": f"{QICORE}/qicore-doNotPerform", "valueBoolean": False}]}
-    device = resource("DeviceRequest", codeCodeableConcept=coded(SNOMED, "1"), authoredOn="2025-11-01", **allowed)
+    device = resource(
+        "DeviceRequest", codeCodeableConcept=coded(SNOMED, "705406009"), authoredOn="2025-11-01", **allowed
+    )
     assert imported(device).only.not_done is False
 
 
@@ -126,21 +128,21 @@ def test_devices_are_named_by_the_device_that_is_pointed_to(imported):
 
 def test_communications_tasks_and_adverse_events_are_told_by_their_category(imported):
     found = imported(
-        resource("Communication", status="completed", topic=coded(SNOMED, "1"), sent="2025-01-01T00:00:00Z"),
+        resource("Communication", status="completed", topic=coded(SNOMED, "705406009"), sent="2025-01-01T00:00:00Z"),
         resource(
             "Task",
             status="rejected",
             intent="order",
-            code=coded(SNOMED, "2"),
+            code=coded(SNOMED, "310000008"),
             authoredOn="2025-01-02",
-            statusReason=coded(SNOMED, "9"),
+            statusReason=coded(SNOMED, "183932001"),
             **{"for": {"reference": "Patient/ana"}},
         ),
-        resource("AdverseEvent", actuality="actual", event=coded(SNOMED, "3"), date="2025-01-03"),
+        resource("AdverseEvent", actuality="actual", event=coded(SNOMED, "39579001"), date="2025-01-03"),
     ).of(Clinical)
     assert [(each.kind, each.category, each.not_done, each.reason_code) for each in found] == [
         ("observation", "communication", False, None),
-        ("procedure", "task", True, f"{SNOMED}|9"),
+        ("procedure", "task", True, f"{SNOMED}|183932001"),
         ("observation", "adverse-event", False, None),
     ]
 
