@@ -165,4 +165,11 @@ def _outcome(
     )
 
 
-MEASURE = Measure("DRR", "Depression Remission or Response", Parameters, roles, rates, population, evaluate)
+def needs(_parameters: Parameters) -> tuple[frozenset[str], ...]:
+    """Nobody has an episode without a total, and a visit for depression near it."""
+    return *depression_scores.VISITED, depression_scores.QUESTIONNAIRES
+
+
+MEASURE = Measure(
+    "DRR", "Depression Remission or Response", Parameters, roles, rates, population, evaluate, needs=needs
+)

@@ -141,7 +141,8 @@ class Bound:
 
     `roles_of` remembers: a code that came before costs one look-up. `medications` is what the medication lists say of a drug, by its
     code; where two lists name one, the set of the later id speaks. `tables` are those that were supplied for the edition: the parameters
-    of `edition` carry them from here on. `measures` are the ids of its measures, in order. Raises `MissingValueSets` when a set is missing.
+    of `edition` carry them from here on. `measures` are the ids of its measures, in order; `needs` what each needs.
+    Raises `MissingValueSets` when a set is missing.
     """
 
     def __init__(self, edition: Edition, loaded: ValueSets, tables: MeasureTables = NO_TABLES) -> None:
@@ -195,6 +196,10 @@ class Bound:
             for role in edition.roles(measure):
                 readers.setdefault(role, set()).add(measure)
         self.readers: Mapping[str, frozenset[str]] = {role: frozenset(names) for role, names in readers.items()}
+        self.needs: Mapping[str, tuple[frozenset[str], ...]] = {
+            measure: MEASURES[measure].needs(edition.parameters[measure]) for measure in self.measures
+        }
+        self._read_by: dict[frozenset[str], Mapping[Code, tuple[str, ...]]] = {}
         self._beside: dict[str, frozenset[str]] = {
             role: frozenset(place for name in names for place in MEASURES[name].beside[role])
             for role, names in self.readers.items()
@@ -205,6 +210,14 @@ class Bound:
         """Whether every role of a code is read only beside something else of its claim, when it was done at a place of service."""
         at = self.roles_of[("POS", place)] if place else ()
         return all(role in self._beside and self._beside[role].isdisjoint(at) for role in self.roles_of[code])
+
+    def read_by(self, measures: frozenset[str]) -> Mapping[Code, tuple[str, ...]]:
+        """The roles of a code that some measures of the edition read."""
+        found = self._read_by.get(measures)
+        if found is None:
+            roles = frozenset(role for role, names in self.readers.items() if not names.isdisjoint(measures))
+            found = self._read_by[measures] = _SomeRolesOf(self.roles_of, roles)
+        return found
 
     def touched_by(self, codes: Iterable[Code]) -> frozenset[str]:
         """The measures that some codes can touch."""
@@ -233,6 +246,17 @@ class _Reads(dict[Code, bool]):
 
     def __missing__(self, code: Code) -> bool:
         found = self[code] = any(one[code] for one in self._every)
+        return found
+
+
+class _SomeRolesOf(dict[Code, tuple[str, ...]]):
+    def __init__(self, roles_of: Mapping[Code, tuple[str, ...]], roles: frozenset[str]) -> None:
+        super().__init__()
+        self._roles_of = roles_of
+        self._roles = roles
+
+    def __missing__(self, code: Code) -> tuple[str, ...]:
+        found = self[code] = tuple(role for role in self._roles_of[code] if role in self._roles)
         return found
 
 

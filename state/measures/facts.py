@@ -231,6 +231,17 @@ class Fact:
         return self.kind == "diagnosis" and isinstance(self.of, KeptClaim) and self.of.principal == self.code[1]
 
 
+def last_start(kept: Kept) -> Day:
+    """The last day on which anything in a kept fact begins."""
+    match kept:
+        case KeptClaim():
+            return max(kept.start, max((line.start for line in kept.lines), default=kept.start))
+        case KeptRecord():
+            return kept.start
+        case _:
+            return kept.day
+
+
 def coded(kept: Kept) -> Iterator[Fact]:
     """Every coded thing in a kept fact."""
     match kept:
@@ -334,13 +345,18 @@ def person_of(
     roles_of: Mapping[Code, tuple[str, ...]],
     as_of: Day,
     medications: Mapping[Code, Medication] = _NO_MEDICATIONS,
+    read: Mapping[Code, tuple[str, ...]] | None = None,
 ) -> Person:
-    """The member on a day. `roles_of` and `medications` are those of an edition (state.measures.editions.Bound)."""
+    """The member on a day. `roles_of` and `medications` are those of an edition (state.measures.editions.Bound).
+
+    `read`: the roles by which facts are looked for, where these are fewer than all (`Bound.read_by`).
+    """
+    by_code = roles_of if read is None else read
     roles: dict[str, list[Fact]] = {}
     next_start: Day | None = None
     for one in kept:
         for fact in coded(one):
-            named = roles_of[fact.code]
+            named = by_code[fact.code]
             if not named:
                 continue
             if fact.start > as_of:

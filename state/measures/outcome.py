@@ -160,6 +160,10 @@ def proportion(
     )
 
 
+def _nothing(_parameters: Any) -> tuple[frozenset[str], ...]:
+    return ()
+
+
 class Measure(msgspec.Struct, frozen=True):
     """A measure as the engine knows it.
 
@@ -169,7 +173,8 @@ class Measure(msgspec.Struct, frozen=True):
     outcomes carry every rate of the measure, in one order, also for a member outside the initial population (all counts 0), unless nothing
     of the measure concerns the member at all, when it is empty. `value` makes a rate's value of its sums, with a note where it has none or
     another than its name says. `compare`, where given, is asked in its place where all practices are known: it takes the sums of the
-    practice and those of all together. `beside` are roles that are read only beside another fact of the same claim, each with the roles of
+    practice and those of all together. `needs` are groups of roles: without a fact of each the measure does not concern a member, which is
+    seen before anything is asked. `beside` are roles that are read only beside another fact of the same claim, each with the roles of
     places at which they are read by themselves.
     """
 
@@ -183,6 +188,7 @@ class Measure(msgspec.Struct, frozen=True):
     value: Callable[[Sums, str, Any], tuple[Decimal | None, str]] = percent
     compare: Callable[[Sums, Sums, str, Any], tuple[Decimal | None, str]] | None = None
     beside: Mapping[str, tuple[str, ...]] = {}
+    needs: Callable[[Any], tuple[frozenset[str], ...]] = _nothing
 
 
 def none_of(rate: str) -> Outcome:
