@@ -189,4 +189,14 @@ def needs(parameters: Parameters) -> tuple[frozenset[str], ...]:
     return (asthma_drugs.roles(parameters.drugs) | {"asthma"},)
 
 
-MEASURE = Measure("AMR", "Asthma Medication Ratio", Parameters, roles, rates, population, evaluate, needs=needs)
+MEASURE = Measure(
+    "AMR",
+    "Asthma Medication Ratio",
+    Parameters,
+    roles,
+    rates,
+    population,
+    evaluate,
+    beside=dict.fromkeys(_VISITS, ()),
+    needs=needs,
+)

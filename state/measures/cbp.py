@@ -203,4 +203,14 @@ def needs(parameters: Parameters) -> tuple[frozenset[str], ...]:
     return (frozenset({"hypertension"}),)
 
 
-MEASURE = Measure("CBP", "Controlling High Blood Pressure", Parameters, roles, rates, population, evaluate, needs=needs)
+MEASURE = Measure(
+    "CBP",
+    "Controlling High Blood Pressure",
+    Parameters,
+    roles,
+    rates,
+    population,
+    evaluate,
+    beside={"diagnosed_visit": ()},
+    needs=needs,
+)

@@ -145,5 +145,13 @@ def needs(_parameters: Parameters) -> tuple[frozenset[str], ...]:
 
 
 MEASURE = Measure(
-    "DMS", "Depression Monitoring with the PHQ-9", Parameters, roles, rates, population, evaluate, needs=needs
+    "DMS",
+    "Depression Monitoring with the PHQ-9",
+    Parameters,
+    roles,
+    rates,
+    population,
+    evaluate,
+    beside=depression_scores.BESIDE,
+    needs=needs,
 )

@@ -171,5 +171,13 @@ def needs(_parameters: Parameters) -> tuple[frozenset[str], ...]:
 
 
 MEASURE = Measure(
-    "DRR", "Depression Remission or Response", Parameters, roles, rates, population, evaluate, needs=needs
+    "DRR",
+    "Depression Remission or Response",
+    Parameters,
+    roles,
+    rates,
+    population,
+    evaluate,
+    beside=depression_scores.BESIDE,
+    needs=needs,
 )

@@ -57,4 +57,13 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
     return dsf_program.evaluate(person, period, rule, parameters.statuses, death_excludes=parameters.death)
 
 
-MEASURE = Measure("DSF", "Depression Screening and Follow-Up", Parameters, roles, rates, population, evaluate)
+MEASURE = Measure(
+    "DSF",
+    "Depression Screening and Follow-Up",
+    Parameters,
+    roles,
+    rates,
+    population,
+    evaluate,
+    beside=dsf_program.BESIDE,
+)

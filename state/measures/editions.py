@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from state.measures.catalogue import MEASURES
-from state.measures.facts import Wanted
+from state.measures.facts import Fact, Kept, KeptClaim, Wanted, coded
 from state.measures.measure_tables import NO_TABLES, ROLES_OF_TABLES, MeasureTables
 from state.measures.outcome import Measure
 from state.reference.codes import Code, UnknownSystem, UnusableCode, code_of
@@ -219,11 +219,21 @@ class Bound:
             found = self._read_by[measures] = _SomeRolesOf(self.roles_of, roles)
         return found
 
-    def touched_by(self, codes: Iterable[Code]) -> frozenset[str]:
-        """The measures that some codes can touch."""
+    def touched_by(self, kept: Kept) -> frozenset[str]:
+        """The measures that a kept fact can touch: of a claim not those that read of it only what is read beside something else."""
         return frozenset(
-            measure for code in codes for role in self.roles_of[code] for measure in self.readers.get(role, ())
+            measure
+            for fact in coded(kept)
+            for role in self.roles_of[fact.code]
+            for measure in self.readers.get(role, ())
+            if not isinstance(kept, KeptClaim) or self._reads_by_itself(measure, role, fact)
         )
+
+    def _reads_by_itself(self, measure: str, role: str, fact: Fact) -> bool:
+        places = MEASURES[measure].beside.get(role)
+        if places is None:
+            return True
+        return fact.line is not None and not frozenset(places).isdisjoint(self.roles_of[("POS", fact.line.place)])
 
 
 def wanted_by(bounds: Iterable[Bound]) -> Wanted:

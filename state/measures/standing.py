@@ -104,9 +104,9 @@ def take(
         if before == after:
             continue
         _put(standing, name, after)
-        codes = {fact.code for one in (before, after) if one is not None for fact in coded(one)}
         for bound in measuring.bounds:
-            measures.setdefault(bound.edition.name, set()).update(bound.touched_by(codes))
+            touched = measures.setdefault(bound.edition.name, set())
+            touched.update(*(bound.touched_by(one) for one in (before, after) if one is not None))
     return Touched(everything, {edition: frozenset(names) for edition, names in measures.items()})
 
 
