@@ -323,7 +323,8 @@ class Person:
 
     def plays(self, code: Code, *roles: str) -> bool:
         """Whether a code has one of the roles: for what stands beside a fact's own code, such as a place, modifier or coded result."""
-        return not frozenset(roles).isdisjoint(self.roles_of[code])
+        played = self.roles_of[code]
+        return bool(played) and not frozenset(roles).isdisjoint(played)
 
     def says(self, codes: str, *roles: str) -> bool:
         """Whether one of SNOMED's codes in a field of a record, such as `disposition`, has one of the roles."""
@@ -365,7 +366,8 @@ def person_of(
             for role in named:
                 roles.setdefault(role, []).append(fact)
     for found in roles.values():
-        found.sort(key=_by_day)
+        if len(found) > 1:
+            found.sort(key=_by_day)
     by_role = {role: tuple(found) for role, found in roles.items()}
     return Person(profile, as_of, by_role, next_start, roles_of, medications)
 
