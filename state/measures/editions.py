@@ -14,10 +14,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from state.calendar import Day
 from state.measures.catalogue import MEASURES
 from state.measures.facts import Fact, Kept, KeptClaim, Wanted, coded
 from state.measures.measure_tables import NO_TABLES, ROLES_OF_TABLES, MeasureTables
 from state.measures.outcome import Measure
+from state.measures.period import Period
 from state.reference.codes import Code, UnknownSystem, UnusableCode, code_of
 from state.reference.tables import BUILT_IN, InvalidTable, TableError, TableFile
 from state.reference.value_sets import Medication, ValueSets
@@ -218,6 +220,10 @@ class Bound:
             roles = frozenset(role for role, names in self.readers.items() if not names.isdisjoint(measures))
             found = self._read_by[measures] = _SomeRolesOf(self.roles_of, roles)
         return found
+
+    def looks_until(self, measure: str, period: Period) -> Day:
+        """The last day for a period on which anything that begins can matter to a measure."""
+        return MEASURES[measure].looks_until(period, self.edition.parameters[measure])
 
     def touched_by(self, kept: Kept) -> frozenset[str]:
         """The measures that a kept fact can touch: of a claim not those that read of it only what is read beside something else."""

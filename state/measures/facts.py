@@ -242,6 +242,17 @@ def last_start(kept: Kept) -> Day:
             return kept.day
 
 
+def first_start(kept: Kept) -> Day:
+    """The first day to which anything in a kept fact can be dated: that an order was written may lie before its beginning."""
+    match kept:
+        case KeptClaim():
+            return min(kept.start, min((line.start for line in kept.lines), default=kept.start))
+        case KeptRecord():
+            return kept.start if kept.authored is None else min(kept.start, kept.authored)
+        case _:
+            return kept.day
+
+
 def coded(kept: Kept) -> Iterator[Fact]:
     """Every coded thing in a kept fact."""
     match kept:

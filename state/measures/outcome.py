@@ -160,6 +160,11 @@ def proportion(
     )
 
 
+def day_after(period: Period, _parameters: Any) -> Day:
+    """The farthest that most rules look: for a stay in which an emergency of the last day ended."""
+    return period.end + 1
+
+
 def _nothing(_parameters: Any) -> tuple[frozenset[str], ...]:
     return ()
 
@@ -167,15 +172,16 @@ def _nothing(_parameters: Any) -> tuple[frozenset[str], ...]:
 class Measure(msgspec.Struct, frozen=True):
     """A measure as the engine knows it.
 
-    `parameters` is the type of what an edition says of it; `roles` names the roles of codes that it reads under given parameters, so that a
-    missing value set is found at the start; `rates` names the rates that it has under them, in order; `population` asks step by step what
-    puts a member into the initial population, so that it can be said why somebody is not in it; `evaluate` answers for one member; its
-    outcomes carry every rate of the measure, in one order, also for a member outside the initial population (all counts 0), unless nothing
-    of the measure concerns the member at all, when it is empty. `value` makes a rate's value of its sums, with a note where it has none or
-    another than its name says. `compare`, where given, is asked in its place where all practices are known: it takes the sums of the
-    practice and those of all together. `needs` are groups of roles: without a fact of each the measure does not concern a member, which is
-    seen before anything is asked. `beside` are roles that are read only beside another fact of the same claim, each with the roles of
-    places at which they are read by themselves.
+    `parameters` is the type of what an edition says of it; `roles` names the roles of codes that it reads under given parameters, so
+    that a missing value set is found at the start; `rates` names the rates that it has under them, in order; `population` asks step by
+    step what puts a member into the initial population, so that it can be said why somebody is not in it; `evaluate` answers for one
+    member; its outcomes carry every rate of the measure, in one order, also for a member outside the initial population (all counts 0),
+    unless nothing of the measure concerns the member at all, when it is empty. `value` makes a rate's value of its sums, with a note
+    where it has none or another than its name says. `compare`, where given, is asked in its place where all practices are known: it
+    takes the sums of the practice and those of all together. `needs` are groups of roles: without a fact of each the measure does not
+    concern a member, which is seen before anything is asked. `looks_until` is the last day for a period on which anything that begins
+    can matter. `beside` are roles that are read only beside another fact of the same claim, each with the roles of places at which they
+    are read by themselves.
     """
 
     id: str
@@ -189,6 +195,7 @@ class Measure(msgspec.Struct, frozen=True):
     compare: Callable[[Sums, Sums, str, Any], tuple[Decimal | None, str]] | None = None
     beside: Mapping[str, tuple[str, ...]] = {}
     needs: Callable[[Any], tuple[frozenset[str], ...]] = _nothing
+    looks_until: Callable[[Period, Any], Day] = day_after
 
 
 def none_of(rate: str) -> Outcome:

@@ -13,11 +13,12 @@ from hashlib import blake2b
 import msgspec
 
 from schemas.records import Enrollment
-from state.calendar import Day
+from state.calendar import FOREVER, Day
 from state.ledger.rows import History, Row
 from state.measures.credit import Credit, PracticeOn, credit_of
+from state.measures.editions import Bound
 from state.measures.evaluation import ask, seen
-from state.measures.facts import Kept, Profile, coded, last_start
+from state.measures.facts import Kept, Profile, coded, first_start, last_start
 from state.measures.frozen import FrozenReading
 from state.measures.gaps import gap_of
 from state.measures.keeping import Said as SaidSpan
@@ -78,10 +79,14 @@ class Changes(msgspec.Struct, frozen=True):
 
 
 class Touched(msgspec.Struct, frozen=True):
-    """What of a member an event has touched: measures by edition. `everything`: demographics or coverage are others."""
+    """What of a member an event has touched: measures by edition, `since` the day on which the first of its facts begins.
+
+    `everything`: demographics or coverage are others.
+    """
 
     everything: bool = False
     measures: Mapping[str, frozenset[str]] = {}
+    since: Day = 0
 
     @property
     def is_nothing(self) -> bool:
@@ -93,7 +98,7 @@ def take(
     standing: Standing, rows: Iterable[tuple[str, Row | None]], measuring: Measuring, *, allow_reopen: bool
 ) -> Touched:
     """Take up cold rows as they are now; say what they can touch. Rows that no measure reads change nothing."""
-    everything = False
+    everything, since = False, FOREVER
     measures: dict[str, set[str]] = {}
     for name, row in rows:
         if isinstance(row, History) and isinstance(row.statements[0].body, Enrollment):
@@ -104,10 +109,11 @@ def take(
         if before == after:
             continue
         _put(standing, name, after)
+        since = min(since, *(first_start(one) for one in (before, after) if one is not None))
         for bound in measuring.bounds:
             touched = measures.setdefault(bound.edition.name, set())
             touched.update(*(bound.touched_by(one) for one in (before, after) if one is not None))
-    return Touched(everything, {edition: frozenset(names) for edition, names in measures.items()})
+    return Touched(everything, {edition: frozenset(names) for edition, names in measures.items()}, since)
 
 
 def retake(rows: Mapping[str, Row | None], measuring: Measuring, before: Standing, *, allow_reopen: bool) -> Standing:
@@ -151,7 +157,7 @@ def advance(
             (
                 window,
                 here,
-                None if some is None else _asked(some, edition, window, here, as_of, practice_on if answered else None),
+                None if some is None else _asked(some, bound, window, here, as_of, practice_on if answered else None),
             )
             for window in windows
             for here in (by_window.get((edition, window.id), {}),)
@@ -193,7 +199,7 @@ def advance(
 
 def _asked(
     touched: Touched,
-    edition: str,
+    bound: Bound,
     window: Window,
     here: Mapping[Key, SaidMeasure],
     as_of: Day,
@@ -206,7 +212,10 @@ def _asked(
         if (one.opens_on is not None and one.opens_on <= as_of)
         or (practice_on is not None and one.credit.practice(window.period, as_of, practice_on) != one.practice)
     }
-    return touched.measures.get(edition, frozenset()) | also
+    named = touched.measures.get(bound.edition.name, frozenset())
+    if touched.since > window.period.end:
+        named = frozenset(name for name in named if touched.since <= bound.looks_until(name, window.period))
+    return named | also
 
 
 def _said(

@@ -12,7 +12,7 @@ import pytest
 from state.measures.catalogue import MEASURES
 from state.measures.editions import Bound, built_in
 from state.measures.evaluation import evaluate, seen
-from state.measures.facts import CoverSpan, Kept, KeptClaim, KeptLine, KeptRecord, Profile
+from state.measures.facts import CoverSpan, Kept, KeptClaim, KeptLine, KeptRecord, Profile, first_start
 from state.measures.period import Period
 from state.reference.starter_sets import starter_sets
 from tests.fixtures.lengths import LONG
@@ -137,7 +137,7 @@ def test_a_fact_changes_no_measure_that_it_does_not_touch(period: Period) -> Non
         after = evaluate(profile, kept, BOUND, period, AS_OF).outcomes
         for new in kept:
             others = [one for one in kept if one is not new]
-            touched = BOUND.touched_by(new)
+            touched = {name for name in BOUND.touched_by(new) if first_start(new) <= BOUND.looks_until(name, period)}
             before = evaluate(profile, others, BOUND, period, AS_OF).outcomes
             assert {name: after.get(name) for name in BOUND.measures if name not in touched} == {
                 name: before.get(name) for name in BOUND.measures if name not in touched
@@ -166,3 +166,15 @@ def test_an_office_visit_touches_what_its_diagnosis_is_read_for() -> None:
 
 def _with_diagnosis(claim: KeptClaim, code: str) -> KeptClaim:
     return msgspec.structs.replace(claim, principal=code, diagnoses=(code,))
+
+
+def test_measures_that_follow_up_look_as_far_as_their_parameters_say() -> None:
+    period = PERIODS[0]
+    assert BOUND.looks_until("CBP", period) == period.end + 1
+    assert BOUND.looks_until("DRR", period) == period.end + 1
+    drr = BOUND.edition.parameters["DRR"]
+    later = msgspec.structs.replace(drr, follow_up=(120, 300))
+    assert MEASURES["DRR"].looks_until(period, later) == _day("2024-04-30") + 300
+    dsf = BOUND.edition.parameters["DSF"]
+    late = msgspec.structs.replace(dsf, rule=msgspec.structs.replace(dsf.rule, days_left=0))
+    assert MEASURES["DSF"].looks_until(period, late) == period.end + dsf.rule.follow_up_days
