@@ -110,12 +110,8 @@ class BatchConsumer(driver.Consumer):
         return committed
 
     async def perform_seek(self) -> None:
-        """As Faust's, but an own position counts as not yet committed, so that the lag shown is the lag that is.
-
-        Where partitions were taken away meanwhile, the next assignment seeks again before flow is on: nothing is wrong.
-        """
-        with contextlib.suppress(IllegalStateError):
-            await super().perform_seek()
+        """As Faust's, but an own position counts as not yet committed, so that the lag shown is the lag that is."""
+        await super().perform_seek()
         for tp in self._placed:
             self._committed_offset[tp] = None
 
@@ -142,7 +138,9 @@ class BatchConsumer(driver.Consumer):
         if fetched is None or self.should_stop:
             return
         if not self.flow_active:
-            await self.perform_seek()
+            # Dropped. Where partitions were taken away meanwhile, the next assignment seeks, before flow is on again.
+            with contextlib.suppress(IllegalStateError):
+                await self.perform_seek()
             return
         generation = self.app.consumer_generation_id
         waiting = {
@@ -155,11 +153,7 @@ class BatchConsumer(driver.Consumer):
             if self._placed.get(tp) != generation:
                 own = await self.own_position(tp)
                 if own is not None:
-                    try:
-                        await self._place(tp, generation, None)
-                    except IllegalStateError:
-                        # Taken away just now: all that was fetched is read again by whoever it is given to.
-                        return
+                    await self._place(tp, generation, None)
                     if waiting[tp][0].offset != own:
                         del waiting[tp]
         while waiting:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import inspect
 from importlib.metadata import version
 from types import SimpleNamespace
-from typing import Any
 
 import aiokafka
 import faust
 import pytest
-from aiokafka.errors import IllegalStateError
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -126,36 +124,3 @@ async def test_what_was_fetched_and_dropped_before_anything_was_committed_is_rea
     assert {tp: consumer.settled(tp) for tp in (new, at_zero, old, own)} == {new: 3, at_zero: 3, old: 40, own: 12}
     # What came of the own file's position may still wait to be sent.
     assert set(consumer._filter_tps_with_pending_acks()) == {new, at_zero, old}
-
-
-async def test_partitions_taken_away_between_a_fetch_and_its_seek_are_no_fault() -> None:
-    """A rebalance can begin between the two; the next assignment seeks again, and what was fetched is dropped."""
-    log = TP("member-events", 0)
-    fetched = {log: [SimpleNamespace(offset=7, timestamp=0)]}
-
-    class Bare(batching.BatchConsumer):
-        def __init__(self, *, active: bool) -> None:
-            self.app = SimpleNamespace(consumer_generation_id=2)  # type: ignore[assignment]
-            self.flow_active = active
-            self._read_offset, self._committed_offset = {}, {}  # type: ignore[assignment]
-            self._placed, self._next_read, self._settled, self._unsent = {log: 1}, {}, {}, set()
-
-        @property
-        def should_stop(self) -> bool:
-            return False
-
-        async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109
-            return fetched, None
-
-        async def own_position(self, tp: TP) -> int | None:  # type: ignore[override]
-            return 3
-
-        async def seek(self, partition: TP, offset: int) -> None:
-            raise IllegalStateError(f"No current assignment for partition {partition}")
-
-        async def seek_to_committed(self) -> dict[TP, int]:
-            await self.seek(log, 3)
-            return {}
-
-    assert [message async for message in Bare(active=False).getmany(1.0)] == []
-    assert [message async for message in Bare(active=True).getmany(1.0)] == []
