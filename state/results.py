@@ -187,9 +187,17 @@ def content_digest(total: int) -> str:
 
 def line(values: Iterable[object]) -> bytes:
     """One line of a CSV file."""
+    texts = [_text(value) for value in values]
+    plain = ",".join(texts)
+    if len(texts) > 1 and plain.count(",") == len(texts) - 1 and _QUOTED.isdisjoint(plain):
+        # As the writer would have it, in a third of the time.
+        return f"{plain}\n".encode()
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow([_text(value) for value in values])
+    csv.writer(buffer, lineterminator="\n").writerow(texts)
     return buffer.getvalue().encode()
+
+
+_QUOTED = frozenset('"\r\n')
 
 
 def _lines(columns: Sequence[str], records: Iterable[msgspec.Struct]) -> Iterator[bytes]:
@@ -211,10 +219,12 @@ def rows_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterat
 
 def _text(value: object) -> str:
     match value:
-        case None:
-            return ""
         case str():
             return value
+        case None:
+            return ""
+        case int():
+            return str(value)
         case dt.date():
             return value.isoformat()
         case tuple() if value and isinstance(value[0], int):

@@ -19,7 +19,7 @@ from state.measures import digest
 from state.measures import results as rows_of
 from state.measures.credit import credit_of
 from state.measures.editions import Bound
-from state.measures.evaluation import Found, evaluate
+from state.measures.evaluation import Found, ask, seen
 from state.measures.frozen import kept_from
 from state.measures.keeping import profile_of, span_of
 from state.measures.measuring import Window
@@ -179,10 +179,9 @@ class Measuring:
                 credit_of(outcomes).practice(window.period, day, practice_on),
             )
             for bound in self.bounds
+            for person in (seen(profile, kept, bound, day, accepted_only=self.accepted_only),)
             for window in self.windows
-            for measure, outcomes in self._said(
-                bound, evaluate(profile, kept, bound, window.period, day, accepted_only=self.accepted_only)
-            ).items()
+            for measure, outcomes in self._said(bound, ask(person, bound, window.period)).items()
         ]
         for edition, window, measure, outcomes, practice in found:
             asked = rows_of.Asked(edition, window.id, self.reading)

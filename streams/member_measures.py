@@ -98,6 +98,7 @@ class MeasuredMember:
             _practice_on(member, as_of, knowledge),
             touched=touched,
             before=before,
+            answered=answered,
         )
         return _outputs(changes, member, as_of, knowledge), changes.sums
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
+from ops.bench import measures
 from ops.bench.measured import Found, Sizes
 from ops.bench.service import PATIENCE, Service, now, service
 from ops.brokers.kafka import KafkaBroker
@@ -45,6 +46,8 @@ FAUST_NOOP = Peer("core_vs_faust_noop", "faust_peer", "noop")
 FAUST_DECODE = Peer("core_vs_faust_decode", "faust_peer", "decode")
 FAUST_COUNT = Peer("core_vs_faust_count", "faust_peer", "count")
 QUIX = Peer("core_vs_quix", "quix_peer")
+ALL_FAUST_NOOP = Peer("all_vs_faust_noop", "faust_peer", "noop")
+ALL_QUIX = Peer("all_vs_quix", "quix_peer")
 
 
 def core_vs_faust(sizes: Sizes) -> Iterator[Found]:
@@ -55,6 +58,17 @@ def core_vs_faust(sizes: Sizes) -> Iterator[Found]:
 def core_vs_quix(sizes: Sizes) -> Iterator[Found]:
     """Claims a second of the service and of Quix Streams; with one process each, then with two."""
     yield from _beside((QUIX,), sizes)
+
+
+def all_vs_faust(sizes: Sizes) -> Iterator[Found]:
+    """Claims a second of the service with every measure of the program asked, and of the Faust agent that does nothing."""
+    yield from _beside((ALL_FAUST_NOOP,), sizes.with_measures)
+    yield measures.claims_without_measure(sizes.with_measures)
+
+
+def all_vs_quix(sizes: Sizes) -> Iterator[Found]:
+    """Claims a second of the service with every measure of the program asked, and of Quix Streams."""
+    yield from _beside((ALL_QUIX,), sizes.with_measures)
 
 
 def _beside(peers: Sequence[Peer], sizes: Sizes) -> Iterator[Found]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,13 @@ class Sizes:
     folder: Path
     partitions: int = 8
     seed: int = 2025
+    measured: bool = False
+    """Whether every measure of the program is asked, of members with three years and with what measures look for."""
+
+    @property
+    def with_measures(self) -> Sizes:
+        """The same sizes, with measures."""
+        return dataclasses.replace(self, measured=True)
 
     @property
     def warm_up(self) -> int:

@@ -191,7 +191,7 @@ def service(broker: KafkaBroker, sizes: Sizes) -> Iterator[Service]:
                 ]
             )
             made.wait_until_done()
-            made.send([tick_message(made.codec, settings.prefix, people.DAY)])
+            made.send([tick_message(made.codec, settings.prefix, people.day(sizes))])
             made.wait_until_done()
             made.stop()
             people.settle_in(sizes, settings)

@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table as Grid
 
-from ops.bench import closing, core, files, restart, stored
+from ops.bench import closing, core, files, measures, restart, stored
 from ops.bench.measured import Better, Found, Result, Sizes, result
 
 TWO_PROCESSES = "_two_processes"
@@ -72,6 +72,33 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         ),
     ),
     Benchmark(
+        core.all_vs_faust,
+        (
+            *_with_two_processes(
+                Line(
+                    "all_vs_faust_noop",
+                    "the same with every measure and gap, beside a Faust agent that does nothing",
+                    "events/s",
+                    "higher",
+                    0.7,
+                )
+            ),
+            Line("claims_without_measure", "of 100 claims of all_vs_*, those that touch no measure", "%", "higher"),
+        ),
+    ),
+    Benchmark(
+        core.all_vs_quix,
+        _with_two_processes(
+            Line(
+                "all_vs_quix",
+                "the same with every measure and gap, beside 12-month attribution in Quix Streams",
+                "events/s",
+                "higher",
+                0.5,
+            )
+        ),
+    ),
+    Benchmark(
         restart.restart_s,
         (Line("restart_s", "a killed worker started again: seconds to its first output", "s", "lower", 2),),
     ),
@@ -96,8 +123,32 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         (Line("bytes_per_member", "hot state of a member with 24 months of history", "bytes", "lower", 1024),),
     ),
     Benchmark(
+        measures.bytes_per_member_all,
+        (
+            Line(
+                "bytes_per_member_all",
+                "the same with 36 months and every measure over two windows",
+                "bytes",
+                "lower",
+                4096,
+            ),
+        ),
+    ),
+    Benchmark(
         files.replay_vs_json,
         (Line("replay_vs_json", "replay of a history, beside reading it as JSON", "s", "lower", 4),),
+    ),
+    Benchmark(
+        measures.replay_measures_vs_duckdb,
+        (
+            Line(
+                "replay_measures_vs_duckdb",
+                "replay of three years with every measure over two, beside DuckDB doing four of them",
+                "s",
+                "lower",
+                3,
+            ),
+        ),
     ),
 )
 
@@ -218,7 +269,7 @@ def _machine() -> str:
 
 
 def _versions() -> str:
-    packages = ("faust-streaming", "aiokafka", "confluent-kafka", "fastavro", "msgspec")
+    packages = ("faust-streaming", "aiokafka", "confluent-kafka", "fastavro", "msgspec", "duckdb")
     quix = next(line for line in QUIX.read_text(encoding="utf-8").splitlines() if line.startswith("quixstreams=="))
     return ", ".join(
         [

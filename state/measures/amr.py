@@ -184,4 +184,19 @@ def _missing(known: int, of: int, least_ratio: Decimal) -> int:
     return max(1, math.ceil((least_ratio * of - known) / (1 - least_ratio)))
 
 
-MEASURE = Measure("AMR", "Asthma Medication Ratio", Parameters, roles, rates, population, evaluate)
+def needs(parameters: Parameters) -> tuple[frozenset[str], ...]:
+    """Nobody has asthma without a diagnosis of it or a drug for it."""
+    return (asthma_drugs.roles(parameters.drugs) | {"asthma"},)
+
+
+MEASURE = Measure(
+    "AMR",
+    "Asthma Medication Ratio",
+    Parameters,
+    roles,
+    rates,
+    population,
+    evaluate,
+    beside=dict.fromkeys(_VISITS, ()),
+    needs=needs,
+)

@@ -196,4 +196,21 @@ def controlled(person: Person, first: Day, last: Day, parameters: Parameters) ->
     return found if is_controlled(on_last_day, parameters.reading) else Step(asks, holds=False, evidence=found.evidence)
 
 
-MEASURE = Measure("CBP", "Controlling High Blood Pressure", Parameters, roles, rates, population, evaluate)
+def needs(parameters: Parameters) -> tuple[frozenset[str], ...]:
+    """Nobody has hypertension of whom nobody says so, and by visits nobody without one."""
+    if isinstance(parameters.hypertension, DiagnosedVisits):
+        return frozenset({"hypertension"}), frozenset({"diagnosed_visit"})
+    return (frozenset({"hypertension"}),)
+
+
+MEASURE = Measure(
+    "CBP",
+    "Controlling High Blood Pressure",
+    Parameters,
+    roles,
+    rates,
+    population,
+    evaluate,
+    beside={"diagnosed_visit": ()},
+    needs=needs,
+)

@@ -20,6 +20,11 @@ from state.measures.status import Statuses
 from state.measures.timing import latest
 
 DISORDERS = ("bipolar_disorder", "personality_disorder", "psychotic_disorder", "pervasive_developmental_disorder")
+VISITED = (frozenset({"major_depression_or_dysthymia"}), frozenset({"depression_visit"}))
+"""Without a fact of each there is no visit for depression."""
+BESIDE: dict[str, tuple[str, ...]] = {"depression_visit": ()}
+"""A visit is read with the diagnosis on its claim alone."""
+QUESTIONNAIRES = frozenset({"phq9", "phq9_teen"})
 ROLES = frozenset({*DISORDERS, "depression_visit", "major_depression_or_dysthymia", "phq9", "phq9_teen"})
 
 

@@ -27,6 +27,8 @@ def diagnosed_visits(
         where = fact.of.row if record is None else (record.part_of or record.start)
         stated.setdefault(where, []).append(fact)
     days: dict[Day, list[Fact]] = {}
+    if not stated:
+        return days
     for visit in status.encounters(person, statuses, *sorted(visits)):
         record = visit.record
         places: tuple[str | Day, ...] = (visit.of.row,) if record is None else (record.evidence, record.start)

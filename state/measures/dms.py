@@ -139,4 +139,19 @@ def _total(outcomes: list[Outcome], period: Period) -> Outcome:
     )
 
 
-MEASURE = Measure("DMS", "Depression Monitoring with the PHQ-9", Parameters, roles, rates, population, evaluate)
+def needs(_parameters: Parameters) -> tuple[frozenset[str], ...]:
+    """Nobody has a visit for depression without both."""
+    return depression_scores.VISITED
+
+
+MEASURE = Measure(
+    "DMS",
+    "Depression Monitoring with the PHQ-9",
+    Parameters,
+    roles,
+    rates,
+    population,
+    evaluate,
+    beside=depression_scores.BESIDE,
+    needs=needs,
+)

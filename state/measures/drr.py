@@ -16,7 +16,7 @@ from state.measures.age import age_on
 from state.measures.depression_scores import Score, excluded, scores, visits
 from state.measures.eligibility import Eligibility
 from state.measures.facts import Fact, Person
-from state.measures.outcome import Measure, Outcome, Step, proportion, step
+from state.measures.outcome import Measure, Outcome, Step, day_after, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
 
@@ -165,4 +165,25 @@ def _outcome(
     )
 
 
-MEASURE = Measure("DRR", "Depression Remission or Response", Parameters, roles, rates, population, evaluate)
+def looks_until(period: Period, parameters: Parameters) -> Day:
+    """The last day of follow-up of an episode that opens on the last day of intake."""
+    return max(day_after(period, parameters), intake_of(period, parameters).end + parameters.follow_up[1])
+
+
+def needs(_parameters: Parameters) -> tuple[frozenset[str], ...]:
+    """Nobody has an episode without a total, and a visit for depression near it."""
+    return *depression_scores.VISITED, depression_scores.QUESTIONNAIRES
+
+
+MEASURE = Measure(
+    "DRR",
+    "Depression Remission or Response",
+    Parameters,
+    roles,
+    rates,
+    population,
+    evaluate,
+    beside=depression_scores.BESIDE,
+    needs=needs,
+    looks_until=looks_until,
+)

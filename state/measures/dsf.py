@@ -9,11 +9,12 @@ from collections.abc import Iterator
 
 import msgspec
 
+from state.calendar import Day
 from state.measures import dsf_program, dsf_visits, status
 from state.measures.dsf_program import Screening
 from state.measures.dsf_visits import AtVisits
 from state.measures.facts import Person
-from state.measures.outcome import Measure, Outcome, Step
+from state.measures.outcome import Measure, Outcome, Step, day_after
 from state.measures.period import Period
 from state.measures.status import Statuses
 
@@ -57,4 +58,20 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
     return dsf_program.evaluate(person, period, rule, parameters.statuses, death_excludes=parameters.death)
 
 
-MEASURE = Measure("DSF", "Depression Screening and Follow-Up", Parameters, roles, rates, population, evaluate)
+def looks_until(period: Period, parameters: Parameters) -> Day:
+    """The last day on which a positive screen of the last day can be followed up."""
+    rule, end = parameters.rule, day_after(period, parameters)
+    return end if isinstance(rule, AtVisits) else max(end, period.end - rule.days_left + rule.follow_up_days)
+
+
+MEASURE = Measure(
+    "DSF",
+    "Depression Screening and Follow-Up",
+    Parameters,
+    roles,
+    rates,
+    population,
+    evaluate,
+    beside=dsf_program.BESIDE,
+    looks_until=looks_until,
+)

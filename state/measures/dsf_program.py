@@ -66,6 +66,10 @@ _FOLLOW_UP_ROLES = frozenset(
 )
 
 
+BESIDE: dict[str, tuple[str, ...]] = {"depression_case_management": (), "follow_up_visit": ()}
+"""A follow-up by a visit or by case management is read with the diagnosis on its claim alone."""
+
+
 def roles(rule: Screening, *, death_excludes: bool) -> frozenset[str]:
     """The roles that the rule reads."""
     return (

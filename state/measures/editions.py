@@ -9,15 +9,17 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 import msgspec
 
+from state.calendar import Day
 from state.measures.catalogue import MEASURES
-from state.measures.facts import Wanted
+from state.measures.facts import Fact, Kept, KeptClaim, Wanted, coded
 from state.measures.measure_tables import NO_TABLES, ROLES_OF_TABLES, MeasureTables
 from state.measures.outcome import Measure
+from state.measures.period import Period
 from state.reference.codes import Code, UnknownSystem, UnusableCode, code_of
 from state.reference.tables import BUILT_IN, InvalidTable, TableError, TableFile
 from state.reference.value_sets import Medication, ValueSets
@@ -141,7 +143,8 @@ class Bound:
 
     `roles_of` remembers: a code that came before costs one look-up. `medications` is what the medication lists say of a drug, by its
     code; where two lists name one, the set of the later id speaks. `tables` are those that were supplied for the edition: the parameters
-    of `edition` carry them from here on. Raises `MissingValueSets` when a set is missing.
+    of `edition` carry them from here on. `measures` are the ids of its measures, in order; `needs` what each needs.
+    Raises `MissingValueSets` when a set is missing.
     """
 
     def __init__(self, edition: Edition, loaded: ValueSets, tables: MeasureTables = NO_TABLES) -> None:
@@ -158,6 +161,7 @@ class Bound:
             )
         self.edition = edition
         self.tables = tables
+        self.measures = tuple(sorted(edition.parameters))
         roles = {role for measure in edition.parameters for role in edition.roles(measure)}
         for role in sorted(roles - ROLES_OF_TABLES):
             if role not in edition.sets and role not in edition.optional and role not in edition.codes:
@@ -194,6 +198,10 @@ class Bound:
             for role in edition.roles(measure):
                 readers.setdefault(role, set()).add(measure)
         self.readers: Mapping[str, frozenset[str]] = {role: frozenset(names) for role, names in readers.items()}
+        self.needs: Mapping[str, tuple[frozenset[str], ...]] = {
+            measure: MEASURES[measure].needs(edition.parameters[measure]) for measure in self.measures
+        }
+        self._read_by: dict[frozenset[str], Mapping[Code, tuple[str, ...]]] = {}
         self._beside: dict[str, frozenset[str]] = {
             role: frozenset(place for name in names for place in MEASURES[name].beside[role])
             for role, names in self.readers.items()
@@ -205,20 +213,67 @@ class Bound:
         at = self.roles_of[("POS", place)] if place else ()
         return all(role in self._beside and self._beside[role].isdisjoint(at) for role in self.roles_of[code])
 
-    def touched_by(self, codes: Iterable[Code]) -> frozenset[str]:
-        """The measures that some codes can touch."""
+    def read_by(self, measures: frozenset[str]) -> Mapping[Code, tuple[str, ...]]:
+        """The roles of a code that some measures of the edition read."""
+        found = self._read_by.get(measures)
+        if found is None:
+            roles = frozenset(role for role, names in self.readers.items() if not names.isdisjoint(measures))
+            found = self._read_by[measures] = _SomeRolesOf(self.roles_of, roles)
+        return found
+
+    def looks_until(self, measure: str, period: Period) -> Day:
+        """The last day for a period on which anything that begins can matter to a measure."""
+        return MEASURES[measure].looks_until(period, self.edition.parameters[measure])
+
+    def touched_by(self, kept: Kept) -> frozenset[str]:
+        """The measures that a kept fact can touch: of a claim not those that read of it only what is read beside something else."""
         return frozenset(
-            measure for code in codes for role in self.roles_of[code] for measure in self.readers.get(role, ())
+            measure
+            for fact in coded(kept)
+            for role in self.roles_of[fact.code]
+            for measure in self.readers.get(role, ())
+            if not isinstance(kept, KeptClaim) or self._reads_by_itself(measure, role, fact)
         )
+
+    def _reads_by_itself(self, measure: str, role: str, fact: Fact) -> bool:
+        places = MEASURES[measure].beside.get(role)
+        if places is None:
+            return True
+        return fact.line is not None and not frozenset(places).isdisjoint(self.roles_of[("POS", fact.line.place)])
 
 
 def wanted_by(bounds: Iterable[Bound]) -> Wanted:
-    """What any of several editions can use of a claim or chart."""
-    every = tuple(bounds)
+    """What any of several editions can use of a claim or chart. It remembers, as `Bound.roles_of` does."""
+    return _wanted_by(tuple(bounds))
+
+
+@lru_cache(maxsize=16)
+def _wanted_by(every: tuple[Bound, ...]) -> Wanted:
     return Wanted(
-        reads=lambda code: any(one.roles_of[code] for one in every),
-        only_beside=lambda code, place: all(one.only_beside(code, place) for one in every),
+        reads=_Reads(tuple(one.roles_of for one in every)).__getitem__,
+        only_beside=cache(lambda code, place: all(one.only_beside(code, place) for one in every)),
     )
+
+
+class _Reads(dict[Code, bool]):
+    def __init__(self, every: tuple[Mapping[Code, tuple[str, ...]], ...]) -> None:
+        super().__init__()
+        self._every = every
+
+    def __missing__(self, code: Code) -> bool:
+        found = self[code] = any(one[code] for one in self._every)
+        return found
+
+
+class _SomeRolesOf(dict[Code, tuple[str, ...]]):
+    def __init__(self, roles_of: Mapping[Code, tuple[str, ...]], roles: frozenset[str]) -> None:
+        super().__init__()
+        self._roles_of = roles_of
+        self._roles = roles
+
+    def __missing__(self, code: Code) -> tuple[str, ...]:
+        found = self[code] = tuple(role for role in self._roles_of[code] if role in self._roles)
+        return found
 
 
 class _RolesOf(dict[Code, tuple[str, ...]]):

@@ -231,6 +231,28 @@ class Fact:
         return self.kind == "diagnosis" and isinstance(self.of, KeptClaim) and self.of.principal == self.code[1]
 
 
+def last_start(kept: Kept) -> Day:
+    """The last day on which anything in a kept fact begins."""
+    match kept:
+        case KeptClaim():
+            return max(kept.start, max((line.start for line in kept.lines), default=kept.start))
+        case KeptRecord():
+            return kept.start
+        case _:
+            return kept.day
+
+
+def first_start(kept: Kept) -> Day:
+    """The first day to which anything in a kept fact can be dated: that an order was written may lie before its beginning."""
+    match kept:
+        case KeptClaim():
+            return min(kept.start, min((line.start for line in kept.lines), default=kept.start))
+        case KeptRecord():
+            return kept.start if kept.authored is None else min(kept.start, kept.authored)
+        case _:
+            return kept.day
+
+
 def coded(kept: Kept) -> Iterator[Fact]:
     """Every coded thing in a kept fact."""
     match kept:
@@ -312,7 +334,8 @@ class Person:
 
     def plays(self, code: Code, *roles: str) -> bool:
         """Whether a code has one of the roles: for what stands beside a fact's own code, such as a place, modifier or coded result."""
-        return not frozenset(roles).isdisjoint(self.roles_of[code])
+        played = self.roles_of[code]
+        return bool(played) and not frozenset(roles).isdisjoint(played)
 
     def says(self, codes: str, *roles: str) -> bool:
         """Whether one of SNOMED's codes in a field of a record, such as `disposition`, has one of the roles."""
@@ -334,13 +357,18 @@ def person_of(
     roles_of: Mapping[Code, tuple[str, ...]],
     as_of: Day,
     medications: Mapping[Code, Medication] = _NO_MEDICATIONS,
+    read: Mapping[Code, tuple[str, ...]] | None = None,
 ) -> Person:
-    """The member on a day. `roles_of` and `medications` are those of an edition (state.measures.editions.Bound)."""
+    """The member on a day. `roles_of` and `medications` are those of an edition (state.measures.editions.Bound).
+
+    `read`: the roles by which facts are looked for, where these are fewer than all (`Bound.read_by`).
+    """
+    by_code = roles_of if read is None else read
     roles: dict[str, list[Fact]] = {}
     next_start: Day | None = None
     for one in kept:
         for fact in coded(one):
-            named = roles_of[fact.code]
+            named = by_code[fact.code]
             if not named:
                 continue
             if fact.start > as_of:
@@ -349,7 +377,8 @@ def person_of(
             for role in named:
                 roles.setdefault(role, []).append(fact)
     for found in roles.values():
-        found.sort(key=_by_day)
+        if len(found) > 1:
+            found.sort(key=_by_day)
     by_role = {role: tuple(found) for role, found in roles.items()}
     return Person(profile, as_of, by_role, next_start, roles_of, medications)
 

@@ -237,6 +237,18 @@ def _wanted(rate: GlycemicRate) -> str:
     return f"at most {rate.above} %" if rate.above is not None else f"less than {rate.below} %"
 
 
+def needs(_parameters: Parameters) -> tuple[frozenset[str], ...]:
+    """Nobody has diabetes without a diagnosis: a drug alone does not say so."""
+    return (frozenset({"diabetes"}),)
+
+
 MEASURE = Measure(
-    "GSD", "Glycemic Status Assessment for Patients With Diabetes", Parameters, roles, rates, population, evaluate
+    "GSD",
+    "Glycemic Status Assessment for Patients With Diabetes",
+    Parameters,
+    roles,
+    rates,
+    population,
+    evaluate,
+    needs=needs,
 )

@@ -6,6 +6,7 @@ Source: measures.md 1.5 (the final version of each line; what is reversed leaves
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -118,15 +119,27 @@ def _claim(name: str, claim: Claim, wanted: Wanted) -> KeptClaim | None:
     procedures = [code for text in claim.procedure_codes for code in _one("ICD10PCS", text)]
     bill_type = _one("UBTOB", claim.bill_type_code)
     drg = _one("MSDRG", claim.drg_code)
-    lines: list[KeptLine] = []
     disposition = _one("DISCHARGE_STATUS", claim.discharge_disposition_code)
-    touched = any(wanted.by_itself(code) for code in (*diagnoses, *procedures, *bill_type, *drg, *disposition))
-    for line in claim.lines:
-        hcpcs, revenue = _one("HCPCS", line.hcpcs_code), _one("UBREV", line.revenue_center_code)
+    of_lines = [
+        (
+            line,
+            _one("HCPCS", line.hcpcs_code),
+            _one("UBREV", line.revenue_center_code),
+            _text(_one("POS", line.place_of_service_code)),
+        )
+        for line in claim.lines
+    ]
+    # Most claims are not kept: that is seen before anything is made.
+    if not any(
+        wanted.by_itself(code) for code in (*diagnoses, *procedures, *bill_type, *drg, *disposition)
+    ) and not any(
+        wanted.by_itself(code, place) for _, hcpcs, revenue, place in of_lines for code in (*hcpcs, *revenue)
+    ):
+        return None
+    lines: list[KeptLine] = []
+    for line, hcpcs, revenue, place in of_lines:
         if not any(wanted(code) for code in (*hcpcs, *revenue)):
             continue
-        place = _text(_one("POS", line.place_of_service_code))
-        touched = touched or any(wanted.by_itself(code, place) for code in (*hcpcs, *revenue))
         start = from_date(line.claim_line_start_date)
         lines.append(
             KeptLine(
@@ -143,8 +156,6 @@ def _claim(name: str, claim: Claim, wanted: Wanted) -> KeptClaim | None:
                 npi=line.rendering_npi or "",
             )
         )
-    if not touched:
-        return None
     days = [from_date(line.claim_line_start_date) for line in claim.lines]
     ends = [from_date(line.claim_line_end_date or line.claim_line_start_date) for line in claim.lines]
     start = from_date(claim.admission_date) if claim.admission_date else min(days)
@@ -165,7 +176,7 @@ def _claim(name: str, claim: Claim, wanted: Wanted) -> KeptClaim | None:
         drg=_text(drg),
         discharged=claim.discharge_date is not None,
         disposition=_text(disposition),
-        places=tuple(sorted({place for line in claim.lines for _, place in _one("POS", line.place_of_service_code)})),
+        places=tuple(sorted({place for *_, place in of_lines if place})),
     )
 
 
@@ -263,6 +274,7 @@ def _value_code(text: str) -> Code:
     return found[0] if found else (system, code)
 
 
+@lru_cache(maxsize=1 << 17)
 def _one(system: str, text: str | None) -> tuple[Code, ...]:
     """The normal code of what a source wrote; nothing for what is no code of its system, which no value set can hold."""
     if not text or not text.strip():

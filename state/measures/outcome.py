@@ -97,6 +97,8 @@ class Sums(msgspec.Struct, frozen=True, array_like=True):
     more: Mapping[str, Decimal] = {}
 
     def __add__(self, other: Sums) -> Sums:
+        if not other.more:
+            return Sums(self.denominator + other.denominator, self.numerator + other.numerator, self.more)
         more = dict(self.more)
         for name, value in other.more.items():
             more[name] = more.get(name, Decimal()) + value
@@ -160,17 +162,29 @@ def proportion(
     )
 
 
+def day_after(period: Period, _parameters: Any) -> Day:
+    """The farthest that most rules look: for a stay in which an emergency of the last day ended."""
+    return period.end + 1
+
+
+def _nothing(_parameters: Any) -> tuple[frozenset[str], ...]:
+    return ()
+
+
 class Measure(msgspec.Struct, frozen=True):
     """A measure as the engine knows it.
 
-    `parameters` is the type of what an edition says of it; `roles` names the roles of codes that it reads under given parameters, so that a
-    missing value set is found at the start; `rates` names the rates that it has under them, in order; `population` asks step by step what
-    puts a member into the initial population, so that it can be said why somebody is not in it; `evaluate` answers for one member; its
-    outcomes carry every rate of the measure, in one order, also for a member outside the initial population (all counts 0), unless nothing
-    of the measure concerns the member at all, when it is empty. `value` makes a rate's value of its sums, with a note where it has none or
-    another than its name says. `compare`, where given, is asked in its place where all practices are known: it takes the sums of the
-    practice and those of all together. `beside` are roles that are read only beside another fact of the same claim, each with the roles of
-    places at which they are read by themselves. With fewer than `small` members a rate is flagged.
+    `parameters` is the type of what an edition says of it; `roles` names the roles of codes that it reads under given parameters, so
+    that a missing value set is found at the start; `rates` names the rates that it has under them, in order; `population` asks step by
+    step what puts a member into the initial population, so that it can be said why somebody is not in it; `evaluate` answers for one
+    member; its outcomes carry every rate of the measure, in one order, also for a member outside the initial population (all counts 0),
+    unless nothing of the measure concerns the member at all, when it is empty. `value` makes a rate's value of its sums, with a note
+    where it has none or another than its name says. `compare`, where given, is asked in its place where all practices are known: it
+    takes the sums of the practice and those of all together. `needs` are groups of roles: without a fact of each the measure does not
+    concern a member, which is seen before anything is asked. `looks_until` is the last day for a period on which anything that begins
+    can matter. `beside` are roles that are read only beside another fact of the same claim, each with the roles of places at which they
+    are read by themselves. With fewer than `small`
+    members a rate is flagged.
     """
 
     id: str
@@ -184,6 +198,8 @@ class Measure(msgspec.Struct, frozen=True):
     compare: Callable[[Sums, Sums, str, Any], tuple[Decimal | None, str]] | None = None
     beside: Mapping[str, tuple[str, ...]] = {}
     small: int = SMALL
+    needs: Callable[[Any], tuple[frozenset[str], ...]] = _nothing
+    looks_until: Callable[[Period, Any], Day] = day_after
 
 
 def none_of(rate: str) -> Outcome:

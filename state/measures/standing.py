@@ -13,11 +13,12 @@ from hashlib import blake2b
 import msgspec
 
 from schemas.records import Enrollment
-from state.calendar import Day
+from state.calendar import FOREVER, Day
 from state.ledger.rows import History, Row
 from state.measures.credit import Credit, PracticeOn, credit_of
-from state.measures.evaluation import evaluate
-from state.measures.facts import Kept, Profile, coded
+from state.measures.editions import Bound
+from state.measures.evaluation import ask, seen
+from state.measures.facts import Kept, Profile, coded, first_start, last_start
 from state.measures.frozen import FrozenReading
 from state.measures.gaps import gap_of
 from state.measures.keeping import Said as SaidSpan
@@ -78,10 +79,14 @@ class Changes(msgspec.Struct, frozen=True):
 
 
 class Touched(msgspec.Struct, frozen=True):
-    """What of a member an event has touched: measures by edition. `everything`: demographics or coverage are others."""
+    """What of a member an event has touched: measures by edition, `since` the day on which the first of its facts begins.
+
+    `everything`: demographics or coverage are others.
+    """
 
     everything: bool = False
     measures: Mapping[str, frozenset[str]] = {}
+    since: Day = 0
 
     @property
     def is_nothing(self) -> bool:
@@ -93,7 +98,7 @@ def take(
     standing: Standing, rows: Iterable[tuple[str, Row | None]], measuring: Measuring, *, allow_reopen: bool
 ) -> Touched:
     """Take up cold rows as they are now; say what they can touch. Rows that no measure reads change nothing."""
-    everything = False
+    everything, since = False, FOREVER
     measures: dict[str, set[str]] = {}
     for name, row in rows:
         if isinstance(row, History) and isinstance(row.statements[0].body, Enrollment):
@@ -104,10 +109,11 @@ def take(
         if before == after:
             continue
         _put(standing, name, after)
-        codes = {fact.code for one in (before, after) if one is not None for fact in coded(one)}
+        since = min(since, *(first_start(one) for one in (before, after) if one is not None))
         for bound in measuring.bounds:
-            measures.setdefault(bound.edition.name, set()).update(bound.touched_by(codes))
-    return Touched(everything, {edition: frozenset(names) for edition, names in measures.items()})
+            touched = measures.setdefault(bound.edition.name, set())
+            touched.update(*(bound.touched_by(one) for one in (before, after) if one is not None))
+    return Touched(everything, {edition: frozenset(names) for edition, names in measures.items()}, since)
 
 
 def retake(rows: Mapping[str, Row | None], measuring: Measuring, before: Standing, *, allow_reopen: bool) -> Standing:
@@ -126,31 +132,46 @@ def advance(
     *,
     touched: Touched | None,
     before: Profile,
+    answered: bool = True,
 ) -> Changes:
     """Ask again what was touched (None: everything) on a day, remember it, and say the differences.
 
     `before` is who the member was when things were last said: what is taken back is taken from the strata in which it was counted. Whose
-    credit a measure is, is asked of all, since attribution may be another. What was said of a period that is no longer open stays said; it
-    is remembered for as long as the period could be opened again, or it would then be counted twice.
+    credit a measure is, is asked of all where attribution was `answered` anew, since it may be another. What was said of a period that is
+    no longer open stays said; it is remembered for as long as the period could be opened again, or it would then be counted twice.
     """
-    profile = profile_of(standing.spans)
+    # Not None: what was touched, of a member who is who they were.
+    some = None if touched is None or touched.everything else touched
+    profile = profile_of(standing.spans) if some is None else before
     windows = measuring.windows(as_of)
     known = {one.key: one for one in standing.said}
+    by_window: dict[tuple[str, str], dict[Key, SaidMeasure]] = {}
+    for key, one in known.items():
+        by_window.setdefault(key[:2], {})[key] = one
     found: dict[Key, SaidMeasure] = {}
     results: list[Result] = []
     sums: list[tuple[Asked, Cell, Sums]] = []
     for bound in measuring.bounds:
         edition = bound.edition.name
-        for window in windows:
-            here = {key: one for key, one in known.items() if key[:2] == (edition, window.id)}
-            asked = _asked(touched, edition, window, here, as_of, practice_on)
-            if asked is not None and not asked:
+        asked_in = [
+            (
+                window,
+                here,
+                None if some is None else _asked(some, bound, window, here, as_of, practice_on if answered else None),
+            )
+            for window in windows
+            for here in (by_window.get((edition, window.id), {}),)
+        ]
+        only = None if some is None else frozenset(name for _, _, asked in asked_in for name in asked or ())
+        person = None if only is not None and not only else seen(profile, standing.kept, bound, as_of, only=only)
+        for window, here, asked in asked_in:
+            if person is None or (asked is not None and not asked):
                 found.update(here)
                 continue
-            evaluated = evaluate(profile, standing.kept, bound, window.period, as_of, only=asked)
+            outcomes_of = ask(person, bound, window.period, only=asked).outcomes
             now = {
                 (edition, window.id, measure): _said(edition, window, measure, outcomes, as_of, practice_on)
-                for measure, outcomes in evaluated.outcomes.items()
+                for measure, outcomes in outcomes_of.items()
             }
             for key, one in here.items():
                 if asked is not None and key[2] not in asked:
@@ -162,36 +183,39 @@ def advance(
                 found[key] = one
                 old = here.get(key)
                 if old != one:
-                    results.append(Result(edition, window, key[2], one.practice, evaluated.outcomes[key[2]]))
+                    results.append(Result(edition, window, key[2], one.practice, outcomes_of[key[2]]))
                 if old is None or old.counts_otherwise(one) or before != profile:
                     sums.extend(() if old is None else _taken_back(old, payer, before))
                     sums.extend(_cells(one, payer, profile))
     opens = [one.opens_on for one in found.values() if one.opens_on is not None]
     found.update({key: one for key, one in known.items() if key not in found and key[1] in measuring.settled})
     standing.said = [found[key] for key in sorted(found)]
-    ahead = (fact.start for one in standing.kept for fact in coded(one) if fact.start > as_of)
+    ahead = (
+        fact.start for one in standing.kept if last_start(one) > as_of for fact in coded(one) if fact.start > as_of
+    )
     standing.next_day = min((*opens, *ahead), default=None)
     return Changes(tuple(results), tuple(sums))
 
 
 def _asked(
-    touched: Touched | None,
-    edition: str,
+    touched: Touched,
+    bound: Bound,
     window: Window,
     here: Mapping[Key, SaidMeasure],
     as_of: Day,
-    practice_on: PracticeOn,
-) -> frozenset[str] | None:
-    """The measures to ask: those touched, those whose gap has opened, and those whose credit is another's now. None: all."""
-    if touched is None or touched.everything:
-        return None
+    practice_on: PracticeOn | None,
+) -> frozenset[str]:
+    """The measures to ask: those touched, those whose gap has opened, and those whose credit is another's now (None: nobody's is)."""
     also = {
         one.measure
         for one in here.values()
         if (one.opens_on is not None and one.opens_on <= as_of)
-        or one.credit.practice(window.period, as_of, practice_on) != one.practice
+        or (practice_on is not None and one.credit.practice(window.period, as_of, practice_on) != one.practice)
     }
-    return touched.measures.get(edition, frozenset()) | also
+    named = touched.measures.get(bound.edition.name, frozenset())
+    if touched.since > window.period.end:
+        named = frozenset(name for name in named if touched.since <= bound.looks_until(name, window.period))
+    return named | also
 
 
 def _said(

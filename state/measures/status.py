@@ -151,17 +151,18 @@ def counts(person: Person, statuses: Statuses, fact: Fact) -> bool:
     Denied lines count where the edition says so; a line with a modifier for "not done" never does (measures.md 1.5); a diagnosis of
     a claim that was all laboratory identifies nothing unless the edition says so (1.4). A rejected result never counts.
     """
-    if fact.denied and not statuses.denied:
+    if not statuses.denied and fact.denied:
         return False
-    if isinstance(fact.of, KeptResult):
-        return fact.of.state != "rejected"
-    if fact.line is not None and any(
-        person.plays(("CPT_MODIFIER", modifier), "not_done_modifier") for modifier in fact.line.modifiers
-    ):
-        return False
-    if fact.kind == "diagnosis" and isinstance(fact.of, KeptClaim) and not statuses.laboratory_diagnoses:
-        places = fact.of.places
-        return not places or not all(person.plays(("POS", place), "laboratory_place") for place in places)
+    of, line = fact.of, fact.line
+    if isinstance(of, KeptResult):
+        return of.state != "rejected"
+    if line is not None:
+        modifiers = line.modifiers
+        return not modifiers or not any(
+            person.plays(("CPT_MODIFIER", modifier), "not_done_modifier") for modifier in modifiers
+        )
+    if fact.kind == "diagnosis" and isinstance(of, KeptClaim) and not statuses.laboratory_diagnoses:
+        return not of.places or not all(person.plays(("POS", place), "laboratory_place") for place in of.places)
     return True
 
 

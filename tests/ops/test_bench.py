@@ -15,7 +15,13 @@ from ops.bench.measured import Better, Found, Result, result
 
 
 def test_benchmarks_without_a_broker_write_their_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    names = ["tick_share", "bytes_per_member", "replay_vs_json"]
+    names = [
+        "tick_share",
+        "bytes_per_member",
+        "bytes_per_member_all",
+        "replay_vs_json",
+        "replay_measures_vs_duckdb",
+    ]
     asked = [word for name in names for word in ("--only", name)]
     bench.main([*asked, "--members", "60", "--claims", "10", "--repeats", "1", "--out", str(tmp_path)])
     results = json.loads((tmp_path / "results.json").read_text())
@@ -37,10 +43,14 @@ def test_the_goals_are_those_that_were_set() -> None:
     assert goals == {
         "core_vs_faust_noop": ("higher", 1.0),
         "core_vs_quix": ("higher", 0.7),
+        "all_vs_faust_noop": ("higher", 0.7),
+        "all_vs_quix": ("higher", 0.5),
         "restart_s": ("lower", 2),
         "tick_share": ("lower", 0.03),
         "bytes_per_member": ("lower", 1024),
+        "bytes_per_member_all": ("lower", 4096),
         "replay_vs_json": ("lower", 4),
+        "replay_measures_vs_duckdb": ("lower", 3),
     }
 
 
@@ -117,6 +127,7 @@ def test_the_conditions_name_machine_versions_and_sizes(tmp_path: Path) -> None:
         "Python 3.",
         "faust-streaming 0.",
         "quixstreams 3.",
+        "duckdb ",
         "60 members, 10 claims a run",
         "median of 1",
     ):

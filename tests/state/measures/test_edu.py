@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from state.measures.editions import Bound, built_in
 from state.measures.evaluation import evaluate
 from state.measures.facts import KeptClaim
+from state.measures.measure_tables import RISK_DIAGNOSIS
 from state.measures.outcome import Outcome
 from state.measures.utilisation import OBSERVED, OBSERVED_TO_EXPECTED, RISK_STANDARDISED
 from state.reference.starter_sets import starter_sets
@@ -313,8 +314,9 @@ def test_an_edition_cannot_write_the_tables_itself() -> None:
 def test_diagnoses_are_looked_for_only_where_weights_are_supplied() -> None:
     assert "risk_contact" not in Bound(built_in("capc-2025").only(["EDU"]), starter_sets()).readers
     with_weights = Bound(built_in("capc-2025").only(["EDU"]), starter_sets(), TABLES)
-    assert with_weights.touched_by([("ICD10CM", "E119")]) == {"EDU"}
-    assert with_weights.touched_by([("ICD10CM", "M545")]) == frozenset()
+    assert with_weights.readers["risk_contact"] == {"EDU"}
+    assert with_weights.roles_of[("ICD10CM", "E119")] == (RISK_DIAGNOSIS,)
+    assert with_weights.roles_of[("ICD10CM", "M545")] == ()
 
 
 # ---- the second reading

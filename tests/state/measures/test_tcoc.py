@@ -17,6 +17,7 @@ from state.measures.credit import credit_of
 from state.measures.editions import Bound, built_in
 from state.measures.evaluation import evaluate
 from state.measures.facts import CoverSpan, Kept, Profile
+from state.measures.measure_tables import PRICED_SERVICE
 from state.measures.outcome import Sums
 from state.measures.rates import Cell, of_all, peers
 from state.measures.tcoc import INDEX, PMPM
@@ -82,7 +83,8 @@ def test_without_a_price_table_nothing_is_kept_for_it_and_with_one_everything_th
     assert bound("TCOC").roles_of["CPT", "99213"] == ()
     priced = bound("TCOC", TABLES)
     codes = (("CPT", "99213"), ("CPT", "0001A"), ("UBREV", "0300"), ("NDC", "99999999999"), ("ICD10CM", "J189"))
-    assert [priced.touched_by([code]) for code in codes] == [{"TCOC"}] * 4 + [frozenset()]
+    assert [priced.roles_of[code] for code in codes] == [(PRICED_SERVICE,)] * 4 + [()]
+    assert priced.readers[PRICED_SERVICE] == {"TCOC"}
     others = Bound(built_in("capc-2025").only(["BCS"]), starter_sets(), TABLES)
     assert others.roles_of["CPT", "99213"] == ()
 
