@@ -24,7 +24,7 @@ from state.measures.frozen import kept_from
 from state.measures.keeping import profile_of, span_of
 from state.measures.measuring import Window
 from state.measures.outcome import Outcome, Sums, none_of
-from state.measures.rates import Cell, counted, of_all, peers
+from state.measures.rates import Cell, counted, known_shares, of_all, peers
 from state.measures.said import cell_key
 from state.reference.knowledge import Knowledge
 from streams.files import write_whole
@@ -124,6 +124,7 @@ class Results:
                     cell,
                     self.sums[asked, cell],
                     together.get((asked, of_all(cell)), Sums()),
+                    known_shares(asked, cell, self.sums),
                 )
             )
             for asked, cell in sorted(self.sums)

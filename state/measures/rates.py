@@ -20,6 +20,11 @@ Of = TypeVar("Of")
 """What else a cell's sums belong to, such as a reading of a period."""
 
 
+EQUITY = ("race", "ethnicity", "language")
+"""What strata are made of besides age bands. Reported, never paid on (program.md)."""
+UNKNOWN = "unknown"
+
+
 class Cell(msgspec.Struct, frozen=True, order=True):
     """Where an outcome is counted. `stratum` is "" for all members, else `band:...`, `race:...`, `ethnicity:...` or `language:...`."""
 
@@ -67,8 +72,8 @@ def strata_of(profile: Profile, band: str) -> Iterator[str]:
     """The strata in which a member counts besides all: age band, race, ethnicity, language; `unknown` where the plan does not say."""
     if band:
         yield f"band:{band}"
-    for kind, value in (("race", profile.race), ("ethnicity", profile.ethnicity), ("language", profile.language)):
-        yield f"{kind}:{value or 'unknown'}"
+    for kind, value in zip(EQUITY, (profile.race, profile.ethnicity, profile.language), strict=True):
+        yield f"{kind}:{value or UNKNOWN}"
 
 
 def counted(
@@ -92,6 +97,21 @@ def value_of(cell: Cell, sums: Sums, peers: Sums, parameters: Any) -> tuple[Deci
     if measure.compare is not None:
         return measure.compare(sums, peers, cell.rate, parameters)
     return measure.value(sums, cell.rate, parameters)
+
+
+def known_shares(of: Of, cell: Cell, sums: Mapping[tuple[Of, Cell], Sums]) -> dict[str, int]:
+    """Of how many percent of a rate's denominator race, ethnicity and language are known, rounded down: 100 is everybody.
+
+    Said of all members of a rate; empty for one of its strata and for a denominator of nobody.
+    """
+    whole = sums[of, cell].denominator
+    if cell.stratum or whole <= 0:
+        return {}
+    unknown = {
+        kind: sums.get((of, msgspec.structs.replace(cell, stratum=f"{kind}:{UNKNOWN}")), Sums()).denominator
+        for kind in EQUITY
+    }
+    return {kind: 100 * (whole - number) // whole for kind, number in unknown.items()}
 
 
 def of_all(cell: Cell) -> Cell:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -138,16 +138,21 @@ def gap_rows(
             )
 
 
-def rate_row(asked: Asked, edition: Edition, cell: Cell, sums: Sums, peers: Sums) -> tuple[object, ...]:
+def rate_row(
+    asked: Asked, edition: Edition, cell: Cell, sums: Sums, peers: Sums, known: Mapping[str, int]
+) -> tuple[object, ...]:
     """A line of rates.csv; the note carries the edition's label and what there is to say of the number.
 
-    `peers`: the sums of all practices in the same place (state.measures.rates.peers).
+    `peers`: the sums of all practices in the same place (state.measures.rates.peers). `known`: of how many percent of the denominator
+    race, ethnicity and language are known (state.measures.rates.known_shares); it tells how far the strata can be trusted.
     """
     value, reason = value_of(cell, sums, peers, edition.parameters[cell.measure])
     notes = [edition.label, *([reason] if reason else [])]
     small = MEASURES[cell.measure].small
     if sums.denominator < small:
         notes.append(f"fewer than {small}")
+    if known:
+        notes.append("known: " + ", ".join(f"{kind} {share} %" for kind, share in known.items()))
     return (
         asked.edition,
         asked.period,
