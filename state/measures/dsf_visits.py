@@ -15,7 +15,7 @@ from state.measures import status
 from state.measures.age import age_on
 from state.measures.eligibility import is_old_enough
 from state.measures.facts import Fact, KeptRecord, Person
-from state.measures.moments import When, is_before, is_within, order, start, written
+from state.measures.moments import is_before, is_within, is_within_days, order, start, written
 from state.measures.outcome import Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
@@ -173,7 +173,7 @@ def _follow_ups(
     Positive ... Depression Screening.
     """
     for fact in status.procedures(person, statuses, f"{group}_follow_up"):
-        if period.holds(fact.start) and any(is_within(start(fact), visit) for visit in visits):
+        if period.holds(fact.start) and any(_done_during(fact, visit) for visit in visits):
             yield fact
     for fact in _orders(person, group, visits, rule, statuses):
         day = ordered_on(fact)
@@ -208,9 +208,18 @@ def _began_before(fact: Fact, visit: Fact, rule: AtVisits) -> bool:
     return is_before(start(fact), start(visit)) if rule.by_moment else fact.start < visit.start
 
 
+def _done_during(fact: Fact, visit: Fact) -> bool:
+    """By the moment; by the day where a claim speaks, which knows no more. Source: CQL, during."""
+    by_day = fact.record is None or visit.record is None
+    return is_within_days(fact.start, visit) if by_day else is_within(start(fact), visit)
+
+
 def _noted_during(fact: Fact, visit: Fact, rule: AtVisits) -> bool:
-    time = written(fact)
-    return is_within(time if rule.by_moment else When(time.day), visit)
+    """What nobody says when it was noted, was noted during none: CQL asks for `issued`."""
+    if fact.record is None or fact.record.authored is None:
+        return False
+    by_day = not rule.by_moment or visit.record is None
+    return is_within_days(fact.record.authored, visit) if by_day else is_within(written(fact), visit)
 
 
 def _with_exception(outcome: Outcome, reason: Step) -> Outcome:

@@ -47,8 +47,20 @@ def is_before(one: When, other: When) -> bool:
 
 
 def is_within(time: When, fact: Fact) -> bool:
-    """Whether a time lies from the beginning to the end of a fact, both included; on the day of an end that is no moment it does."""
-    return not is_before(time, start(fact)) and not is_before(end(fact), time)
+    """Whether a time surely lies from the beginning to the end of a fact, both included."""
+    return _is_from(time, start(fact)) and _is_from(end(fact), time)
+
+
+def is_within_days(day: Day, fact: Fact) -> bool:
+    """Whether a day is one of those from the beginning to the end of a fact."""
+    return fact.start <= day <= end_of(fact)
+
+
+def _is_from(one: When, other: When) -> bool:
+    """Whether a time surely is another or lies after it."""
+    if one.at and other.at:
+        return _instant(one.at) >= _instant(other.at)
+    return one.day > other.day or (one.day == other.day and not one.at and not other.at)
 
 
 def order(time: When) -> tuple[Day, dt.datetime]:

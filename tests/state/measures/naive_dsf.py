@@ -83,8 +83,14 @@ def ecqm(year: int, profile: Profile, kept: Sequence[Kept]) -> tuple[int, int, i
             return one < other
         return dt.date(one.year, one.month, one.day) < dt.date(other.year, other.month, other.day)
 
+    def surely_from(one: dt.datetime | dt.date, other: dt.datetime | dt.date) -> bool:
+        if isinstance(one, dt.datetime) and isinstance(other, dt.datetime):
+            return one >= other
+        days = dt.date(one.year, one.month, one.day), dt.date(other.year, other.month, other.day)
+        return days[0] > days[1] or (days[0] == days[1] and type(one) is type(other))
+
     def in_visit(when: dt.datetime | dt.date, visit: KeptRecord) -> bool:
-        return not before(when, time(visit.start, visit.start_at)) and not before(time(visit.end, visit.end_at), when)
+        return surely_from(when, time(visit.start, visit.start_at)) and surely_from(time(visit.end, visit.end_at), when)
 
     out = False
     for one in records:
@@ -111,8 +117,11 @@ def ecqm(year: int, profile: Profile, kept: Sequence[Kept]) -> tuple[int, int, i
             for one in records:
                 if one.code == f"{group}_screening" and one.status == "cancelled" and one.reason_code == "720834000":
                     assert one.authored is not None
-                    issued = time(one.authored, one.authored_at if year == 2025 else "")
-                    excepted = excepted or any(in_visit(issued, visit) for visit in visits)
+                    for visit in visits:
+                        if year == 2025:
+                            excepted = excepted or in_visit(time(one.authored, one.authored_at), visit)
+                        else:
+                            excepted = excepted or visit.start <= one.authored <= visit.end
         if not screens or (group == "adolescent" and old > 17) or (group == "adult" and old < 17):
             continue
         latest = max(screens, key=lambda one: (one.start, one.start_at, one.row))

@@ -502,6 +502,14 @@ def test_a_procedure_follows_up_from_the_beginning_to_the_end_of_the_visit(numbe
 
 
 @YEARS
+def test_whether_a_mere_day_lies_in_a_visit_of_moments_nobody_knows(number: int) -> None:
+    positive = screen("adult", f"{number}-06-20T07:00:00Z")
+    stay = seen(number, "06-21T08:00:00Z", "06-23T08:00:00Z")
+    for on, expected in (("06-21", UNMET), ("06-22", DONE), ("06-23", UNMET)):
+        assert ecqm(number, eighteen(number), stay, positive, procedure("adult_follow_up", f"{number}-{on}")) == expected
+
+
+@YEARS
 def test_a_follow_up_after_the_period_does_not_count(number: int) -> None:
     visit, positive = seen(number, "12-31", "12-31"), screen("adult", f"{number}-12-31")
     late = order("procedure", "adult_referral", f"{number + 1}-01-01")
