@@ -20,7 +20,7 @@ from state.measures.frailty import FrailtyRule
 from state.measures.outcome import Measure, Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
-from state.measures.timing import end_of, prevails
+from state.measures.timing import end_of, prevails, starts_by
 
 RATE = "controlled"
 
@@ -163,7 +163,7 @@ def has_renal_disease(person: Person, period: Period, parameters: Parameters) ->
         found += [f for f in diagnoses if f.start <= end]
     else:
         found += [f for f in diagnoses if prevails(f, period.start, end)]
-        found += [f for f in status.encounters(person, statuses, "renal_encounter") if f.start <= end]
+        found += [f for f in status.encounters(person, statuses, "renal_encounter") if starts_by(f, end)]
     return step("kidney failure, removal or transplant until the end of the period", found)
 
 

@@ -47,8 +47,12 @@ def prevails(fact: Fact, start: Day, end: Day) -> bool:
 
 
 def overlaps(fact: Fact, start: Day, end: Day) -> bool:
-    """Whether a fact that is no condition has a day in the window ("overlaps day of")."""
-    return fact.start <= end and end_of(fact) >= start
+    """Whether a fact that is no condition surely has a day in the window ("overlaps day of").
+
+    A period of which only the end is stated must end in the window: nobody knows whether it had begun. Source: CQL, overlaps.
+    """
+    last = end_of(fact)
+    return start <= last and (last <= end if fact.start == UNKNOWN_START else fact.start <= end)
 
 
 def starts_in(fact: Fact, start: Day, end: Day) -> bool:
@@ -59,6 +63,11 @@ def starts_in(fact: Fact, start: Day, end: Day) -> bool:
 def ends_in(fact: Fact, start: Day, end: Day) -> bool:
     """Whether it ends in the window ("ends during day of"); what goes on does not."""
     return start <= end_of(fact) <= end
+
+
+def starts_by(fact: Fact, end: Day) -> bool:
+    """Whether something that is no condition surely began by a day; one of which only the end is stated began nobody knows when."""
+    return UNKNOWN_START < fact.start <= end
 
 
 def lies_in(fact: Fact, start: Day, end: Day) -> bool:

@@ -42,6 +42,11 @@ def test_hospice_care_with_a_day_in_the_period_excludes() -> None:
     assert _program(claim(line("hospice_encounter", "2024-12-20", "2025-01-01"))) == OUT
 
 
+def test_care_of_which_only_the_end_is_stated_must_end_in_the_period() -> None:
+    for until, expected in (("2024-12-31", IN), ("2025-01-01", OUT), ("2025-12-31", OUT), ("2026-01-01", IN)):
+        assert _program(procedure("hospice_intervention", "1900-01-01", until)) == expected
+
+
 def test_death_in_the_period_excludes_in_the_program_and_not_in_the_ecqm() -> None:
     assert _program(death="2025-01-01") == OUT
     assert _program(death="2025-12-31") == OUT
