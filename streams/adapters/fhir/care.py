@@ -20,7 +20,7 @@ from streams.adapters.fhir.elements import (
     words,
 )
 from streams.adapters.fhir.index import ENCOUNTER_OF
-from streams.adapters.fhir.times import OPEN_END, UNKNOWN_START, Span, period, when
+from streams.adapters.fhir.times import OPEN_END, UNKNOWN_START, Span, before, period, when
 from streams.adapters.sources import Event
 
 NOT_DONE = frozenset({"not-done", "rejected"})
@@ -54,7 +54,7 @@ def encounter(case: Case) -> Iterator[Event]:
         case.codes(parts(resource, "type") or [{"coding": [sort]}]),
         span,
         status=text(resource, "status"),
-        category=code and word(Coding(text(sort, "system") or "", code)),
+        category=code and (word(Coding(system, code)) if (system := text(sort, "system")) else code),
         reason_code=tokens(parts(resource, "reasonCode")),
         disposition_code=tokens(concepts(part(resource, "hospitalization"), "dischargeDisposition")),
         part_of=case.part_of("partOf", "Encounter"),
@@ -254,13 +254,17 @@ def reason(resource: Json) -> str | None:
 def _prevalence(case: Case, person: Person) -> Span:
     """From the beginning of the onset to the end of the abatement (QICoreCommon.prevalenceInterval).
 
-    No onset: since always. No abatement, or one that is only text: no end.
+    No onset: since always. No abatement, or one that is only text: no end. One over a period is over before that ends, as CQL has it.
     """
     onset, abatement = case.span("onset", person.birth_date), case.span("abatement", person.birth_date)
     if onset is None:
         case.leave(SINCE_WHEN)
+    first = UNKNOWN_START if onset is None else onset.start
     last = None if abatement is None else abatement.end or abatement.start
-    return Span(UNKNOWN_START if onset is None else onset.start, None if last == OPEN_END else last)
+    if last is None or last == OPEN_END:
+        return Span(first)
+    is_period = text(part(case.resource, "abatementPeriod"), "end") is not None
+    return Span(first, before(last, first) if is_period else last)
 
 
 def _encounters(case: Case, person: Person) -> list[str]:

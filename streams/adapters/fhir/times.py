@@ -134,6 +134,16 @@ def day(written: str | None) -> dt.date | None:
     return dt.date.fromisoformat(found.start[:10]) if isinstance(found, Span) and found.end is None else None
 
 
+def before(written: str, first: str) -> str:
+    """The day before a day, the millisecond before a moment: how CQL closes an interval whose end is open. Not before its beginning."""
+    if "T" in written:
+        shorter = dt.datetime.fromisoformat(written) - dt.timedelta(milliseconds=1)
+        found = shorter.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    else:
+        found = (dt.date.fromisoformat(written) - dt.timedelta(days=1)).isoformat()
+    return written if _moment(found) < _moment(first) else found
+
+
 def iso(date: dt.date | None) -> str | None:
     """A day as it is written; None for none."""
     return None if date is None else date.isoformat()

@@ -93,6 +93,10 @@ def test_an_encounter_without_a_type_is_named_by_its_class(imported):
     assert (found.code_system, found.code) == (f"{HL7}/v3-ActCode", "AMB")
 
 
+def test_the_class_of_an_encounter_without_a_code_system_is_its_bare_code(imported):
+    assert imported(encounter(**{"class": {"code": "AMB"}})).only.category == "AMB"
+
+
 # -- conditions ---------------------------------------------------------------------------------------------------------
 
 
@@ -114,6 +118,14 @@ def test_an_encounter_without_a_type_is_named_by_its_class(imported):
             "2000-02-29",
             None,
         ),
+        # A period's end is open, as CQL has it: a day or a millisecond less, never to before the onset.
+        ({"onsetDateTime": "2024-07-01", "abatementPeriod": {"end": "2025-01-01"}}, "2024-07-01", "2024-12-31"),
+        (
+            {"onsetDateTime": "2024-07-01T00:00:00Z", "abatementPeriod": {"end": "2025-01-01T00:00:00Z"}},
+            "2024-07-01T00:00:00Z",
+            "2024-12-31T23:59:59.999Z",
+        ),
+        ({"onsetDateTime": "2024-07-01", "abatementPeriod": {"end": "2024-07-01"}}, "2024-07-01", "2024-07-01"),
     ],
 )
 def test_a_condition_lasts_from_its_onset_to_its_abatement(imported, stated, start, end):
