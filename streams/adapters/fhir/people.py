@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Iterator
 
 from streams.adapters.fhir.case import Case, Person, clinical, provenance, version
-from streams.adapters.fhir.elements import Coding, Json, codings, extension, part, parts, text, texts
+from streams.adapters.fhir.elements import ABSENT, Coding, Json, codings, extension, part, parts, profiles, text, texts
 from streams.adapters.fhir.times import Span, day, iso
 from streams.adapters.sources import Event, without_nulls
 
@@ -19,6 +19,9 @@ NEVER = "024"
 ONE_DAY = dt.timedelta(days=1)
 PROFILES = "http://hl7.org/fhir/us/core/StructureDefinition"
 """The code system under which a patient's sex (`us-core-sex`, `us-core-birthsex`) is a record of its own."""
+SEX = "us-core-sex"
+MEASURED = frozenset({"qicore-patient", "us-quality-core-patient"})
+"""Profiles of a patient in which that extension is the sex."""
 PAYMENT_SOURCES = ("https://nahdo.org/sopt", "urn:oid:2.16.840.1.113883.3.221.5")
 """Source of Payment Typology: its first digit tells the line of business."""
 LINES = {"1": "medicare", "2": "medicaid", "3": "government", "5": "commercial", "6": "commercial", "8": "uninsured"}
@@ -201,27 +204,35 @@ def _current(them: list[Json], uses: tuple[str, ...]) -> Json:
 
 
 def _sex(case: Case, person: Person) -> Iterator[Event]:
-    """`us-core-sex` and `us-core-birthsex`, as observations from birth on: measures tell them from administrative gender."""
-    for name in ("us-core-sex", "us-core-birthsex"):
-        said = extension(case.resource, name)
-        value = codings(part(said, "valueCodeableConcept"))
-        code = text(said, "valueCode")
-        token = str(value[0]) if value else code and f"{_sex_system(code)}|{code}"
-        if token and person.birth_date:
-            born = day(person.birth_date)
-            if born is not None:
-                record = f"{case.record_id}/{name}"
-                span = Span(born.isoformat())
-                yield from clinical(
-                    case,
-                    person,
-                    "observation",
-                    [Coding(PROFILES, name)],
-                    span,
-                    record_id=record,
-                    value_code=token,
-                    status="final",
-                )
+    """`us-core-sex` and `us-core-birthsex`, as observations from birth on: measures tell them from administrative gender.
+
+    Of a patient as the eCQMs know them (`MEASURED`), that the former is not stated is told too, as an observation without a result:
+    CMS125 of 2026 asks for it and for nothing else.
+    """
+    born = day(person.birth_date)
+    if born is None:
+        return
+    for name in (SEX, "us-core-birthsex"):
+        token = _sex_stated(extension(case.resource, name))
+        if token is None and (name != SEX or MEASURED.isdisjoint(profiles(case.resource))):
+            continue
+        yield from clinical(
+            case,
+            person,
+            "observation",
+            [Coding(PROFILES, name)],
+            Span(born.isoformat()),
+            record_id=f"{case.record_id}/{name}",
+            value_code=token,
+            reason_code=None if token else f"{ABSENT}|unknown",
+            status="final",
+        )
+
+
+def _sex_stated(said: Json) -> str | None:
+    stated = codings(part(said, "valueCodeableConcept")) or codings({"coding": [part(said, "valueCoding")]})
+    code = text(said, "valueCode")
+    return str(stated[0]) if stated else code and f"{_sex_system(code)}|{code}"
 
 
 def _sex_system(code: str) -> str:

@@ -151,6 +151,18 @@ def test_sex_is_a_record_beside_the_administrative_gender(imported):
     }
 
 
+def test_sex_may_be_a_coding(imported):
+    stated = {"url": f"{USCORE}/us-core-sex", "valueCoding": {"system": SNOMED, "code": "248152002"}}
+    assert imported(patient(extension=[stated])).of(Clinical)[0].value_code == f"{SNOMED}|248152002"
+
+
+@pytest.mark.parametrize("profile", ["qicore/StructureDefinition/qicore-patient", "us/quality-core/StructureDefinition/us-quality-core-patient"])
+def test_that_a_patient_of_an_ecqm_states_no_sex_is_a_record_without_a_result(imported, profile):
+    (said,) = imported(patient(meta={"profile": [f"http://hl7.org/fhir/{profile}"]})).of(Clinical)
+    assert (said.code, said.value_code, said.reason_code) == ("us-core-sex", None, f"{HL7}/data-absent-reason|unknown")
+    assert not imported(patient(meta={"profile": [f"{USCORE}/us-core-patient"]})).of(Clinical)
+
+
 def test_who_has_no_whole_day_of_birth_has_facts_and_no_enrollment(imported):
     found = imported(patient(birthDate="1960-02"), observation())
     assert [type(each) for each in found.all] == [Clinical]

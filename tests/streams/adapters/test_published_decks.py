@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.streams.adapters import deck_of_conditions, deck_of_screenings
+from tests.streams.adapters import deck_of_conditions, deck_of_odd_charts, deck_of_screenings
 from tests.streams.adapters.deck_builders import RATE, Deck
 
-CASES = [*deck_of_screenings.CASES, *deck_of_conditions.CASES]
+CASES = [*deck_of_screenings.CASES, *deck_of_conditions.CASES, *deck_of_odd_charts.CASES]
 
 
 @pytest.fixture(scope="module")
