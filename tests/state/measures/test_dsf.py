@@ -506,7 +506,9 @@ def test_whether_a_mere_day_lies_in_a_visit_of_moments_nobody_knows(number: int)
     positive = screen("adult", f"{number}-06-20T07:00:00Z")
     stay = seen(number, "06-21T08:00:00Z", "06-23T08:00:00Z")
     for on, expected in (("06-21", UNMET), ("06-22", DONE), ("06-23", UNMET)):
-        assert ecqm(number, eighteen(number), stay, positive, procedure("adult_follow_up", f"{number}-{on}")) == expected
+        assert (
+            ecqm(number, eighteen(number), stay, positive, procedure("adult_follow_up", f"{number}-{on}")) == expected
+        )
 
 
 @YEARS

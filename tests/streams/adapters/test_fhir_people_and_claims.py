@@ -156,7 +156,10 @@ def test_sex_may_be_a_coding(imported):
     assert imported(patient(extension=[stated])).of(Clinical)[0].value_code == f"{SNOMED}|248152002"
 
 
-@pytest.mark.parametrize("profile", ["qicore/StructureDefinition/qicore-patient", "us/quality-core/StructureDefinition/us-quality-core-patient"])
+@pytest.mark.parametrize(
+    "profile",
+    ["qicore/StructureDefinition/qicore-patient", "us/quality-core/StructureDefinition/us-quality-core-patient"],
+)
 def test_that_a_patient_of_an_ecqm_states_no_sex_is_a_record_without_a_result(imported, profile):
     (said,) = imported(patient(meta={"profile": [f"http://hl7.org/fhir/{profile}"]})).of(Clinical)
     assert (said.code, said.value_code, said.reason_code) == ("us-core-sex", None, f"{HL7}/data-absent-reason|unknown")
