@@ -1,15 +1,19 @@
-"""The published test patients of CMS117 for the period 2025, as facts of our own, with the populations expected of them.
+"""The published test patients of CMS117 for the periods 2025 and 2026, as facts of our own, with the populations expected of them.
 
-Source: ecqm-content-qicore-2024, tests of ChildhoodImmunizationStatusFHIR; the names are theirs.
+Source: ecqm-content-qicore-2024, tests of ChildhoodImmunizationStatusFHIR; the names are theirs. Those of 2026
+(ecqm-content-qicore-2025, CMS117FHIRChildhoodImmunizationStatus) are ten of them, a year later.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from itertools import starmap
 
+import msgspec
 import pytest
 
+from state.calendar import FOREVER
 from state.measures.facts import Kept, KeptRecord
 from tests.measure_builders import (
     condition,
@@ -206,6 +210,39 @@ CASES: dict[str, tuple[Sequence[Kept], tuple[int, int, int, int]]] = {
 }
 
 
+OF_2026 = (
+    "DENEXPass HospiceDischargeToHomeDuringMP",
+    "DENEXPass HospiceDischargeToFacilityDuringMP",
+    "DENEXPass HospiceServiceRequestDuringMP",
+    "DENEXPass HospiceProcedureStartsDuringMP",
+    "DENEXPass HospiceDiagnosisOverlapsMP",
+    "DENEXPass HospiceObsValueIsYes",
+    "NUMERPass AllAnaphylaxisOrConditions",
+    "NUMERPass AllVaccinesAsProcedures2Hib4LAIVRV3",
+    "NUMERPass AllVacccinesWithProcedures",
+    "NUMERFail TwoDTapSameDay",
+)
+
+
+def a_year_later(fact: Kept) -> KeptRecord:
+    """The same thing on the same day of the next year."""
+    assert isinstance(fact, KeptRecord)
+    days = {field: _next_year(getattr(fact, field)) for field in ("start", "end", "authored")}
+    moments = {
+        field: f"{int(at[:4]) + 1}{at[4:]}"
+        for field in ("start_at", "end_at", "authored_at")
+        if (at := getattr(fact, field))
+    }
+    return msgspec.structs.replace(fact, **days, **moments)
+
+
+def _next_year(day: int | None) -> int | None:
+    if day is None or day >= FOREVER:
+        return day
+    date = dt.date.fromordinal(day)
+    return date.replace(year=date.year + 1).toordinal()
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_published_patient_of_cms117_has_the_populations_expected_of_it(name: str) -> None:
     facts, expected = CASES[name]
@@ -216,3 +253,10 @@ def test_a_published_patient_of_cms117_has_the_populations_expected_of_it(name: 
 def test_the_published_patient_who_turned_two_on_the_last_day_of_2024_is_not_measured_in_2025() -> None:
     visit = encounter("child_visit", "2025-01-01T01:00:00Z", "2025-01-01T01:15:00Z")
     assert outcomes("cms-2025", "CIS", year(2025), member("2022-12-31"), visit) == {}
+
+
+@pytest.mark.parametrize("name", OF_2026)
+def test_a_published_patient_of_2026_has_the_populations_expected_of_it(name: str) -> None:
+    facts, expected = CASES[name]
+    found = outcomes("cms-2026", "CIS", year(2026), member("2024-01-01"), *map(a_year_later, facts))
+    assert populations(found, "combo10") == expected
