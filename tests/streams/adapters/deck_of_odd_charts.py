@@ -286,3 +286,20 @@ case(
     asked(ADULT, None, NEGATIVE, effectivePeriod={"start": "Y-04-28"}),
     is_=OPEN,
 )
+
+# ---- published patients of whom nothing like it stood in the other decks
+REMITTED = ill("bipolar_disorder", "Y-5-06-15T08:00:00Z", status="remission", abatementDateTime="Y-06-29T23:59:00Z")
+case("DSF", "bipolar in remission since after the visit", *GROWN, REMITTED, is_=EXCLUDED)
+case("DSF", "bipolar over years ago", *GROWN, REMITTED | {"abatementDateTime": "Y-3-01-01"}, is_=EXCLUDED)
+case(
+    "DSF",
+    "declined, and screened a week before with no answer that decides",
+    *GROWN,
+    refused("Y-05-01T08:00:00.000Z"),
+    asked(ADULT, "Y-04-24T08:00:00Z", valueBoolean=True),
+    is_=OPEN,
+)
+DEMENTED = prescribed("dementia_medication", "Y-12-30T00:00:00Z", 90)
+SYMPTOM = of("Observation", "frailty_symptom", effectivePeriod={"start": "Y-12-31", "end": "Y-12-31"})
+for born, expected in (("Y-46-12-31", OPEN), ("Y-65-01-01", OPEN), ("Y-66-12-31", EXCLUDED)):
+    case("COL", f"frail and demented, born {born}", somebody(born), visit(), DEMENTED, SYMPTOM, is_=expected)
