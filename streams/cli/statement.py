@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from streams.cli.close import Actor, service, who
-from streams.cli.options import Bootstrap, Prefix
+from streams.cli.options import Bootstrap, Prefix, Tables
 from streams.cli.progress import progress
+from streams.settings import Settings
 from streams.stopping import EXIT_CONFIG, Stop
 
 if TYPE_CHECKING:
@@ -58,13 +59,18 @@ def export(
     drafts: Annotated[
         bool, typer.Option("--drafts", help="Drafts and held ones too, for whoever releases them.")
     ] = False,
+    tables: Tables = None,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Write a period's released statements: statements.csv, statement_lines.csv, a FHIR bundle each, and a page for each practice.
+    """Write a period's released statements as files, for programs and to print.
+
+    For programs statements.csv, statement_lines.csv and a FHIR bundle of each statement; to print, a page (HTML) and a PDF for each
+    practice, with all its plans and what one more closed gap would have paid.
 
     Example: panelstream statement export --period 2025-07 --out july-statements
     """
+    from state.reference.tables import TableStore
     from streams import statements
 
     settings, codec = service(bootstrap, prefix)
@@ -79,7 +85,8 @@ def export(
             else f"There is no statement of {period}: `panelstream statement show` lists all.",
             EXIT_CONFIG,
         )
-    files = statements.export(chosen, statements.contracts(settings, codec), out)
+    store = TableStore([Settings.from_environment(tables=tables).tables])
+    files = statements.export(chosen, statements.contracts(settings, codec), store, out)
     typer.echo(
         f"{len(chosen):,} {'statement' if len(chosen) == 1 else 'statements'} of {period} in {len(files):,} files in {out}"
     )

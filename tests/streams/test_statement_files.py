@@ -16,7 +16,7 @@ from state.payment import money_ledger
 from streams import statements
 from streams.cli.statement import balanced, told
 from streams.stopping import Stop
-from tests.money_cases import SPEC_RESULTS, contract, d, stated
+from tests.money_cases import SPEC_RESULTS, STORE, contract, d, stated
 
 P2 = stated("initial", SPEC_RESULTS)
 RELEASE = StatementRelease(statement_id=P2.statement_id, action="release", actor="ben", reason="checked")
@@ -70,12 +70,13 @@ def test_a_statement_that_is_not_there_is_told_with_the_next_step() -> None:
 def test_files_of_a_period_say_what_the_statement_says_and_by_the_contract_of_its_day(tmp_path: Path) -> None:
     found = list(statements.gathered(EVERYTHING).statements.values())
     given: list[tuple[int, Contract]] = [(1, contract()), (7, contract(payee_name="Another Inc."))]
-    files = statements.export(found, given, tmp_path)
+    files = statements.export(found, given, STORE, tmp_path)
     assert {path.name for path in files} == {
         "statements.csv",
         "statement_lines.csv",
         f"{P2.statement_id}.json",
         f"{P2.statement_id}.html",
+        f"{P2.statement_id}.pdf",
     }
     (row,) = csv.DictReader((tmp_path / "statements.csv").read_text().splitlines())
     assert (row["state"], row["total"]) == ("released", "25704.00")
@@ -84,7 +85,7 @@ def test_files_of_a_period_say_what_the_statement_says_and_by_the_contract_of_it
     assert json.loads((tmp_path / f"{P2.statement_id}.json").read_bytes())["identifier"]["value"] == P2.statement_id
     assert b"25,704.00" in (tmp_path / f"{P2.statement_id}.html").read_bytes()
     with pytest.raises(Stop, match="Contract C1 is not on the topic control"):
-        statements.export(found, given[1:], tmp_path)
+        statements.export(found, given[1:], STORE, tmp_path)
 
 
 def test_a_statement_is_shown_line_by_line_with_its_formulas() -> None:

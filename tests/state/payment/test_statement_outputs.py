@@ -18,7 +18,8 @@ from state.payment.element2 import Risk
 from state.payment.incentive import IncentiveReading
 from state.payment.pool import incentive_pool
 from state.payment.statement_files import ledger_csv, statement_lines_csv, statements_csv
-from state.payment.statement_page import OUTCOMES, READINGS, REASONS, STATES, View, page
+from state.payment.statement_page import page
+from state.payment.statement_sheet import OUTCOMES, READINGS, REASONS, STATES, View
 from state.payment.statements import month_lines, month_statement
 from state.payment.what_if import chances
 from tests.money_cases import SPEC_RESULTS, contract, d, person, pool_months, result, statable, stated, terms

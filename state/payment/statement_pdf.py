@@ -1,0 +1,20 @@
+"""The printed statement as a PDF: what the page says, set for paper, tagged for screen readers (PDF/UA-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+
+import msgspec
+import typst
+
+from state.payment.statement_sheet import View, sheet
+
+
+def pdf(practice_name: str, views: Sequence[View]) -> bytes:
+    """The statements of a practice for printing, dated by the last of them; equal views give equal bytes. Fonts come with the library: no machine has others."""
+    template = resources.files("state.data.payment").joinpath("statement.typ").read_bytes()
+    said = msgspec.json.encode(sheet(practice_name, views)).decode()
+    return typst.compile(
+        template, format="pdf", ignore_system_fonts=True, sys_inputs={"sheet": said}, pdf_standards=["ua-1"]
+    )
