@@ -12,7 +12,10 @@ from state.payment.statement_sheet import View, sheet
 
 
 def pdf(practice_name: str, views: Sequence[View]) -> bytes:
-    """The statements of a practice for printing, dated by the last of them; equal views give equal bytes. Fonts come with the library: no machine has others."""
+    """The statements of a practice for printing, dated by the last of them.
+
+    Equal views give equal bytes, on any machine: its fonts are the library's.
+    """
     template = resources.files("state.data.payment").joinpath("statement.typ").read_bytes()
     said = msgspec.json.encode(sheet(practice_name, views)).decode()
     return typst.compile(
