@@ -175,7 +175,7 @@ def _overview(views: Sequence[View]) -> Table:
         rows=tuple(
             (
                 one.statement.payer,
-                f"{one.statement.period}, {READINGS[one.statement.reading]}",
+                f"{_named(one.statement.period)}, {READINGS[one.statement.reading]}",
                 one.state,
                 amount(one.statement.total),
                 amount(one.statement.difference),
@@ -199,7 +199,7 @@ def _part(view: View) -> Part:
     monthly = [line for line in statement.lines if line.element != "3" and line.information is None]
     informing = [line for line in statement.lines if line.information is not None]
     return Part(
-        heading=f"{statement.payer}, {statement.period}: {READINGS[statement.reading]}",
+        heading=f"{statement.payer}, {_named(statement.period)}: {READINGS[statement.reading]}",
         notice=STATES[view.state],
         final=view.state == "released",
         figures=tuple(_figures(statement)),
@@ -219,7 +219,7 @@ def _part(view: View) -> Part:
             amounts=1,
         ),
         notes=statement.notes,
-        working=tuple((line.item, line.label, line.formula) for line in statement.lines),
+        working=tuple((_named(line.item), line.label, line.formula) for line in statement.lines),
         grounds=_grounds(statement),
     )
 
@@ -257,7 +257,7 @@ def _monthly(lines: Sequence[StatementLine]) -> Table:
         columns=("Month", "For", "Patients", "Amount"),
         rows=tuple(
             (
-                line.item,
+                _named(line.item),
                 line.label + (f" ({_reason(line)})" if line.reason else ""),
                 "" if line.members is None else number(line.members),
                 amount(line.amount),
@@ -273,7 +273,7 @@ def _services(lines: Sequence[StatementLine]) -> Table:
     return Table(
         caption="For your information: services of the month",
         columns=("Month", "Services", "Allowed amount"),
-        rows=tuple((line.item, line.label, amount(line.information or Decimal(0))) for line in lines),
+        rows=tuple((_named(line.item), line.label, amount(line.information or Decimal(0))) for line in lines),
         amounts=1,
     )
 
@@ -374,6 +374,12 @@ def _grounds(statement: Statement) -> str:
 
 def _reason(line: StatementLine) -> str:
     return ", ".join(REASONS.get(one, one) for one in (line.reason or "").split(","))
+
+
+def _named(item: str) -> str:
+    """A month in words: July 2025. The id of a period or a measure as it is."""
+    year, hyphen, month = item.partition("-")
+    return f"{MONTHS[int(month) - 1]} {year}" if hyphen and (year + month).isdecimal() else item
 
 
 def _day(day: dt.date) -> str:
