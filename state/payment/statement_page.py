@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib import resources
 
-from state.payment.statement_sheet import Incentive, MeasureRow, Part, Scale, Table, View, sheet
+from state.payment.printed_tables import as_html
+from state.payment.statement_sheet import Incentive, MeasureRow, Part, Scale, View, sheet
 
 WIDTH = 240
 """Of a scale, in units of its picture."""
@@ -15,31 +16,39 @@ WIDTH = 240
 def page(practice_name: str, views: Sequence[View]) -> bytes:
     """The page of a practice: an overview where there are several statements, then each of them. Equal views give equal bytes."""
     made = sheet(practice_name, views)
+    body = [
+        *(
+            ()
+            if made.overview is None
+            else ("<section>", "<h2>All your plans</h2>", *as_html(made.overview), "</section>")
+        ),
+        *(line for one in made.parts for line in _part(one)),
+    ]
+    return document("Payment statement for", practice_name, body)
+
+
+def document(kind: str, name: str, body: Iterable[str]) -> bytes:
+    """A whole page in the style of statements: what it is and of whom, then its sections."""
     style = resources.files("state.data.payment").joinpath("statement.css").read_text("utf-8")
-    parts = [
+    lines = [
         "<!DOCTYPE html>",
         '<html lang="en">',
         "<head>",
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>Payment statement for {escape(practice_name)}</title>",
+        f"<title>{escape(kind)} {escape(name)}</title>",
         f"<style>\n{style.strip()}\n</style>",
         "</head>",
         "<body>",
         "<main>",
-        f'<h1><span class="kind">Payment statement for</span> {escape(practice_name)}</h1>',
-        *(
-            ()
-            if made.overview is None
-            else ("<section>", "<h2>All your plans</h2>", *_table(made.overview), "</section>")
-        ),
-        *(line for one in made.parts for line in _part(one)),
+        f'<h1><span class="kind">{escape(kind)}</span> {escape(name)}</h1>',
+        *body,
         "</main>",
         "</body>",
         "</html>",
         "",
     ]
-    return "\n".join(parts).encode()
+    return "\n".join(lines).encode()
 
 
 def _part(one: Part) -> Iterator[str]:
@@ -51,14 +60,14 @@ def _part(one: Part) -> Iterator[str]:
     yield "</dl>"
     yield f"<p>{escape(' '.join(one.lead))}</p>"
     if one.monthly is not None:
-        yield from _table(one.monthly)
+        yield from as_html(one.monthly)
     if one.incentive is not None:
         yield from _incentive(one.incentive)
     if one.chances is not None:
-        yield from _table(one.chances)
+        yield from as_html(one.chances)
     if one.services is not None:
-        yield from _table(one.services)
-    yield from _table(one.settlement)
+        yield from as_html(one.services)
+    yield from as_html(one.settlement)
     yield from (f"<p>{escape(note)}</p>" for note in one.notes)
     yield "<h3>How each amount was worked out</h3>"
     yield '<dl class="working">'
@@ -145,26 +154,3 @@ LEGEND = (
     *(_sign(kind, said) for kind, said in ({"now": "your result", "before": "before"} | BANDS).items()),
     "</ul>",
 )
-
-
-def _table(one: Table) -> Iterator[str]:
-    first_amount = len(one.columns) - one.amounts
-
-    def cell(tag: str, place: int, text: str, scope: str = "") -> str:
-        kind = ' class="amount"' if place >= first_amount else ""
-        return f"<{tag}{scope}{kind}>{escape(text)}</{tag}>"
-
-    def row(cells: Sequence[str]) -> str:
-        rest = "".join(cell("td", place, text) for place, text in enumerate(cells[1:], start=1))
-        return "<tr>" + cell("th", 0, cells[0], ' scope="row"') + rest + "</tr>"
-
-    yield "<table>"
-    yield f"<caption>{escape(one.caption)}</caption>"
-    heads = "".join(cell("th", place, text, ' scope="col"') for place, text in enumerate(one.columns))
-    yield f"<thead><tr>{heads}</tr></thead>"
-    yield "<tbody>"
-    yield from map(row, one.rows)
-    yield "</tbody>"
-    if one.sums:
-        yield f"<tfoot>{row(one.sums)}</tfoot>"
-    yield "</table>"

@@ -14,6 +14,7 @@ import msgspec
 
 from schemas.money import Statement, StatementLine, StatementState
 from state.payment.amounts import dollars, exact, number, rounded, total
+from state.payment.printed_tables import Table
 from state.payment.what_if import Chance
 
 READINGS = {
@@ -70,16 +71,6 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     statement: Statement
     state: StatementState
     chances: tuple[Chance, ...] = ()
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """A table in words; the last `amounts` columns are numbers. `sums` is its last row, empty where there is none."""
-
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    sums: tuple[str, ...] = ()
-    amounts: int
 
 
 class Mark(msgspec.Struct, frozen=True):
