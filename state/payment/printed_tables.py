@@ -34,6 +34,8 @@ def as_html(one: Table) -> Iterator[str]:
         rest = "".join(cell("td", place, text) for place, text in enumerate(cells[1:], start=1))
         return "<tr>" + cell("th", 0, cells[0], ' scope="row"') + rest + "</tr>"
 
+    # What is too wide for a telephone is pushed from side to side, also by keyboard.
+    yield f'<div class="wide" role="region" aria-label="{escape(one.caption)}" tabindex="0">'
     yield "<table>"
     yield f"<caption>{escape(one.caption)}</caption>"
     heads = "".join(cell("th", place, text, ' scope="col"') for place, text in enumerate(one.columns))
@@ -44,6 +46,7 @@ def as_html(one: Table) -> Iterator[str]:
     if one.sums:
         yield f"<tfoot>{row(one.sums)}</tfoot>"
     yield "</table>"
+    yield "</div>"
 
 
 def as_text(one: Table) -> Iterator[str]:

@@ -84,7 +84,7 @@ def _incentive(one: Incentive) -> Iterator[str]:
     yield from (f"<p>{escape(said)}</p>" for said in one.before)
     yield from LEGEND
     yield '<div class="wide" role="region" aria-label="Measures" tabindex="0">'
-    yield "<table>"
+    yield '<table class="measures">'
     yield "<caption>What each measure has earned</caption>"
     yield (
         '<thead><tr><th scope="col">Measure</th><th scope="col" class="amount">Your result</th><th scope="col" class="amount">Before</th>'
