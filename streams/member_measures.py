@@ -17,11 +17,11 @@ from state.freezing import Freezing
 from state.measures import standing
 from state.measures.credit import PracticeOn
 from state.measures.facts import Profile
-from state.measures.frozen import Difference, FrozenReading, asked_again, kept_from, remembered
+from state.measures.frozen import Difference, FrozenReading, asked_again, kept_from, moved, remembered
 from state.measures.keeping import profile_of
 from state.measures.outcome import Sums
 from state.measures.rates import Cell, counted
-from state.measures.results import LIVE, Asked, Result
+from state.measures.results import LIVE, RESTATED, Asked, Result
 from state.measures.said import aggregate, cell_key, result_key, said_of
 from state.measures.standing import Standing, Touched
 from state.reference.frozen_lists import FrozenList
@@ -156,12 +156,13 @@ class MeasuredMember:
 
     def adjust(
         self, member: engine.Member, as_of: Day, knowledge: Knowledge, because: Because
-    ) -> tuple[engine.Output, ...]:
-        """What is different now in the final readings that may still be adjusted, each difference once.
+    ) -> Said:
+        """What is different now in the final readings that may still be adjusted, each difference once, and what their sums change by.
 
         Called after `take` or `advance`, with what they have found touched.
         """
         made: list[engine.Output] = []
+        sums: list[SumChange] = []
         for one in knowledge.frozen:
             if one.window is None or one.until <= as_of:
                 continue
@@ -187,8 +188,9 @@ class MeasuredMember:
             )
             if now != known:
                 self._put(now)
+                sums += moved(member.payer, known, now)
             made += (_adjustment(member, one, difference, as_of, knowledge, because) for difference in different)
-        return tuple(made)
+        return tuple(made), tuple(sums)
 
     def withdraw(self, member: engine.Member, close_id: str) -> tuple[engine.Output, ...]:
         """Take back the results of a close that is annulled."""
@@ -288,7 +290,10 @@ def decoded_sums(stored: Mapping[str, bytes]) -> dict[str, Sums]:
 async def summed(
     state: MemberState, partition: int, changes: Iterable[SumChange], as_of: Day, engine_version: str
 ) -> tuple[list[tuple[str, bytes | None]], list[tuple[str, Aggregate]]]:
-    """What a batch has changed of the sums of the partition: rows to write, and absolute values to say, by key."""
+    """What a batch has changed of the sums of the partition: rows to write, and absolute values to say, by key.
+
+    What a final reading has changed by since is handed to the conductor with the next close, and not said here.
+    """
     by_cell: dict[tuple[Asked, Cell], Sums] = {}
     for asked, cell, sums in changes:
         known = by_cell.get((asked, cell))
@@ -307,5 +312,6 @@ async def summed(
         if key in stored:
             sums = _sums.decode(stored[key]) + sums
         rows.append((key, None if sums.is_nothing else _encoder.encode(sums)))
-        said.append((key, aggregate(partition, asked, cell, sums, as_of, engine_version)))
+        if asked.reading != RESTATED:
+            said.append((key, aggregate(partition, asked, cell, sums, as_of, engine_version)))
     return rows, said

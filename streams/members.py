@@ -332,7 +332,11 @@ class MemberPartition:
             if self.state.as_of is not None and self.knowledge.frozen:
                 cause, since = engine.CAUSE_OF_FACT[fact.kind], folded.since if folded.changed else FOREVER
                 because = self._because(cause, str(fact.position), since, mine)
-                made.extend(mine.measured.adjust(mine.member, from_date(self.state.as_of), self.knowledge, because))
+                said, changes = mine.measured.adjust(
+                    mine.member, from_date(self.state.as_of), self.knowledge, because
+                )
+                made.extend(said)
+                sums.extend((one.offset, change) for change in changes)
         outputs.extend((Version(self._partition, one.offset, ordinal), out) for ordinal, out in enumerate(made))
 
     def _because(self, cause: str, position: str, since: Day, mine: Working) -> Because:
@@ -508,10 +512,8 @@ class MemberPartition:
                         mine.due = _sooner(mine.due, mine.measured.due)
                         if self.knowledge.frozen and cause != "tick":
                             because = self._because(cause, position, since, mine)
-                            made = (
-                                *made,
-                                *mine.measured.adjust(mine.member, from_date(as_of), self.knowledge, because),
-                            )
+                            said, moved = mine.measured.adjust(mine.member, from_date(as_of), self.knowledge, because)
+                            made, changes = (*made, *said), (*changes, *moved)
             except Exception as fault:
                 logger.error(
                     "a member of %s failed at offset %d: %s", self._place(one.offset), one.offset, type(fault).__name__

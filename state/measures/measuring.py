@@ -114,6 +114,13 @@ def waiting_among(store: TableStore, digests: tuple[tuple[str, str], ...]) -> tu
     )
 
 
+def measured_editions(store: TableStore, digests: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """The names of the editions among some tables by which was measured: of those that did not wait for value sets."""
+    given = tuple(sorted(digests))
+    waiting = {name for name, _ in waiting_among(store, given)}
+    return frozenset(edition.name for edition in _editions(store, given)) - waiting
+
+
 @lru_cache(maxsize=8)
 def _value_sets(store: TableStore, digests: tuple[tuple[str, str], ...]) -> ValueSets:
     return read_files(store.load(kind, digest) for kind, digest in sorted(digests) if kind == "value_sets").in_force()
