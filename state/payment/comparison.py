@@ -56,9 +56,10 @@ class Money(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """What one side goes by: its ruleset, and the contracts that the other side does not have just so."""
+    """What one side goes by: its ruleset, the editions it is measured by, and the contracts that the other side does not have just so."""
 
     ruleset: str
+    editions: tuple[str, ...] = ()
     contracts: tuple[str, ...]
 
 

@@ -90,7 +90,8 @@ def page(made: Comparison) -> bytes:
 
 def _said(rules: Rules, how: str) -> str:
     contracts = f", contract {', '.join(rules.contracts)} {how}" if rules.contracts else ""
-    return f"ruleset {rules.ruleset}{contracts}"
+    editions = f", edition {', '.join(rules.editions)}" if rules.editions else ""
+    return f"ruleset {rules.ruleset}{editions}{contracts}"
 
 
 def _totals(made: Comparison) -> tuple[Decimal, Decimal]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from streams.cli.options import Files, Tables, existing_files, moment
+from streams.cli.options import Files, Tables, ValueSetFolder, existing_files, moment
 from streams.cli.progress import progress
 from streams.settings import Settings
 from streams.stopping import EXIT_CONFIG, Stop
@@ -22,11 +22,19 @@ if TYPE_CHECKING:
 def command(
     files: Files,
     month: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
-            metavar="YYYY-MM[..YYYY-MM]", help="A month whose panel pays, or several; may be given several times."
+            metavar="YYYY-MM[..YYYY-MM]",
+            help="A month whose panel pays elements 1 and 2, or several; may be given several times.",
         ),
-    ],
+    ] = None,
+    period: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="A period of the files, as P1, whose final reading pays element 3; may be given several times.",
+        ),
+    ] = None,
     contract: Annotated[
         list[Path] | None,
         typer.Option(
@@ -36,6 +44,12 @@ def command(
     ] = None,
     ruleset: Annotated[
         str | None, typer.Option(metavar="NAME", help="guide, recency_first or weighted, in place of the one in force.")
+    ] = None,
+    edition: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="An edition of measures, as capc-2025, in place of the one that a period is paid by."
+        ),
     ] = None,
     known_at: Annotated[
         dt.datetime | None,
@@ -54,30 +68,41 @@ def command(
     ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
+    valuesets: ValueSetFolder = None,
     tables: Tables = None,
 ) -> None:
-    """Run another contract or another ruleset over event files, beside what is in force: members and money side by side.
+    """Run another contract, ruleset or edition over event files, beside what is in force: members and money side by side.
 
-    Panels are made as by `replay`, statements as by `close`. Nothing is published. Contracts, practices and tables in force are
-    those of the event files; of one contract_id the last.
+    Panels and measures are made as by `replay`, statements as by `close`. Nothing is published. Contracts, practices, periods and
+    tables in force are those of the event files; of one contract_id the last. Status 1 where something could not be stated.
 
     Example: panelstream simulate events.ndjson --month 2025-07..2025-09 --contract dearer.json --out dearer
-    Example: panelstream simulate events.ndjson --month 2025-07 --ruleset recency_first
+    Example: panelstream simulate events.ndjson --month 2025-07 --period P2 --ruleset recency_first
     """
     from state.payment import comparison_sheet
     from state.payment.printed_tables import as_text
     from state.reference.tables import TableStore
     from streams import simulating
+    from streams.value_set_folder import value_sets_in_force
 
     existing_files(files)
-    if not contract and ruleset is None:
-        raise Stop("Nothing else to try: give --contract FILE or --ruleset NAME.", EXIT_CONFIG)
+    if not contract and ruleset is None and edition is None:
+        raise Stop("Nothing else to try: give --contract FILE, --ruleset NAME or --edition NAME.", EXIT_CONFIG)
+    if not month and not period:
+        raise Stop("Nothing to pay: give --month 2025-07, or --period with the id of a period record.", EXIT_CONFIG)
+    settings = Settings.from_environment(tables=tables, value_sets=valuesets)
     asked = simulating.Asked(
-        months=months(month), known_at=known_at, ruleset=ruleset, given=_given(existing_files(contract or []))
+        months=months(month or []),
+        periods=list(dict.fromkeys(period or [])),
+        known_at=known_at,
+        ruleset=ruleset,
+        edition=edition,
+        value_sets=value_sets_in_force(settings.value_sets, is_given=valuesets is not None) if period else None,
+        given=_given(existing_files(contract or [])),
     )
-    store = TableStore([Settings.from_environment(tables=tables).tables])
+    store = TableStore([settings.tables])
     with progress() as part:
-        made, _ = simulating.simulate(files, asked, store, report=part)
+        made = simulating.simulate(files, asked, store, report=part)
     if out is not None:
         simulating.write(made, comparison_sheet.page(made), out)
     if as_json:

@@ -64,7 +64,7 @@ def test_a_dearer_contract_pays_more_for_the_same_members(tmp_path: Path, capfd:
     status, out, err = simulated(tmp_path, capfd, "--month", "2025-07", "--contract", dearer, "--json")
     made = json.loads(out)
     assert (status, err) == (0, "")
-    assert made["in_force"] == {"ruleset": "guide", "contracts": ["C-A"]}
+    assert made["in_force"] == {"ruleset": "guide", "editions": [], "contracts": ["C-A"]}
     assert {(one["practice_id"], one["in_force"], one["simulated"], one["difference"]) for one in made["money"]} == {
         ("A", "120.00", "180.00", "60.00"),
         ("B", "0.00", "0.00", "0.00"),
@@ -109,6 +109,68 @@ def test_a_contract_by_the_quarter_is_paid_for_the_whole_quarter_of_a_month(
     assert [(one["period"], one["item"], one["simulated"]) for one in money] == [
         ("2025-07", month, "120.00") for month in ("2025-07", "2025-08", "2025-09")
     ]
+
+
+PERIOD = {
+    "event_type": "period",
+    "period": "P2",
+    "performance_end": "2025-06-30",
+    "k1": "2025-09-28",
+    "k2": "2025-12-27",
+    "pool_from": "2025-01-01",
+    "pool_months": 6,
+}
+
+
+def screened_world() -> list[Event]:
+    """40 members of A aged 60, of whom 26 had a colonoscopy, eight of them by B, whom they saw last."""
+    events = [*reference(), PERIOD, given(phm_pmpm=None)]
+    cover = {"medical": True, "pharmacy": True}
+    for number in range(40):
+        member = f"M{number}"
+        events += [span(member, birth_date="1965-01-05", coverage=cover)]
+        events.append(claim(("2024-09-03", "A", "1"), f"{member}a", member))
+        events.append(claim(("2025-01-10", "A", "2"), f"{member}b", member))
+        if number < 26:
+            done = claim(("2025-03-05", "B" if number < 8 else "A", "9" if number < 8 else "1"), f"{member}c", member)
+            done["lines"][0]["hcpcs_code"] = "45378"
+            events.append(done)
+        if number < 8:
+            events.append(claim(("2025-05-02", "B", "9"), f"{member}d", member))
+    return events
+
+
+def test_a_period_pays_element_3_by_its_measures_on_both_sides(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """26 of 40 are 65%, half way from threshold to gold: 9 + 5 x 0.5 percent, times 102 / 24: BCS is scored and pays nothing, all else is not scored."""
+    less = contract_file(tmp_path, given(phm_pmpm=None, incentive_max_pct="10"))
+    options = ("--period", "P2", "--contract", less, "--json")
+    status, out, _ = simulated(tmp_path, capfd, *options, events=screened_world())
+    made = json.loads(out)
+    assert status == 0, made["not_stated"]
+    assert made["in_force"]["editions"] == ["capc-2025"]
+    paid = {one["item"]: (one["in_force"], one["simulated"]) for one in made["money"] if one["in_force"] != "0.00"}
+    # 240 member months x 32.00 x 15% = 1,152.00, and 768.00 at 10%.
+    assert paid == {"COL": ("563.04", "375.36")}
+    assert {one["month"] for one in made["members"]} == {f"2025-{month:02}" for month in range(1, 7)}
+
+
+def test_another_ruleset_moves_results_and_the_pool(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Without the eight who saw B last, 18 of 32 are 56.25%: in the improvement range, and nothing to compare with."""
+    options = ("--period", "P2", "--ruleset", "recency_first", "--json")
+    _, out, _ = simulated(tmp_path, capfd, *options, events=screened_world())
+    paid = {one["item"]: (one["in_force"], one["simulated"]) for one in json.loads(out)["money"]}
+    assert paid["COL"] == ("563.04", "0.00")
+
+
+def test_what_cannot_be_stated_is_said_and_ends_with_a_status(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = [{**PERIOD, "performance_end": "2023-12-31"} if one is PERIOD else one for one in screened_world()]
+    status, out, _ = simulated(tmp_path, capfd, "--period", "P2", "--ruleset", "weighted", events=before)
+    assert status == 1
+    assert "in force, P2: P2 is paid by no edition that is known" in out
 
 
 @pytest.mark.parametrize("ruleset", ["guide", "recency_first", "weighted"])
@@ -158,9 +220,11 @@ def test_a_contract_with_a_mistake_is_refused_with_what_the_check_says(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--month", "2025-07"), "Nothing else to try: give --contract FILE or --ruleset NAME."),
+        (("--month", "2025-07"), "Nothing else to try: give --contract FILE, --ruleset NAME or --edition NAME."),
         (("--month", "July", "--ruleset", "weighted"), "'July' is no month: give it as 2025-07"),
         (("--month", "2025-07", "--ruleset", "none"), "there is no ruleset 'none'"),
+        (("--ruleset", "weighted"), "Nothing to pay: give --month 2025-07, or --period"),
+        (("--period", "P9", "--ruleset", "weighted"), "No period record describes P9: the files have none."),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_one_sentence(
