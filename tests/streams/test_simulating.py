@@ -143,7 +143,10 @@ def screened_world() -> list[Event]:
 def test_a_period_pays_element_3_by_its_measures_on_both_sides(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """26 of 40 are 65%, half way from threshold to gold: 9 + 5 x 0.5 percent, times 102 / 24: BCS is scored and pays nothing, all else is not scored."""
+    """26 of 40 are 65%, half way from threshold to gold: 9 + 5 x 0.5 percent, times 102 / 24.
+
+    BCS is scored and pays nothing; the shares of what is not scored go to the two.
+    """
     less = contract_file(tmp_path, given(phm_pmpm=None, incentive_max_pct="10"))
     options = ("--period", "P2", "--contract", less, "--json")
     status, out, _ = simulated(tmp_path, capfd, *options, events=screened_world())

@@ -8,13 +8,13 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
 import state
-from schemas.money import Statement
+from schemas.money import LineKind, Statement
 from state.payment import money_ledger, statement_fhir
 from state.payment.element2 import Risk
 from state.payment.incentive import IncentiveReading
@@ -133,10 +133,51 @@ def test_the_groups_of_the_bundle_carry_the_money() -> None:
 
 def test_every_reference_of_the_bundle_is_in_the_bundle() -> None:
     text = statement_fhir.encode(FINAL, contract()).decode()
-    ids = {(one["resourceType"], one["id"]) for ones in resources(FINAL).values() for one in ones}
-    referenced = {tuple(one.split("/")) for one in re.findall(r'"reference":"([^"]+)"', text)}
-    assert referenced <= ids
-    assert all(re.fullmatch(r"[A-Za-z0-9\-.]{1,64}", name) for _, name in ids)
+    urls = {entry["fullUrl"] for entry in json.loads(text)["entry"]}
+    referenced = set(re.findall(r'"reference":"([^"]+)"', text))
+    assert referenced <= urls
+    assert len(referenced) == 2 + 7  # payer and practice, and the quality reports
+    assert all(re.fullmatch(r"urn:uuid:[0-9a-f-]{36}", url) for url in urls)
+    ids = [one["id"] for ones in resources(FINAL).values() for one in ones]
+    assert all(re.fullmatch(r"[A-Za-z0-9\-.]{1,64}", name) for name in ids)
+
+
+def test_rates_thresholds_and_baselines_have_their_units_in_the_bundle() -> None:
+    qualities = {one["measure"].rsplit(":", 1)[1]: one for one in resources(FINAL)["MeasureReport"][1:]}
+    percent = {"unit": "%", "system": "http://unitsofmeasure.org", "code": "%"}
+    assert qualities["COL"]["group"][0]["measureScore"] == {"value": 64.00, **percent}
+    assert qualities["EDU"]["group"][0]["measureScore"] == {"value": 128.00, "unit": "per 1,000 members"}
+    extensions = qualities["COL"]["extension"]
+    assert extensions[0]["valueCodeableConcept"]["coding"][0]["code"] == "proportion"
+    thresholds = [one["extension"] for one in extensions if one["url"].endswith("/threshold")]
+    assert [(value["valueQuantity"]["value"], kind["valueCodeableConcept"]["text"]) for value, kind in thresholds] == [
+        (52, "minimum"),
+        (63, "threshold"),
+        (67, "gold"),
+    ]
+    # VBPR's own baseline needs a period, which a statement does not say.
+    assert [one["valueQuantity"]["value"] for one in extensions if one["url"] == "urn:panelstream:baseline"] == [58]
+
+
+def test_a_month_of_a_quarter_is_the_service_period_of_its_line() -> None:
+    of = terms(phm_pmpm="4.00", phm_frequency="quarterly")
+    months = [INITIAL.stated_on.replace(month=number, day=1) for number in (7, 8, 9)]
+    panels = {one: [person("m", 40, month=one)] for one in months}
+    made = month_statement(statable("2025-07-panel"), of, months[0], month_lines(of, months[0], panels, Risk()))
+    (report,) = resources(made)["MeasureReport"]
+    periods = [group["extension"][-1]["valuePeriod"] for group in report["group"] if group["id"].startswith("line-")]
+    assert [(one["start"], one["end"]) for one in periods] == [
+        ("2025-07-01", "2025-07-31"),
+        ("2025-08-01", "2025-08-31"),
+        ("2025-09-01", "2025-09-30"),
+    ]
+    assert report["period"] == {"start": "2025-07-01", "end": "2025-09-30"}
+    # Not adjusted: a care coordination fee without risk.
+    assert report["group"][0]["extension"][0]["valueCodeableConcept"]["coding"][0]["code"] == "ccf"
+
+
+def test_every_kind_of_line_has_its_metric() -> None:
+    assert set(statement_fhir.METRIC_OF) == set(get_args(LineKind))
 
 
 def test_lower_is_better_is_said_in_the_bundle() -> None:
