@@ -217,7 +217,7 @@ def test_a_contract_with_a_mistake_is_refused_with_what_the_check_says(
     assert "one takes the place of another by having its contract_id" in err
     wrong = contract_file(tmp_path, given() | {"base_pmpm": "x"})
     _, _, err = simulated(tmp_path, capfd, "--month", "2025-07", "--contract", wrong)
-    assert "given.ndjson, file, base_pmpm" in err
+    assert 'given.ndjson, file, contract C-A, base_pmpm: "x" is no number' in err
 
 
 @pytest.mark.parametrize(
