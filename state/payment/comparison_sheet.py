@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from html import escape
 
+import msgspec
+
 from state.payment.amounts import NOTHING, dollars, number, total
 from state.payment.comparison import Comparison, Money, Rules, by_element
 from state.payment.printed_tables import Table, as_html
@@ -13,6 +15,9 @@ from state.payment.statement_page import document
 
 SIDES = ("In force", "Simulated", "Difference")
 NOBODY = "nobody"
+EQUAL = ("0", "0.00")
+"""How no difference is written."""
+MOST_ROWS = 60
 
 
 def sentences(made: Comparison) -> Iterator[str]:
@@ -78,6 +83,15 @@ def tables(made: Comparison) -> Iterator[Table]:
             ),
             amounts=3,
         )
+
+
+def brief(one: Table) -> tuple[Table, str | None]:
+    """A table short enough for a terminal: of a long one the rows that differ, and a sentence on the others."""
+    if len(one.rows) <= MOST_ROWS or one.columns[-1] != SIDES[-1]:
+        return one, None
+    differing = tuple(row for row in one.rows if row[-1] not in EQUAL)
+    said = f"{number(len(one.rows) - len(differing))} rows without a difference are not shown; --out writes all."
+    return msgspec.structs.replace(one, rows=differing), said
 
 
 def page(made: Comparison) -> bytes:

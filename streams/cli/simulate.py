@@ -111,8 +111,9 @@ def command(
         for one in comparison_sheet.sentences(made):
             typer.echo(one)
         for table in comparison_sheet.tables(made):
+            shown, left_out = comparison_sheet.brief(table)
             typer.echo(f"\n{table.caption}")
-            for line in as_text(table):
+            for line in (*as_text(shown), *([left_out] if left_out else ())):
                 typer.echo(line)
         if out is not None:
             typer.echo(f"\nwritten to {out}")

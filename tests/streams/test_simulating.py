@@ -14,6 +14,8 @@ import pytest
 
 from ops import program
 from ops.sample.population import population
+from state.payment.comparison_sheet import SIDES, brief
+from state.payment.printed_tables import Table
 from state.reference.tables import TableStore
 from streams.replaying import Question, replay
 from streams.stopping import EXIT_CONFIG
@@ -236,3 +238,13 @@ def test_a_question_that_cannot_be_asked_is_one_sentence(
     status, _, err = simulated(tmp_path, capfd, *options)
     assert status == EXIT_CONFIG
     assert sentence in err
+
+
+def test_a_long_table_shows_what_differs_and_says_how_much_it_leaves_out() -> None:
+    rows = tuple((f"A{number}", "1.00", "2.00", "+1.00" if number == 7 else "0.00") for number in range(100))
+    table = Table(caption="Money", columns=("Practice", *SIDES), rows=rows, amounts=3)
+    shown, left_out = brief(table)
+    assert [row[0] for row in shown.rows] == ["A7"]
+    assert left_out == "99 rows without a difference are not shown; --out writes all."
+    short = msgspec.structs.replace(table, rows=rows[:50])
+    assert brief(short) == (short, None)
