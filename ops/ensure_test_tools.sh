@@ -14,9 +14,13 @@ java_17() {
 # A Kafka and a schema registry: given, or by Docker, or by Java and Maven.
 broker() { [ -n "${KAFKA_BOOTSTRAP:-}" ] || { java_17 && have mvn; } || { have docker && docker info >/dev/null 2>&1; }; }
 
+# A browser, for the pages.
+chromium() { have chromium || have chromium-browser || have google-chrome || have google-chrome-stable; }
+
 missing=()
 broker || missing+=(broker)
 have promtool || missing+=(promtool)
+chromium || missing+=(chromium)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if [ "$(id -u)" != 0 ] || ! have apt-get; then
@@ -27,6 +31,7 @@ if [ "$(id -u)" != 0 ] || ! have apt-get; then
             echo 'or start the Docker engine, or set KAFKA_BOOTSTRAP to a broker that may be written to.'
             ;;
         promtool) echo 'The tests need promtool, which comes with Prometheus (on Debian: apt-get install prometheus).' ;;
+        chromium) echo 'The tests need Chromium or Chrome (on Debian: apt-get install chromium).' ;;
         esac
     done >&2
     exit 1
@@ -52,6 +57,10 @@ for one in "${missing[@]}"; do
     promtool)
         install prometheus
         have promtool || { echo 'promtool is still missing: install Prometheus.' >&2; exit 1; }
+        ;;
+    chromium)
+        install chromium
+        chromium || { echo 'A browser is still missing: install Chromium.' >&2; exit 1; }
         ;;
     esac
 done

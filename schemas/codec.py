@@ -44,6 +44,7 @@ from schemas.records import (
     MemberFact,
     PanelList,
     Partial,
+    PartialSums,
     PayerRecord,
     PcpSelection,
     Period,
@@ -91,7 +92,7 @@ TOPIC_OF: Mapping[type, str] = {
 """The input topic of each record."""
 BY_KIND: Mapping[str, type] = {
     str(record.__struct_config__.tag): record  # type: ignore[attr-defined]
-    for record in (*TOPIC_OF, Tick, Close, CloseAnnul, Partial, StatementRelease)
+    for record in (*TOPIC_OF, Tick, Close, CloseAnnul, Partial, PartialSums, StatementRelease)
 }
 INPUT_OF_TOPIC: Mapping[str, type] = {
     "claims": Claim,

@@ -160,7 +160,7 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """One amount of a statement and everything it follows from. `item` is the measure or the month.
 
     `amount` is what the line pays, `amount_before_cap` what it would pay without limits; lines that only inform pay nothing and carry
-    `information`. `reason` says why a line pays nothing, or less than the most.
+    `information`. `reason` says why a line pays nothing, or less than the most. `rate_name`: which rate of the measure was paid.
     """
 
     element: Literal["1", "2", "3"]
@@ -176,6 +176,7 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     members: int | None = None
     numerator: Decimal | None = None
     denominator: Decimal | None = None
+    rate_name: str | None = None
     rate: Decimal | None = None
     baseline: Decimal | None = None
     minimum: Decimal | None = None

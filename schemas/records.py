@@ -383,11 +383,17 @@ class FeedManifest(Source, frozen=True, kw_only=True, omit_defaults=True, tag_fi
     full_replacement: bool = False
 
 
+DsfPhase = Literal["screening", "monitoring", "remission"]
+"""The program brings depression in by phases: screening, then monitoring (DMS), then remission (DRR)."""
+
+
 class Period(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="period"):
     """A period that is measured and paid. Identity: period; the later record wins. Source: payment.md 4.0.
 
     The initial reading is refused before `k1`, the final one before `k2`. The pool covers the base payment of `pool_months` months
-    from `pool_from` on; rates cover the `window_months` months that end with `performance_end`.
+    from `pool_from` on; rates cover the `window_months` months that end with `performance_end`. `edition`: by which results are paid,
+    None for the program's (state.payment.paid_rates). `baseline`: the period before the project whose final reading is the baseline;
+    None for none. `dsf_phase`: which rate is paid of depression, whose baseline is of the same phase.
     """
 
     period: str
@@ -398,6 +404,9 @@ class Period(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="e
     pool_months: int
     window_months: int = 12
     pay_date: dt.date | None = None
+    edition: str | None = None
+    baseline: str | None = None
+    dsf_phase: DsfPhase = "screening"
 
 
 class SurveyResult(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="survey_result"):
@@ -504,7 +513,8 @@ class Partial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     `not_frozen` there is no list, because the plan's own is missing. `people` are those on lists, as payments count them.
     `measured_by` are the editions, value sets and supplied tables by which
     the reading was measured, none where nothing was; `measures_digest` is that of the results of measures and of what they add up
-    to (state.measures.digest), `measure_results` the number of the results, one for each member and rate.
+    to (state.measures.digest), `measure_results` the number of the results, one for each member and rate. `sums_parts`: so many records of
+    `PartialSums` of the partition stand before it.
     """
 
     close_id: str
@@ -523,6 +533,43 @@ class Partial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     measures_digest: str | None = None
     measure_results: int = 0
     people: tuple[PeopleCount, ...] = ()
+    sums_parts: int = 0
+
+
+class NamedSum(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """A sum of a rate that is no proportion."""
+
+    name: str
+    value: Decimal
+
+
+class RateSums(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What all members of a practice add up to under a rate of an edition: as frozen, or what that has changed by since."""
+
+    payer: str
+    practice_id: str
+    edition: str
+    measure: str
+    rate: str
+    denominator: int
+    numerator: int
+    sums: tuple[NamedSum, ...] = ()
+
+
+class PartialSums(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="partial_sums"
+):
+    """What rates of a closed reading rest on in one partition, said at the barrier of a close, before its partial.
+
+    `of_close` is the close whose reading it is: `close_id` itself for the sums that were frozen with it; an earlier final one for what
+    its sums have changed by since it was frozen, in all, so that the last that was said stands alone. `part` counts from 0.
+    """
+
+    close_id: str
+    of_close: str
+    partition: int
+    part: int
+    sums: tuple[RateSums, ...] = ()
 
 
 MemberFact = (
@@ -788,13 +835,6 @@ class Gaps(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     value_sets: str
     engine_version: str
-
-
-class NamedSum(msgspec.Struct, frozen=True, order=True, kw_only=True):
-    """A sum of a rate that is no proportion."""
-
-    name: str
-    value: Decimal
 
 
 class Aggregate(msgspec.Struct, frozen=True, kw_only=True):

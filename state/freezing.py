@@ -178,8 +178,12 @@ class Freezing:
         failed: Sequence[str],
         skips: Iterable[tuple[int, str, str]],
         sums: Mapping[str, Sums],
+        sums_parts: int,
     ) -> Partial:
-        """The partition's answer, when every member was taken. `sums` are what the reading's results add up to, by the keys of cells."""
+        """The partition's answer, when every member was taken. `sums` are what the reading's results add up to, by the keys of cells.
+
+        `sums_parts`: in how many records sums go before it.
+        """
         then = self._knowledge.at(self.one.as_of)
         total = self._measures + sum(digest.of_sums(cell, some) for cell, some in sums.items())
         return Partial(
@@ -206,6 +210,7 @@ class Freezing:
             measures_digest=digest.text(total) if self._measured_by else None,
             measure_results=self._results,
             people=tuple(self._counted()),
+            sums_parts=sums_parts,
         )
 
     @property

@@ -22,6 +22,7 @@ from schemas.records import (
     CloseAnnul,
     Envelope,
     Partial,
+    PartialSums,
     Period,
     Position,
     Practice,
@@ -42,7 +43,7 @@ from state.reference.usable_tables import why_unusable
 from state.stores.log_state import OutboxRow
 from state.stores.program import ProgramState
 from streams import paying
-from streams.paying import Booked, RatesOf
+from streams.paying import Booked
 from streams.producing import Message, Sender
 from streams.stopping import EXIT_FAULT, EXIT_HOLE, Stop, failpoint
 
@@ -69,6 +70,7 @@ class Made:
     """Event id and content digest of a reference record."""
     period: Period | None = None
     partial: Partial | None = None
+    sums: PartialSums | None = None
     closes: tuple[tuple[Close, Snapshot], ...] = ()
     """Requests of closes with what they stand at now: kept, and said on `snapshots`."""
     answers: tuple[Snapshot, ...] = ()
@@ -90,14 +92,12 @@ class Conductor:
         prefix: str,
         partitions: int,
         tables: TableStore,
-        rates_of: RatesOf = paying.nothing_measured,
     ) -> None:
         self.state = state
         self._tables = tables
         self._codec = codec
         self._prefix = prefix
         self._partitions = partitions
-        self._rates_of = rates_of
         self.closed: list[tuple[str, float]] = []
         """Closes completed since somebody last looked: the reading, and the seconds from its request to its manifest."""
         self._asked: dict[str, int] = {}
@@ -135,6 +135,8 @@ class Conductor:
                 await state.note_seen(*made.seen)
             if made.period:
                 await state.note_period(made.period)
+            if made.sums:
+                await state.note_sums(made.sums)
             if made.partial:
                 await state.note_partial(made.partial)
             for request, snapshot in made.closes:
@@ -177,6 +179,8 @@ class Conductor:
                 return await self._annul(record)
             case Partial():
                 return await self._partial(record)
+            case PartialSums():
+                return await self._sums(record)
             case StatementRelease():
                 # Before the first tick nothing is stated.
                 booked = await paying.order(self.state, record, self.state.ticked or _time(received).date())
@@ -240,6 +244,11 @@ class Conductor:
         annulled = msgspec.structs.replace(known, state="annulled", message=message)
         return Made(broadcast=order, closes=((request, annulled),), booked=withdrawn)
 
+    async def _sums(self, sums: PartialSums) -> Made:
+        """Keep what a partition says of sums before it answers."""
+        known = await self.state.snapshot(sums.close_id)
+        return Made(sums=sums if known is not None and known.state == "open" else None)
+
     async def _partial(self, partial: Partial) -> Made:
         """Keep a partition's answer; with the last one the close is complete."""
         request, known = await self.state.request(partial.close_id), await self.state.snapshot(partial.close_id)
@@ -248,6 +257,12 @@ class Conductor:
             return Made()
         if partial.partition in {one.partition for one in partials}:
             return Made()
+        if await self.state.sums_parts(partial.close_id, partial.partition) != partial.sums_parts:
+            raise Stop(
+                f"Partition {partial.partition} answered to {partial.close_id} with {partial.sums_parts} records of sums before it, and "
+                "others stand on control: records of the log are missing. Restore the topic.",
+                EXIT_HOLE,
+            )
         if len(partials) + 1 < self._partitions:
             return Made(partial=partial)
         try:
@@ -256,7 +271,7 @@ class Conductor:
             order = CloseAnnul(close_id=known.close_id, actor="panelstream", reason=str(problem))
             annulled = msgspec.structs.replace(known, state="annulled", message=str(problem))
             return Made(partial=partial, broadcast=order, closes=((request, annulled),))
-        booked = await paying.drafts(self.state, self._tables, request, complete, [*partials, partial], self._rates_of)
+        booked = await paying.drafts(self.state, self._tables, request, complete, [*partials, partial])
         complete = msgspec.structs.replace(complete, message=booked.message)
         return Made(partial=partial, closes=((request, complete),), booked=booked)
 

@@ -10,20 +10,21 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from schemas.keys import member_key
-from schemas.records import Adjustment, Aggregate, MemberId, Payer, PracticeId
+from schemas.records import Adjustment, Aggregate, Close, MemberId, PartialSums, Payer, PracticeId
 from state import engine
 from state.calendar import FOREVER, Day, to_date
 from state.freezing import Freezing
 from state.measures import standing
 from state.measures.credit import PracticeOn
 from state.measures.facts import Profile
-from state.measures.frozen import Difference, FrozenReading, asked_again, kept_from, remembered
+from state.measures.frozen import Difference, FrozenReading, asked_again, kept_from, moved, remembered
 from state.measures.keeping import profile_of
 from state.measures.outcome import Sums
 from state.measures.rates import Cell, counted
-from state.measures.results import LIVE, Asked, Result
+from state.measures.results import LIVE, RESTATED, Asked, Result
 from state.measures.said import aggregate, cell_key, result_key, said_of
 from state.measures.standing import Standing, Touched
+from state.payment import partial_sums
 from state.reference.frozen_lists import FrozenList
 from state.reference.knowledge import Knowledge
 from state.stores.members import MemberState
@@ -154,14 +155,13 @@ class MeasuredMember:
         )
         return outputs, sums
 
-    def adjust(
-        self, member: engine.Member, as_of: Day, knowledge: Knowledge, because: Because
-    ) -> tuple[engine.Output, ...]:
-        """What is different now in the final readings that may still be adjusted, each difference once.
+    def adjust(self, member: engine.Member, as_of: Day, knowledge: Knowledge, because: Because) -> Said:
+        """What is different now in the final readings that may still be adjusted, each difference once, and what their sums change by.
 
         Called after `take` or `advance`, with what they have found touched.
         """
         made: list[engine.Output] = []
+        sums: list[SumChange] = []
         for one in knowledge.frozen:
             if one.window is None or one.until <= as_of:
                 continue
@@ -187,8 +187,9 @@ class MeasuredMember:
             )
             if now != known:
                 self._put(now)
+                sums += moved(member.payer, known, now)
             made += (_adjustment(member, one, difference, as_of, knowledge, because) for difference in different)
-        return tuple(made)
+        return tuple(made), tuple(sums)
 
     def withdraw(self, member: engine.Member, close_id: str) -> tuple[engine.Output, ...]:
         """Take back the results of a close that is annulled."""
@@ -280,15 +281,39 @@ def _outputs(
     )
 
 
-def decoded_sums(stored: Mapping[str, bytes]) -> dict[str, Sums]:
-    """Stored sums by the keys of their cells."""
+async def sums_at_close(
+    state: MemberState, knowledge: Knowledge, close: Close, partition: int, as_of: Day
+) -> tuple[dict[str, Sums], list[PartialSums]]:
+    """What the results of a reading add up to, by the keys of cells, and all the sums that the conductor is told with it.
+
+    Besides those of the reading: what the final readings that may still be adjusted have changed by since, in all.
+    """
+    sums = _decoded(await state.sums_of(close.period, close.reading))
+    parts = list(partial_sums.parts(close.close_id, close.close_id, partition, sums))
+    for one in knowledge.frozen:
+        if one.window is not None and one.until > as_of:
+            changed = _decoded(await state.sums_of(one.close.period, RESTATED))
+            parts += partial_sums.parts(close.close_id, one.close.close_id, partition, changed, first=len(parts))
+    return sums, parts
+
+
+async def sums_withdrawn(state: MemberState, period: str, reading: str) -> tuple[list[str], list[str]]:
+    """The cells of a reading that is withdrawn: those that were said, and those of what has changed since, which were not."""
+    restated = await state.sums_of(period, RESTATED) if reading == "final" else {}
+    return list(await state.sums_of(period, reading)), list(restated)
+
+
+def _decoded(stored: Mapping[str, bytes]) -> dict[str, Sums]:
     return {cell: _sums.decode(data) for cell, data in stored.items()}
 
 
 async def summed(
     state: MemberState, partition: int, changes: Iterable[SumChange], as_of: Day, engine_version: str
 ) -> tuple[list[tuple[str, bytes | None]], list[tuple[str, Aggregate]]]:
-    """What a batch has changed of the sums of the partition: rows to write, and absolute values to say, by key."""
+    """What a batch has changed of the sums of the partition: rows to write, and absolute values to say, by key.
+
+    What a final reading has changed by since is handed to the conductor with the next close, and not said here.
+    """
     by_cell: dict[tuple[Asked, Cell], Sums] = {}
     for asked, cell, sums in changes:
         known = by_cell.get((asked, cell))
@@ -307,5 +332,6 @@ async def summed(
         if key in stored:
             sums = _sums.decode(stored[key]) + sums
         rows.append((key, None if sums.is_nothing else _encoder.encode(sums)))
-        said.append((key, aggregate(partition, asked, cell, sums, as_of, engine_version)))
+        if asked.reading != RESTATED:
+            said.append((key, aggregate(partition, asked, cell, sums, as_of, engine_version)))
     return rows, said

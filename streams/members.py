@@ -32,6 +32,7 @@ from schemas.records import (
 )
 from schemas.topics import TOPICS
 from schemas.topics import name as topic_name
+from schemas.unions import ControlRecord
 from state import engine
 from state.calendar import FOREVER, Day, from_date, month_of, to_date
 from state.freezing import Freezing
@@ -39,7 +40,7 @@ from state.reference.knowledge import Knowledge, Touch
 from state.stores.log_state import OutboxRow
 from state.stores.members import AT_ONCE, ChangeRow, Cursor, MemberRow, MemberState, Selection
 from streams.batching import Batch, Record
-from streams.member_measures import Because, MeasuredMember, SumChange, decoded_sums, summed
+from streams.member_measures import Because, MeasuredMember, SumChange, summed, sums_at_close, sums_withdrawn
 from streams.stopping import EXIT_FAULT, EXIT_HOLE, Stop, failpoint
 
 logger = logging.getLogger(__name__)
@@ -332,7 +333,9 @@ class MemberPartition:
             if self.state.as_of is not None and self.knowledge.frozen:
                 cause, since = engine.CAUSE_OF_FACT[fact.kind], folded.since if folded.changed else FOREVER
                 because = self._because(cause, str(fact.position), since, mine)
-                made.extend(mine.measured.adjust(mine.member, from_date(self.state.as_of), self.knowledge, because))
+                said, changes = mine.measured.adjust(mine.member, from_date(self.state.as_of), self.knowledge, because)
+                made.extend(said)
+                sums.extend((one.offset, change) for change in changes)
         outputs.extend((Version(self._partition, one.offset, ordinal), out) for ordinal, out in enumerate(made))
 
     def _because(self, cause: str, position: str, since: Day, mine: Working) -> Because:
@@ -508,10 +511,8 @@ class MemberPartition:
                         mine.due = _sooner(mine.due, mine.measured.due)
                         if self.knowledge.frozen and cause != "tick":
                             because = self._because(cause, position, since, mine)
-                            made = (
-                                *made,
-                                *mine.measured.adjust(mine.member, from_date(as_of), self.knowledge, because),
-                            )
+                            said, moved = mine.measured.adjust(mine.member, from_date(as_of), self.knowledge, because)
+                            made, changes = (*made, *said), (*changes, *moved)
             except Exception as fault:
                 logger.error(
                     "a member of %s failed at offset %d: %s", self._place(one.offset), one.offset, type(fault).__name__
@@ -572,26 +573,26 @@ class MemberPartition:
             cursor = Cursor(one.offset, "", 0)
         while rows := await self.state.concerned(Selection(), cursor.last_key, STEP):
             cursor = await self._freeze_step(one, rows, cursor, freezing)
+        sums, parts = await sums_at_close(self.state, self.knowledge, close, self._partition, from_date(today))
         partial = freezing.partial(
             partition=self._partition,
             watermark=one.offset,
             accepted_at=self.state.accepted_at,
             failed=await self.state.failed(),
             skips=await self.state.passed_over(one.offset),
-            sums=decoded_sums(await self.state.sums_of(close.period, close.reading)),
+            sums=sums,
+            sums_parts=len(parts),
         )
-        answer = OutboxRow(
-            topic_name(self._prefix, "control"),
-            b"partial",
-            0,
-            self._codec.encode_control(partial),
-            one.offset,
-            cursor.ordinal,
-        )
+        topic = topic_name(self._prefix, "control")
+        said: list[tuple[bytes, ControlRecord]] = [*((b"partial_sums", part) for part in parts), (b"partial", partial)]
+        answers = [
+            OutboxRow(topic, key, 0, self._codec.encode_control(record), one.offset, cursor.ordinal + place)
+            for place, (key, record) in enumerate(said)
+        ]
         applied = self.knowledge.apply(close, Position("control", 0, number), as_of=self.state.as_of)
         failpoint("before_partial")
         async with self.state.transaction(watermark=one.offset + 1):
-            await self.state.put_out([answer])
+            await self.state.put_out(answers)
             await self.state.note_tally(one.offset, None)
             await self.state.finish_control(
                 one.envelope.sequence or 0, as_of=None, record=one.envelope.facts, offset=number
@@ -662,7 +663,7 @@ class MemberPartition:
         withdrawn: tuple[str, str] | None = None,
     ) -> None:
         """The last transaction of a control record. `withdrawn`: a reading whose sums count no more."""
-        gone = [] if withdrawn is None else list(await self.state.sums_of(*withdrawn))
+        gone, unsaid = ([], []) if withdrawn is None else await sums_withdrawn(self.state, *withdrawn)
         cursor = self.state.cursor
         done = 0 if cursor is None or cursor.offset != one.offset else cursor.ordinal
         outputs = [
@@ -670,7 +671,7 @@ class MemberPartition:
             for place, cell in enumerate(gone)
         ]
         async with self.state.transaction(watermark=one.offset + 1):
-            await self.state.write_sums((cell, None) for cell in gone)
+            await self.state.write_sums((cell, None) for cell in (*gone, *unsaid))
             await self.state.put_out(self._outbox(outputs))
             await self.state.finish_control(
                 one.envelope.sequence or 0, as_of=as_of, record=record, offset=one.envelope.position.offset

@@ -8,33 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import msgspec
 
 from schemas.money import Contract, LedgerEntry, MoneySaid, PaymentPosted, Statement, StatementRelease
-from schemas.records import Close, Partial, PeopleCount, Period, Practice, Snapshot
+from schemas.records import Close, Partial, Practice, Snapshot
 from state.engine import Refusal
 from state.payment import acceptance, contracts, drafting, money_ledger, releases
 from state.payment.amounts import dollars, total
 from state.payment.closes import NothingStated
 from state.payment.drafting import Known, Panel
-from state.payment.frozen_rates import FrozenRates
 from state.payment.service_classes import BadCodes
 from state.reference.tables import TableError, TableStore
 from state.stores.program import ProgramState, Stated
+from streams import paid_readings
 from streams.stopping import EXIT_CONFIG, EXIT_FAULT, Stop
-
-RatesOf = Callable[[Snapshot, Sequence[Partial]], FrozenRates | None]
-"""The sums of a reading that its partitions have frozen; None where nothing was measured."""
-
-
-def nothing_measured(_snapshot: Snapshot, _partials: Sequence[Partial]) -> FrozenRates | None:
-    """Partials say nothing of measures."""
-    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,39 +111,37 @@ async def order(state: ProgramState, given: StatementRelease, on: dt.date) -> Bo
 
 
 async def drafts(
-    state: ProgramState,
-    tables: TableStore,
-    request: Close,
-    snapshot: Snapshot,
-    partials: Sequence[Partial],
-    rates_of: RatesOf,
+    state: ProgramState, tables: TableStore, request: Close, snapshot: Snapshot, partials: Sequence[Partial]
 ) -> Booked:
     """The statements of a close that is complete with these partials, all of them or none, and what to say of it.
 
-    Raises `Stop` for a table that is not there, or when statements and ledger disagree.
+    Besides its own: the adjustments of final statements whose sums have changed since they were frozen, as partitions have said at its
+    barrier. Raises `Stop` for a table that is not there, or when statements and ledger disagree.
     """
     every = await state.contracts()
     if not every or snapshot.as_of is None:
         return NOTHING
     stated_on = request.closed_on or snapshot.as_of
     stands = [one.statement for one in await state.statements() if one.state != "withdrawn"]
-    period = await state.period(snapshot.period)
-    months = drafting.quarter_of(snapshot.as_of) if snapshot.reading == "panel" else ()
-    if period is not None and snapshot.reading != "panel":
-        months = drafting.panels_for(period)
-    panels = {
-        one.as_of: Panel(snapshot=one, people=_people(await state.partials(one.close_id)))
-        for one in await state.panels()
-        if one.as_of in months
-    }
-    if snapshot.reading == "panel":
-        panels[snapshot.as_of] = Panel(snapshot=snapshot, people=_people(partials))
-    known = Known(contracts=every, practices=await state.practices(), panels=panels, standing=stands, store=tables)
-    try:
-        with _all_tables():
-            made = _made(known, snapshot, period, rates_of(snapshot, partials), stated_on)
-    except NothingStated as problem:
-        return Booked(message=f"no statement was made: {problem}")
+    known = Known(contracts=every, practices=await state.practices(), panels={}, standing=stands, store=tables)
+    made: list[Statement] = []
+    said: list[str] = []
+    with _all_tables():
+        try:
+            own = await _own(state, known, snapshot, partials, stated_on)
+            if own:
+                amount = dollars(total(one.difference for one in own))
+                said.append(f"{_statements(own)} drafted, {amount} dollars")
+            made += own
+        except NothingStated as problem:
+            said.append(f"no statement was made: {problem}")
+        adjusted, refused = await paid_readings.adjustments(state, known, snapshot, stated_on)
+        if adjusted:
+            amount = dollars(total(one.difference for one in adjusted))
+            said.append(f"{_statements(adjusted)} of final readings adjusted, {amount} dollars")
+        if refused:
+            said.append(f"no statement was adjusted: {' '.join(refused)}")
+        made += adjusted
     before = await state.ledger()
     entries: list[LedgerEntry] = []
     for one in made:
@@ -161,11 +149,9 @@ async def drafts(
     wrong = money_ledger.disagreements([*before, *entries], [*stands, *made])
     if wrong:
         raise Stop(f"Statements and the money ledger disagree ({wrong[0]}): nothing was stated; report it.", EXIT_FAULT)
-    amount = dollars(total(one.difference for one in made))
-    said = (
-        f"{len(made):,} {'statement' if len(made) == 1 else 'statements'} drafted, {amount} dollars" if made else None
+    return Booked(
+        statements=tuple(Stated(one, "draft") for one in made), entries=tuple(entries), message="; ".join(said) or None
     )
-    return Booked(statements=tuple(Stated(one, "draft") for one in made), entries=tuple(entries), message=said)
 
 
 async def withdrawals(state: ProgramState, snapshot: Snapshot, on: dt.date) -> Booked | str:
@@ -173,7 +159,9 @@ async def withdrawals(state: ProgramState, snapshot: Snapshot, on: dt.date) -> B
     every = [one for one in await state.statements() if one.state != "withdrawn"]
     stands = [one.statement for one in every]
     mine = [one for one in every if one.statement.snapshot.close_id == snapshot.close_id]
-    why = next((said for one in mine if (said := releases.why_not_withdrawn(one.statement, one.state, stands))), None)
+    # Adjustments go with the close whose statement they take the place of.
+    others = [one.statement for one in every if one not in mine]
+    why = next((said for one in mine if (said := releases.why_not_withdrawn(one.statement, one.state, others))), None)
     why = why or drafting.why_kept(snapshot, stands, await state.periods())
     if why is not None:
         return why
@@ -185,14 +173,25 @@ async def withdrawals(state: ProgramState, snapshot: Snapshot, on: dt.date) -> B
     return Booked(statements=gone, entries=tuple(entries))
 
 
-def _made(
-    known: Known, snapshot: Snapshot, period: Period | None, frozen: FrozenRates | None, stated_on: dt.date
+async def _own(
+    state: ProgramState, known: Known, snapshot: Snapshot, partials: Sequence[Partial], stated_on: dt.date
 ) -> tuple[Statement, ...]:
+    """The statements that a close pays: elements 1 and 2 of a panel, element 3 of a period."""
     if snapshot.reading == "panel":
-        return drafting.month_drafts(known, snapshot.as_of or stated_on, stated_on)
-    if period is None or frozen is None:
-        raise NothingStated(["the reading has no rates of measures, which element 3 is paid on."])
+        month = snapshot.as_of or stated_on
+        panels = await paid_readings.panels(state, drafting.quarter_of(month))
+        panels[month] = Panel(snapshot=snapshot, people=paid_readings.people_of(partials))
+        return drafting.month_drafts(msgspec.structs.replace(known, panels=panels), month, stated_on)
+    period = await state.period(snapshot.period)
+    if period is None or not any(drafting.in_force(one, period.performance_end) for one in known.contracts):
+        return ()
+    frozen = await paid_readings.rates(state, known.store, period, snapshot)
+    known = msgspec.structs.replace(known, panels=await paid_readings.panels(state, drafting.panels_for(period)))
     return drafting.period_drafts(known, period, snapshot.reading, snapshot, frozen, stated_on)
+
+
+def _statements(some: Sequence[Statement]) -> str:
+    return f"{len(some):,} {'statement' if len(some) == 1 else 'statements'}"
 
 
 @contextlib.contextmanager
@@ -202,18 +201,6 @@ def _all_tables() -> Iterator[None]:
         yield
     except (TableError, BadCodes) as problem:
         raise Stop(f"A contract cannot be paid by: {problem}", EXIT_CONFIG) from None
-
-
-def _people(partials: Iterable[Partial]) -> tuple[PeopleCount, ...]:
-    """The people of a close, those of all partitions together."""
-    found: Counter[tuple[str, str, str, Literal["F", "M", "U"], int]] = Counter()
-    for partial in partials:
-        for one in partial.people:
-            found[one.payer, one.practice_id, one.product, one.gender, one.age] += one.members
-    return tuple(
-        PeopleCount(payer=payer, practice_id=practice, product=product, gender=gender, age=age, members=members)
-        for (payer, practice, product, gender, age), members in sorted(found.items())
-    )
 
 
 def _said(stated: Stated, on: dt.date) -> MoneySaid:

@@ -21,11 +21,13 @@ import msgspec
 
 from schemas.codec import Codec, Undecodable
 from schemas.keys import member_key
+from schemas.money import Contract
 from schemas.records import (
     Alert,
     Attribution,
     MemberFact,
     Position,
+    Practice,
     ReferenceRecord,
     Table,
 )
@@ -143,6 +145,10 @@ class History:
     refused: list[Quarantined] = field(default_factory=list)
     read: Counter[str] = field(default_factory=Counter)
     """Records that were known and valid, by kind."""
+    contracts: dict[str, Contract] = field(default_factory=dict)
+    """No answer of a member rests on them; of one id the last."""
+    practices: dict[tuple[str, dt.date], Practice] = field(default_factory=dict)
+    """Of one practice and first day the last."""
     first_accepted: dt.datetime | None = None
     last_accepted: dt.datetime | None = None
 
@@ -197,8 +203,9 @@ class History:
                     self._refuse(number, row, refusal)
                 elif isinstance(record, MemberFact):
                     self._note_fact(record, number, row, only)
+                elif isinstance(record, Contract):
+                    self.contracts[record.contract_id] = record
                 elif not isinstance(record, MoneyRecord):
-                    # No answer of a member rests on money.
                     self._apply(record, number, row, None if says is None else says.log, seen)
         if cut is not None:
             cut.check_complete()
@@ -308,6 +315,8 @@ class History:
         elif not (self.question.ruleset and isinstance(record, Table) and record.kind == "ruleset"):
             position = self._position(number, row, place)
             self.knowledge = self.knowledge.apply(record, position, as_of=None).knowledge
+            if isinstance(record, Practice):
+                self.practices[record.practice_id, record.effective_from] = record
 
     def _position(self, number: int, row: int, place: LogPlace | None) -> Position:
         return Position(self.files.names[number], 0, row) if place is None else place.first

@@ -12,8 +12,10 @@ from schemas.codec import Codec
 from schemas.money import Contract, LedgerEntry, MoneySaid, Statement, StatementRelease, StatementState
 from schemas.records import Version
 from schemas.topics import name as topic_name
-from state.payment import statement_fhir, statement_files, statement_page
-from state.payment.statement_page import View
+from state.payment import statement_fhir, statement_files, statement_page, statement_pdf
+from state.payment.statement_sheet import View
+from state.payment.what_if import chances_of
+from state.reference.tables import TableStore
 from streams.files import write_whole
 from streams.producing import Message, Sender
 from streams.reading import read_outputs, read_since
@@ -145,8 +147,13 @@ def contract_of(one: Standing, given: Iterable[tuple[int, Contract]]) -> Contrac
     return known[-1]
 
 
-def export(chosen: Sequence[Standing], given: Sequence[tuple[int, Contract]], out: Path) -> list[Path]:
-    """Write statements.csv, statement_lines.csv, a FHIR bundle for each statement, and a page for each practice. Returns the files."""
+def export(
+    chosen: Sequence[Standing], given: Sequence[tuple[int, Contract]], tables: TableStore, out: Path
+) -> list[Path]:
+    """Write statements.csv, statement_lines.csv, a FHIR bundle for each statement, and for each payee a page and a PDF. Returns the files.
+
+    Raises `TableError` for a table of a contract that says what a measure pays and is not there.
+    """
     out.mkdir(parents=True, exist_ok=True)
     files: dict[str, Iterable[bytes]] = {
         "statements.csv": statement_files.statements_csv((one.statement, one.state) for one in chosen),
@@ -155,18 +162,22 @@ def export(chosen: Sequence[Standing], given: Sequence[tuple[int, Contract]], ou
     for one in chosen:
         bundle = statement_fhir.encode(one.statement, contract_of(one, given))
         files[f"{one.statement.statement_id}.json"] = [bundle]
-    for name, page in pages(chosen):
-        files[name] = [page]
+    for name, payee_name, views in of_payees(chosen, given, tables):
+        files[f"{name}.html"] = [statement_page.page(payee_name, views)]
+        files[f"{name}.pdf"] = [statement_pdf.pdf(payee_name, views)]
     for name, chunks in files.items():
         write_whole(out / name, chunks)
     return [out / name for name in files]
 
 
-def pages(chosen: Sequence[Standing]) -> Iterator[tuple[str, bytes]]:
-    """The printable page of each payee with all its statements, under the name of a file."""
-    of_payee: dict[tuple[str, str], list[View]] = {}
+def of_payees(
+    chosen: Sequence[Standing], given: Sequence[tuple[int, Contract]], tables: TableStore
+) -> Iterator[tuple[str, str, list[View]]]:
+    """All statements of each payee for one printed sheet, under the name of its first statement, with what more would have paid."""
+    found: dict[tuple[str, str], list[View]] = {}
     for one in sorted(chosen, key=lambda each: (each.statement.practice_id, each.statement.payer, each.version)):
+        chances = chances_of(one.statement, contract_of(one, given), tables)
         key = (one.statement.practice_id, one.statement.payee_name)
-        of_payee.setdefault(key, []).append(View(statement=one.statement, state=one.state))
-    for (_, payee_name), views in of_payee.items():
-        yield f"{views[0].statement.statement_id}.html", statement_page.page(payee_name, views)
+        found.setdefault(key, []).append(View(statement=one.statement, state=one.state, chances=chances))
+    for (_, payee_name), views in found.items():
+        yield views[0].statement.statement_id, payee_name, views

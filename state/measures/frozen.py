@@ -18,8 +18,9 @@ from state.measures.evaluation import evaluate
 from state.measures.facts import Kept, Profile
 from state.measures.keeping import kept_of
 from state.measures.measuring import Window
-from state.measures.rates import Counted, counted_of
-from state.measures.results import Result
+from state.measures.outcome import Sums
+from state.measures.rates import Cell, Counted, counted_of
+from state.measures.results import RESTATED, Asked, Result
 
 Key = tuple[str, str]
 """Edition and measure."""
@@ -130,6 +131,29 @@ def asked_again(
             different += _differences(edition, name, before, now)
     kept_results = tuple(results[key] for key in sorted(results))
     return msgspec.structs.replace(known, results=kept_results), different
+
+
+def moved(payer: str, known: FrozenReading, now: FrozenReading) -> Iterator[tuple[Asked, Cell, Sums]]:
+    """What the sums of a final reading change by when a member's part of it becomes another: of all members alone, no strata.
+
+    `now` says all that `known` did, as `asked_again` gives it.
+    """
+    before = {one.key: one for one in known.results}
+    for one in now.results:
+        was = before.get(one.key)
+        if was is not None and (was.practice, was.counted) == (one.practice, one.counted):
+            continue
+        asked = Asked(one.edition, now.period, RESTATED)
+        if was is not None:
+            yield from ((asked, cell, -sums) for cell, sums in _cells(payer, was))
+        yield from ((asked, cell, sums) for cell, sums in _cells(payer, one))
+
+
+def _cells(payer: str, one: FrozenMeasure) -> Iterator[tuple[Cell, Sums]]:
+    if one.practice:
+        for counted in one.counted:
+            cell = Cell(one.measure, counted.rate, payer, one.practice, "")
+            yield cell, Sums(counted.denominator, counted.numerator, counted.more)
 
 
 def _moved(

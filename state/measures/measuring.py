@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -112,6 +112,13 @@ def waiting_among(store: TableStore, digests: tuple[tuple[str, str], ...]) -> tu
     return tuple(
         (edition.name, tuple(missing)) for edition in _editions(store, digests) if (missing := edition.missing(sets))
     )
+
+
+def measured_editions(store: TableStore, digests: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+    """The editions among some tables by which was measured, those that did not wait for value sets, each with its label."""
+    given = tuple(sorted(digests))
+    waiting = {name for name, _ in waiting_among(store, given)}
+    return {edition.name: edition.label for edition in _editions(store, given) if edition.name not in waiting}
 
 
 @lru_cache(maxsize=8)

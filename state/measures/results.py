@@ -65,6 +65,8 @@ GAPS_COLUMNS = (
 
 LIVE = "live"
 """The reading of what is open."""
+RESTATED = "restated"
+"""Under this name stands what the sums of a final reading have changed by since it was closed: kept for money, said on no topic."""
 
 
 class Asked(msgspec.Struct, frozen=True, order=True):

@@ -129,6 +129,12 @@ def cell_key(partition: int, asked: Asked, cell: Cell) -> str:
     )
 
 
+def cell_named(key: str) -> tuple[Asked, Cell]:
+    """What a sum is a sum over, by the key that `cell_key` has given it; only a practice may hold the sign that parts a key."""
+    practice_id, payer, edition, measure, rate, stratum, period, reading = key.partition("|")[2].rsplit("|", 7)
+    return Asked(edition, period, reading), Cell(measure, rate, payer, practice_id, stratum)
+
+
 def aggregate(partition: int, asked: Asked, cell: Cell, sums: Sums, as_of: Day, engine_version: str) -> Aggregate:
     """A sum as it is said: absolute, so that the newest for a key replaces the one before."""
     return Aggregate(

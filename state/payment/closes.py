@@ -84,12 +84,19 @@ def period_statements(
     ]
 
     def make(one: PeriodOf) -> Statement:
-        initial = next((other for other in one.standing if other.reading == "initial"), None)
-        return period_statement(
-            of, one.terms, period, reading, one.practice_type, one.months, one.performances, initial
-        )
+        return _period_statement(of, period, reading, one)
 
     return _all_or_none(practices, make, refused)
+
+
+def restated_period(of: Statable, period: Period, one: PeriodOf) -> Statement:
+    """A final statement worked again from what is known now: what `statements.adjustment` compares with the one that stands."""
+    return _period_statement(of, period, "final", one)
+
+
+def _period_statement(of: Statable, period: Period, reading: IncentiveReading, one: PeriodOf) -> Statement:
+    initial = next((other for other in one.standing if other.reading == "initial"), None)
+    return period_statement(of, one.terms, period, reading, one.practice_type, one.months, one.performances, initial)
 
 
 def _all_or_none(

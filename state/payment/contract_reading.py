@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -16,6 +17,9 @@ TAG = "event_type"
 MOST_DIGITS = 12
 MOST_DECIMALS = 10
 """What a rate, factor or percentage can have; more is a slip, or an attempt to keep a machine busy."""
+NO_DECIMAL = "Invalid decimal string"
+MOST_QUOTED = 40
+"""Signs of a wrong value that a sentence repeats."""
 
 
 class Finding(msgspec.Struct, frozen=True, order=True):
@@ -67,15 +71,32 @@ def _wrong_value(value: Any, wanted: Any, place: str) -> Iterator[tuple[str, str
         choices := [one for kind in (wanted, *inner) if get_origin(kind) is Literal for one in get_args(kind)]
     ) and value not in choices:
         yield place, f"is none of {', '.join(choices)}: correct it."
+    elif dt.date in (wanted, *inner) and not _is_day(value):
+        yield place, f"{_quoted(value)} is no date: give it as YYYY-MM-DD."
     else:
         try:
             converted = msgspec.convert(value, wanted)
         except msgspec.ValidationError as problem:
-            yield place, f"{str(problem).partition(' - at ')[0]}: correct it."
+            said = str(problem).partition(" - at ")[0]
+            yield place, f"{_quoted(value)} is no number: correct it." if said == NO_DECIMAL else f"{said}: correct it."
             return
         numbers = converted.values() if isinstance(converted, dict) else [converted]
         if any(isinstance(number, Decimal) and not _is_plain(number) for number in numbers):
             yield place, f"is no number of at most {MOST_DIGITS} digits and {MOST_DECIMALS} decimals: correct it."
+
+
+def _is_day(value: Any) -> bool:
+    try:
+        msgspec.convert(value, dt.date)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _quoted(value: Any) -> str:
+    """A wrong value as JSON has it, cut where nobody would read on."""
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]}..."
 
 
 def _is_plain(number: Decimal) -> bool:

@@ -157,12 +157,17 @@ def _services(contract: Contract, store: TableStore) -> Iterator[Said]:
                 span_of(word)
             except BadCodes as problem:
                 yield f"{key}.codes", f"{problem}: correct it."
-    for template in program_tables.parse_classes(program_tables.shipped(store, TEMPLATES[contract.track])):
-        if template.name not in names:
-            yield (
-                "service_classes",
-                f"class {template.name!r} of the printed table of track {contract.track} is missing: say which column it is in.",
-            )
+    printed = program_tables.parse_classes(program_tables.shipped(store, TEMPLATES[contract.track]))
+    missing = [template.name for template in printed if template.name not in names]
+    if missing:
+        yield (
+            "service_classes",
+            (
+                f"{', '.join(map(repr, missing))} of the printed table of track {contract.track} "
+                f"{'is' if len(missing) == 1 else 'are'} missing: say which column each class is in; "
+                f"state/data/payment/{TEMPLATES[contract.track]}.csv is the template."
+            ),
+        )
     if not any(one.column == "capitated" for one in contract.service_classes):
         yield "service_classes", "no class is capitated: a capitation without services covers nothing."
     places = contract.capitated_places_of_service
@@ -201,22 +206,20 @@ def _tables(contract: Contract, store: TableStore) -> Iterator[Said]:
         shares = program_tables.parse_shares(file)
     except TableError:
         return  # said above, with the place of the table
-    for practice_type in PRACTICE_TYPES:
-        for measure in shares[practice_type]:
-            if measure not in measures:
-                yield (
-                    "tables",
-                    f"measure {measure} has a share for {practice_type} practices and no threshold: complete the measures.",
-                )
-        sum_of_gold = gold_sum(shares[practice_type])
-        if contract.policies.strict_shares and sum_of_gold != Decimal(100):
+    for measure in dict.fromkeys(name for of_type in shares.values() for name in of_type):
+        if measure not in measures:
+            types = " and ".join(one for one in PRACTICE_TYPES if measure in shares[one])
             yield (
-                "policies.strict_shares",
-                (
-                    f"the gold shares of {practice_type} practices add up to {number(sum_of_gold)}, not to 100: name other "
-                    "tables, or switch strict_shares off."
-                ),
+                "tables",
+                f"measure {measure} has a share for {types} practices and no threshold: complete the measures.",
             )
+    sums = {one: gold_sum(shares[one]) for one in PRACTICE_TYPES}
+    if contract.policies.strict_shares and set(sums.values()) != {Decimal(100)}:
+        said = ", ".join(f"{number(whole)} for {one} practices" for one, whole in sums.items() if whole != Decimal(100))
+        yield (
+            "policies.strict_shares",
+            f"the gold shares add up to {said}, not to 100: name other tables, or switch strict_shares off.",
+        )
     for measure, least in sorted(contract.minimum_denominators.items()):
         if measure not in measures:
             yield f"minimum_denominators.{measure}", "is no measure of the incentive: correct the name."
@@ -246,7 +249,5 @@ def _table(use: TableUse, store: TableStore) -> Iterator[str]:
             case "incentive_shares":
                 program_tables.parse_shares(file)
     except TableError as problem:
-        unknown = (
-            f"{use.kind} {use.name}, version {use.version}, is not known: " if "in no folder" in str(problem) else ""
-        )
-        yield f"{unknown}{problem}"
+        unknown = ", is not known" if "in no folder" in str(problem) else ""
+        yield f"{use.kind} {use.name}, version {use.version}{unknown}: {problem}"

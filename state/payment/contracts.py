@@ -75,10 +75,12 @@ def check(given: Given, store: TableStore) -> Report:
     """Everything wrong, odd or departing in the contracts given, and the reachable maximum of those without a mistake."""
     findings: list[Finding] = [*given.unreadable, *_records(given)]
     contracts: list[tuple[str, Contract]] = []
-    for place, raw in given.contracts:
+    for where, raw in given.contracts:
+        name = raw.get("contract_id")
+        place = f"{where}, contract {name}" if isinstance(name, str) else where
         found = read(raw, place)
         if isinstance(found, Contract):
-            contracts.append((f"{place}, contract {found.contract_id}", found))
+            contracts.append((place, found))
         else:
             findings += found
     if not given.contracts:

@@ -17,14 +17,21 @@ from schemas.records import PeopleCount, Period, Practice, Snapshot
 from state.calendar import add_months, from_date, month_of
 from state.payment.age_gender import MissingBand, Person, normaliser
 from state.payment.amounts import plain
-from state.payment.closes import MonthOf, NothingStated, PeriodOf, month_statements, period_statements
+from state.payment.closes import (
+    MonthOf,
+    NothingStated,
+    PeriodOf,
+    month_statements,
+    period_statements,
+    restated_period,
+)
 from state.payment.element2 import MONTHS_OF_A_QUARTER, Risk, month_name, months_paid
 from state.payment.frozen_rates import FrozenRates, performances
 from state.payment.hpi import Location
 from state.payment.incentive import IncentiveReading
 from state.payment.pool import PoolMonth, months_of, pool_month
 from state.payment.practice_type import MemberMonths, TypeOfPeriod, member_months, practice_type
-from state.payment.statements import Statable
+from state.payment.statements import Statable, adjustment
 from state.payment.terms import Terms, resolve
 from state.reference.tables import TableStore
 
@@ -70,6 +77,49 @@ def period_drafts(
     known: Known, period: Period, reading: IncentiveReading, snapshot: Snapshot, frozen: FrozenRates, stated_on: dt.date
 ) -> tuple[Statement, ...]:
     """The statements of an initial or final close: element 3. Raises `NothingStated`, also for a panel of the pool that is missing."""
+    contracts = _of_period(known, period)
+    practices = [_period_of(known, period, one, contracts, frozen) for one in contracts]
+    made = period_statements(_statable(snapshot, stated_on), period, reading, practices)
+    return tuple(msgspec.structs.replace(one, notes=(*one.notes, *frozen.notes)) for one in made)
+
+
+def period_adjustments(
+    known: Known, period: Period, snapshot: Snapshot, frozen: FrozenRates, later: Snapshot, stated_on: dt.date
+) -> tuple[Statement, ...]:
+    """The adjustments of a period's final statements, now that the close `later` has told what its frozen sums have become (`frozen`).
+
+    Pool and practice type stay those of the final statement, whose close is `snapshot`. Each practice and payer whose amounts have
+    changed has one: rates may be pooled, and costs compared with peers, so that a change of one practice may move another. None after
+    the contract's retro limit, and none of a period that has no final statement. Raises `NothingStated` as `period_drafts` does.
+    """
+    contracts = _of_period(known, period)
+    by_id = {one.contract_id: one for one in contracts}
+    last = {
+        (one.payer, one.practice_id): one
+        for one in known.standing
+        if one.snapshot.close_id == snapshot.close_id and one.contract_id in by_id
+    }
+    practices = {
+        key: _period_of(known, period, by_id[one.contract_id], contracts, frozen) for key, one in sorted(last.items())
+    }
+    made: list[Statement] = []
+    for key, one in practices.items():
+        restated = restated_period(_statable(snapshot, last[key].stated_on), period, one)
+        adjusted = adjustment(
+            last[key],
+            restated,
+            one.terms.contract,
+            cause=f"What has become known until {later.close_id} was closed",
+            cause_position=later.close_id,
+            decided_on=stated_on,
+        )
+        if adjusted is not None:
+            made.append(msgspec.structs.replace(adjusted, notes=(*adjusted.notes, *frozen.notes)))
+    return tuple(made)
+
+
+def _of_period(known: Known, period: Period) -> list[Contract]:
+    """The contracts that pay a period: those in force on its last day. Raises `NothingStated` for a panel of the pool that is missing."""
     contracts = [one for one in known.contracts if in_force(one, period.performance_end)]
     missing = [
         f"the panel of {month_name(month)} is missing, on which the pool rests: freeze it, then annul this close and close again."
@@ -78,15 +128,25 @@ def period_drafts(
     ]
     if missing:
         raise NothingStated(missing)
-    practices = [_period_of(known, period, one, contracts, frozen) for one in contracts]
-    return period_statements(_statable(snapshot, stated_on), period, reading, practices)
+    return contracts
 
 
 def why_kept(snapshot: Snapshot, standing: Iterable[Statement], periods: Iterable[Period]) -> str | None:
-    """Why a close cannot be withdrawn because a statement of another close rests on its panel, as a sentence; None where none does."""
-    if snapshot.reading != "panel" or snapshot.as_of is None:
+    """Why a close cannot be withdrawn because a statement of another close rests on it, as a sentence; None where none does.
+
+    On a panel rest the statements of its months, and of the periods whose pool it is in; on a final reading those of the periods whose
+    baseline it is.
+    """
+    if snapshot.as_of is None:
         return None
-    pools = {period.period: months_of(period) for period in periods}
+    every = list(periods)
+    if snapshot.reading != "panel":
+        paid = {one.period for one in every if snapshot.reading == "final" and one.baseline == snapshot.period}
+        resting = next((one for one in standing if one.period in paid and one.reading != "panel"), None)
+        if resting is None:
+            return None
+        return f"it is the baseline of statement {resting.statement_id}: annul {resting.snapshot.close_id} first."
+    pools = {period.period: months_of(period) for period in every}
     for one in standing:
         month = one.reading == "panel" and one.covers_from <= snapshot.as_of <= one.covers_to
         if one.snapshot.close_id != snapshot.close_id and (month or snapshot.as_of in pools.get(one.period, ())):

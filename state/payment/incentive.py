@@ -350,6 +350,7 @@ def _line(
         reason=one.reason,
         numerator=performance.numerator,
         denominator=performance.denominator,
+        rate_name=performance.rate_name or None,
         rate=one.rate,
         baseline=one.baseline,
         minimum=goal.minimum if goal else None,

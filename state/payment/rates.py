@@ -18,6 +18,8 @@ from state.payment.program_tables import MeasureTerms
 
 NO_RISK_WEIGHTS = "no_risk_weights"
 """Why AHU, EDU or TCOC is unscored: without weights or a reference rate there is only a raw rate, and that is never paid on."""
+NO_PEERS = "no_peers"
+"""Why TCOC is unscored: the payer has no other practice whose mean cost could be expected."""
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):

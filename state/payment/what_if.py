@@ -7,12 +7,16 @@ from decimal import Decimal
 
 import msgspec
 
-from schemas.money import PracticeType
-from state.payment.amounts import exact, rounded, total
+from schemas.money import Contract, PracticeType, Statement, StatementLine
+from state.payment.amounts import exact, number, rounded, total
 from state.payment.incentive import PLACES, IncentiveReading, Performance, incentive_payment
 from state.payment.pool import Pool
 from state.payment.program_tables import MeasureTerms
-from state.payment.terms import Terms
+from state.payment.terms import Terms, resolve
+from state.reference.tables import TableStore
+
+RISK_TABLES = ("age_gender_factors", "hpi")
+"""Tables that no incentive rests on."""
 
 
 class Chance(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +75,43 @@ def chances(
             )
         )
     return tuple(found)
+
+
+def chances_of(statement: Statement, contract: Contract, store: TableStore) -> tuple[Chance, ...]:
+    """The chances by what stands in the statement: its counts, rates, baselines, pool and type, and the contract that it cites.
+
+    None where it has no incentive, and where the contract's terms do not give its lines again, as after a change of the engine: a
+    chance that does not start from what was paid would be a wrong promise. Raises `TableError` for a table that is not there.
+    """
+    lines = [line for line in statement.lines if line.element == "3"]
+    if not lines or statement.practice_type is None or statement.pool is None:
+        return ()
+    # Rates on an initial statement are completed already.
+    paid_by = msgspec.structs.replace(
+        contract,
+        completion_factors={},
+        tables=tuple(use for use in contract.tables if use.kind not in RISK_TABLES),
+    )
+    terms = resolve(paid_by, store)
+    pool = Pool(amount=exact(statement.pool), formula=number(statement.pool), member_months=0)
+    performances = tuple(map(_performance, lines))
+    reading: IncentiveReading = "initial" if statement.reading == "initial" else "final"
+    again = incentive_payment(terms.measures_of(statement.practice_type), performances, pool, paid_by, reading)
+    if {line.item: line.amount for line in again.lines} != {line.item: line.amount for line in lines}:
+        return ()
+    return chances(terms, statement.practice_type, pool, performances, reading)
+
+
+def _performance(line: StatementLine) -> Performance:
+    """The result that a line was paid by."""
+    return Performance(
+        measure=line.item,
+        rate=line.rate,
+        baseline=line.baseline,
+        numerator=line.numerator,
+        denominator=line.denominator,
+        unscored=line.reason if line.outcome in ("reserved", "unscored") else None,
+    )
 
 
 def _most(result: Performance, measure: MeasureTerms) -> int:

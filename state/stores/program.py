@@ -9,7 +9,7 @@ from typing import ClassVar, TypeVar
 import msgspec
 
 from schemas.money import Contract, LedgerEntry, Statement, StatementRelease, StatementState
-from schemas.records import Close, Partial, Period, Practice, Snapshot
+from schemas.records import Close, Partial, PartialSums, Period, Practice, Snapshot
 from state.stores.log_state import LogState
 
 T = TypeVar("T")
@@ -38,6 +38,10 @@ class ProgramState(LogState):
         ) WITHOUT ROWID;
         CREATE TABLE partials (
             close_id TEXT NOT NULL, partition INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (close_id, partition)
+        ) WITHOUT ROWID;
+        CREATE TABLE partial_sums (
+            close_id TEXT NOT NULL, of_close TEXT NOT NULL, partition INTEGER NOT NULL, part INTEGER NOT NULL, record BLOB NOT NULL,
+            PRIMARY KEY (close_id, of_close, partition, part)
         ) WITHOUT ROWID;
         CREATE TABLE practices (
             practice_id TEXT NOT NULL, effective_from TEXT NOT NULL, record BLOB NOT NULL, PRIMARY KEY (practice_id, effective_from)
@@ -184,6 +188,36 @@ class ProgramState(LogState):
         """What partitions have answered to a close, by partition."""
         rows = await self.fetch("SELECT record FROM partials WHERE close_id = ? ORDER BY partition", (close_id,))
         return [msgspec.msgpack.decode(row[0], type=Partial) for row in rows]
+
+    async def sums(self, close_id: str, of_close: str) -> list[PartialSums]:
+        """What partitions have said at the barrier of a close of the sums of a reading."""
+        rows = await self.fetch(
+            "SELECT record FROM partial_sums WHERE close_id = ? AND of_close = ? ORDER BY partition, part",
+            (close_id, of_close),
+        )
+        return [msgspec.msgpack.decode(row[0], type=PartialSums) for row in rows]
+
+    async def restated(self, close_id: str) -> list[str]:
+        """The closes of whose readings partitions have said, at the barrier of a later close, that sums have changed."""
+        rows = await self.fetch(
+            "SELECT DISTINCT of_close FROM partial_sums WHERE close_id = ? AND of_close <> ? ORDER BY of_close",
+            (close_id, close_id),
+        )
+        return [str(row[0]) for row in rows]
+
+    async def sums_parts(self, close_id: str, partition: int) -> int:
+        """How many records of sums a partition has sent for a close."""
+        row = await self.fetch(
+            "SELECT count(*) FROM partial_sums WHERE close_id = ? AND partition = ?", (close_id, partition)
+        )
+        return int(row[0][0])
+
+    async def note_sums(self, sums: PartialSums) -> None:
+        """Keep what a partition has said of sums; the same again changes nothing. Inside a transaction."""
+        await self._db.execute(
+            "INSERT OR IGNORE INTO partial_sums VALUES (?, ?, ?, ?, ?)",
+            (sums.close_id, sums.of_close, sums.partition, sums.part, _encoder.encode(sums)),
+        )
 
     async def note_partial(self, partial: Partial) -> None:
         """Keep the answer of a partition. Inside a transaction."""

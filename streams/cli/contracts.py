@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from streams.cli.options import Tables
@@ -25,7 +26,12 @@ File = Annotated[
 
 
 @app.command()
-def check(file: File, *, tables: Tables = None) -> None:
+def check(
+    file: File,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
+    tables: Tables = None,
+) -> None:
     """Say every mistake, warning and departure, and the most that each practice type can reach. Status 1 when there is a mistake.
 
     Tables that contracts name are looked for, by digest, in the folder of your own tables.
@@ -41,8 +47,12 @@ def check(file: File, *, tables: Tables = None) -> None:
         raise Stop(f"{file} {why}: name a file with contracts.", EXIT_CONFIG)
     settings = Settings.from_environment(tables=tables)
     report = contracts.check(given(file.read_bytes()), TableStore([settings.tables]))
-    for line in told(report):
-        typer.echo(line)
+    if as_json:
+        found = {"contracts": len(report.contracts), "findings": report.findings, "reachable": report.reachable}
+        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+    else:
+        for line in told(report):
+            typer.echo(line)
     if report.mistakes:
         count = len(report.mistakes)
         typer.echo(

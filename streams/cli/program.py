@@ -14,6 +14,7 @@ from streams.cli import (
     quarantine,
     rebuild,
     replay,
+    simulate,
     skip,
     statement,
     tables,
@@ -41,6 +42,7 @@ def program() -> typer.Typer:
     app.add_typer(statement.app, name="statement")
     app.command("ledger")(statement.ledger)
     app.command("replay")(replay.command)
+    app.command("simulate")(simulate.command)
     app.add_typer(valuesets.app, name="valuesets")
     app.add_typer(tables.app, name="tables")
     app.add_typer(log.app, name="log")

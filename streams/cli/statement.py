@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import msgspec
 import typer
 
 from streams.cli.close import Actor, service, who
-from streams.cli.options import Bootstrap, Prefix
+from streams.cli.options import Bootstrap, Prefix, Tables
 from streams.cli.progress import progress
+from streams.settings import Settings
 from streams.stopping import EXIT_CONFIG, Stop
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ app = typer.Typer(help="Statements: what practices have earned, and who lets it 
 
 StatementId = Annotated[str, typer.Argument(metavar="ID", help="The statement, as `statement show` names it.")]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with the statement.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For a program.")]
+NOBODY = "nobody"
 PayerOption = Annotated[str | None, typer.Option("--payer", metavar="P", help="Only this payer's.")]
 PracticeOption = Annotated[str | None, typer.Option("--practice", metavar="ID", help="Only this practice's.")]
 
@@ -32,22 +36,37 @@ def show(
         str | None, typer.Argument(metavar="[ID]", help="A statement; left out: one line for each.")
     ] = None,
     *,
+    period: Annotated[str | None, typer.Option(metavar="P", help="Only those of a month or period.")] = None,
+    payer: PayerOption = None,
+    practice: PracticeOption = None,
+    state: Annotated[
+        Literal["draft", "held", "released", "withdrawn"] | None, typer.Option(help="Only those in this state.")
+    ] = None,
+    as_json: AsJson = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
     """Show a statement line by line with its formulas, or list all with their states.
 
+    Example: panelstream statement show --state draft
     Example: panelstream statement show 2025-07-panel.aetna.practice-a.0f3a99c1d2e4
     """
     from streams import statements
 
     found = statements.money(*service(bootstrap, prefix))
     if statement_id is not None:
-        for line in told(statements.find(found, statement_id)):
-            typer.echo(line)
+        one = statements.find(found, statement_id)
+        _say(told(one), one if as_json else None)
         return
-    for one in found.statements.values():
-        typer.echo(f"{one.statement.statement_id}  {one.state}  {_amount(one.statement.difference)}")
+    chosen = [
+        one
+        for one in found.statements.values()
+        if period in (None, one.statement.period)
+        and payer in (None, one.statement.payer)
+        and practice in (None, one.statement.practice_id)
+        and state in (None, one.state)
+    ]
+    _say(listed(chosen), chosen if as_json else None)
 
 
 @app.command()
@@ -58,13 +77,18 @@ def export(
     drafts: Annotated[
         bool, typer.Option("--drafts", help="Drafts and held ones too, for whoever releases them.")
     ] = False,
+    tables: Tables = None,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Write a period's released statements: statements.csv, statement_lines.csv, a FHIR bundle each, and a page for each practice.
+    """Write a period's released statements as files, for programs and to print.
+
+    For programs statements.csv, statement_lines.csv and a FHIR bundle of each statement; to print, a page (HTML) and a PDF for each
+    practice, with all its plans and what one more closed gap would have paid.
 
     Example: panelstream statement export --period 2025-07 --out july-statements
     """
+    from state.reference.tables import TableStore
     from streams import statements
 
     settings, codec = service(bootstrap, prefix)
@@ -79,7 +103,8 @@ def export(
             else f"There is no statement of {period}: `panelstream statement show` lists all.",
             EXIT_CONFIG,
         )
-    files = statements.export(chosen, statements.contracts(settings, codec), out)
+    store = TableStore([Settings.from_environment(tables=tables).tables])
+    files = statements.export(chosen, statements.contracts(settings, codec), store, out)
     typer.echo(
         f"{len(chosen):,} {'statement' if len(chosen) == 1 else 'statements'} of {period} in {len(files):,} files in {out}"
     )
@@ -121,6 +146,8 @@ def ledger(
     *,
     payer: PayerOption = None,
     practice: PracticeOption = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the entries as ledger.csv has them.")] = None,
+    as_json: AsJson = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
@@ -128,56 +155,176 @@ def ledger(
 
     Example: panelstream ledger --payer aetna --practice practice-a
     """
+    from state.payment import money_ledger, statement_files
     from streams import statements
+    from streams.files import write_whole
 
-    found = statements.money(*service(bootstrap, prefix))
-    for line in balanced(found.entries, payer, practice):
+    def ours(one: LedgerEntry) -> bool:
+        return payer in (None, one.payer) and practice in (None, one.practice_id)
+
+    entries = statements.money(*service(bootstrap, prefix)).entries
+    chosen = [one for one in entries if ours(one)]
+    if out is not None:
+        write_whole(out, statement_files.ledger_csv(chosen))
+    _say(
+        balanced(entries, payer, practice),
+        {"entries": chosen, "balances": money_ledger.balances(chosen), "open_items": money_ledger.open_items(chosen)}
+        if as_json
+        else None,
+    )
+
+
+def _say(lines: Iterator[str], found: object | None) -> None:
+    """What was found as JSON, if asked; else the lines."""
+    if found is not None:
+        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+        return
+    for line in lines:
         typer.echo(line)
+
+
+def listed(chosen: Sequence[Standing]) -> Iterator[str]:
+    """Statements, one a line: what is to be settled by each, and in all."""
+    from state.payment.amounts import total
+    from state.payment.printed_tables import Table, as_text
+
+    if not chosen:
+        yield "There is no such statement: a close drafts them for contracts in force, and says why not."
+        return
+    yield from as_text(
+        Table(
+            caption="Statements",
+            columns=("Statement", "Period", "Reading", "Payer", "Practice", "State", "Total", "To settle"),
+            rows=tuple(
+                (
+                    one.statement.statement_id,
+                    one.statement.period,
+                    one.statement.reading,
+                    one.statement.payer,
+                    one.statement.practice_id,
+                    one.state,
+                    _amount(one.statement.total),
+                    _amount(one.statement.difference),
+                )
+                for one in chosen
+            ),
+            # Withdrawn ones count no more.
+            sums=(
+                "In all, without withdrawn ones",
+                *("",) * 6,
+                _amount(total(one.statement.difference for one in chosen if one.state != "withdrawn")),
+            ),
+            amounts=2,
+        )
+    )
 
 
 def told(one: Standing) -> Iterator[str]:
     """A statement for a person, line by line."""
+    from state.payment.printed_tables import Table, as_text
+
     statement = one.statement
-    contract = f"contract {statement.contract_id}, track {statement.track}"
-    total, before, difference = map(_amount, (statement.total, statement.previously_stated, statement.difference))
     yield f"{statement.statement_id}: {one.state}"
-    yield f"  {statement.reading} statement of {statement.period}"
-    yield f"  {statement.payer} to {statement.payee_name} ({statement.practice_id})"
-    yield f"  from close {statement.snapshot.close_id} of {statement.snapshot.actor}, {contract}"
+    yield f"  {statement.reading} statement of {statement.period}, for {statement.covers_from} to {statement.covers_to}"
+    yield f"  {statement.payer} to {statement.payee_name} ({statement.practice_id}, tax id {statement.payee_tin})"
+    yield (
+        f"  from close {statement.snapshot.close_id} of {statement.snapshot.actor}, stated on {statement.stated_on}, contract "
+        f"{statement.contract_id}, track {statement.track}"
+    )
     if one.order is not None:
         yield f"  {one.state} by {one.order.actor}: {one.order.reason}"
-    for line in statement.lines:
-        why = f" ({line.reason})" if line.reason else ""
-        yield f"  {line.item}  {line.label}: {line.formula}{why}"
-    yield f"  total {total}, stated before {before}, difference {difference}"
-    for note in statement.notes:
-        yield f"  {note}"
+    if statement.settles is not None:
+        yield f"  takes the place of {statement.settles}" + (f": {statement.cause}" if statement.cause else "")
+    if statement.pool_formula is not None:
+        yield f"  {statement.practice_type} practice ({statement.practice_type_reason}), pool {statement.pool_formula}"
+    yield ""
+    table = Table(
+        caption="Lines",
+        columns=("Element", "Item", "What", "Outcome", "Amount"),
+        rows=tuple(
+            (
+                line.element,
+                line.item,
+                line.label,
+                " ".join(filter(None, (line.outcome, f"({line.reason})" if line.reason else ""))),
+                f"({_amount(line.information)})" if line.information is not None else _amount(line.amount),
+            )
+            for line in statement.lines
+        ),
+        sums=("Total", "", "", "", _amount(statement.total)),
+        amounts=1,
+    )
+    yield from (f"  {line}" for line in as_text(table))
+    whole, before, difference = map(_amount, (statement.total, statement.previously_stated, statement.difference))
+    yield f"  total {whole}, stated before {before}, to settle {difference}"
+    if any(line.information is not None for line in statement.lines):
+        yield "  Amounts in parentheses are for information and not paid by this statement."
+    yield ""
+    yield from (f"  {line.item}: {line.formula}" for line in statement.lines)
+    yield from (f"  {note}" for note in statement.notes)
 
 
-def balanced(entries: list[LedgerEntry], payer: str | None, practice: str | None) -> Iterator[str]:
+def balanced(entries: Sequence[LedgerEntry], payer: str | None, practice: str | None) -> Iterator[str]:
     """The ledger for a person: entries, balances, open items, of one payer or practice if asked. A payment for nobody has no practice."""
     from state.payment import money_ledger
+    from state.payment.printed_tables import Table, as_text
 
     def asked(of_payer: str, of_practice: str) -> bool:
         return payer in (None, of_payer) and practice in (None, of_practice)
 
-    for entry in entries:
-        if asked(entry.payer, entry.practice_id):
-            trace = f", payment {entry.trace_no}" if entry.trace_no else ""
-            yield (
-                f"{entry.number:>6}  {entry.on}  {entry.kind:<15} {_amount(entry.amount):>14}  {entry.from_account} to {entry.to_account}  "
-                f"{entry.statement_id}{trace}"
-            )
-    for one in money_ledger.balances(entries):
-        if asked(one.payer, one.practice_id):
-            yield (
-                f"balance {one.practice_id or 'nobody'} with {one.payer}: stated {_amount(one.earned)}, in drafts {_amount(one.drafted)}, "
-                f"to be paid {_amount(one.payable)}, paid {_amount(one.paid)}, carried {_amount(one.carried)}"
-            )
-    for item in money_ledger.open_items(entries):
-        if asked(item.payer, item.practice_id):
-            about = f", {item.statement_id}" if item.statement_id else ""
-            yield f"open    {item.practice_id or 'nobody'} with {item.payer}: {_amount(item.amount)} {item.what}{about}"
+    chosen = [entry for entry in entries if asked(entry.payer, entry.practice_id)]
+    if not chosen:
+        yield "The ledger has no such entry: a close that drafts statements makes the first."
+        return
+    tables = [
+        Table(
+            caption="Entries",
+            columns=("No", "On", "What", "From", "To", "Payer", "Practice", "Statement", "Payment", "Amount"),
+            rows=tuple(
+                (
+                    str(entry.number),
+                    str(entry.on),
+                    entry.kind.replace("_", " "),
+                    entry.from_account,
+                    entry.to_account,
+                    entry.payer,
+                    entry.practice_id or NOBODY,
+                    entry.statement_id,
+                    entry.trace_no or "",
+                    _amount(entry.amount),
+                )
+                for entry in chosen
+            ),
+            amounts=1,
+        ),
+        Table(
+            caption="Balances",
+            columns=("Payer", "Practice", "Stated", "In drafts", "To be paid", "Paid", "Carried"),
+            rows=tuple(
+                (
+                    one.payer,
+                    one.practice_id or NOBODY,
+                    *map(_amount, (one.earned, one.drafted, one.payable, one.paid, one.carried)),
+                )
+                for one in money_ledger.balances(chosen)
+            ),
+            amounts=5,
+        ),
+        Table(
+            caption="Waiting for somebody",
+            columns=("Payer", "Practice", "What", "Statement", "Amount"),
+            rows=tuple(
+                (one.payer, one.practice_id or NOBODY, one.what, one.statement_id, _amount(one.amount))
+                for one in money_ledger.open_items(chosen)
+            ),
+            amounts=1,
+        ),
+    ]
+    for place, table in enumerate(tables):
+        if place:
+            yield ""
+        yield table.caption
+        yield from as_text(table) if table.rows else ("nothing",)
 
 
 def _ordered(

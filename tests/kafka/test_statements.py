@@ -110,13 +110,15 @@ def test_a_panel_is_drafted_released_by_a_second_person_and_paid(service: Servic
     service.publish([payment, payment])
     service.settle()
     said = run(service, "ledger", "--payer", payer, "--practice", practice)[1]
-    assert f"to be paid 0.00, paid {amount:,.2f}, carried 0.00" in said
-    assert "open" not in said
+    balance, waiting = said.partition("Balances\n")[2].split("\n\nWaiting for somebody\n")
+    assert balance.splitlines()[-1].split()[-5:] == [f"{amount:,.2f}", "0.00", "0.00", f"{amount:,.2f}", "0.00"]
+    assert waiting == "nothing\n"
     assert run(service, "statement", "export", "--period", "2025-07", "--out", tmp_path / "out")[0] == 0
     (row,) = csv.DictReader((tmp_path / "out" / "statements.csv").read_text().splitlines())
     assert (row["statement_id"], row["state"], row["total"]) == (name, "released", f"{amount:.2f}")
     assert json.loads((tmp_path / "out" / f"{name}.json").read_bytes())["resourceType"] == "Bundle"
     assert b"Practice Inc." in (tmp_path / "out" / f"{name}.html").read_bytes()
+    assert (tmp_path / "out" / f"{name}.pdf").read_bytes().startswith(b"%PDF-")
 
     before = money(service)
     (worker,) = service.workers

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.records import Close, CloseAnnul, Partial, PracticeResult, Snapshot, Table, Tick
+from schemas.records import Close, CloseAnnul, Partial, PartialSums, PracticeResult, Snapshot, Table, Tick
 from state import closing, engine, results
 from state.calendar import from_date
 from state.measures.credit import credit_of
@@ -25,6 +25,8 @@ from state.measures.measuring import of_program
 from state.measures.outcome import Sums
 from state.measures.rates import Cell, counted, sums_of
 from state.measures.results import Asked, gap_rows, measure_row, rate_row
+from state.payment import partial_sums
+from state.payment.partial_sums import added_up
 from state.reference.starter_sets import starter_sets
 from state.reference.tables import BUILT_IN
 from streams import members as members_module
@@ -448,13 +450,15 @@ async def test_a_close_at_any_point_is_what_the_facts_before_it_give_and_adjustm
 ) -> None:
     asked = close(reading)
     log, barrier = mixed(seed, asked, after)
-    before, rest = log.batches([barrier])
+    later = msgspec.structs.replace(close("panel", "august"), period="2025-08", as_of=dt.date(2025, 8, 1))
+    before, rest = log.control(later).batches([barrier])
     agent = await opened(tmp_path_factory.mktemp("law"))
     await agent.apply(before)
     wanted = await Read.of(agent, reading)
     await agent.apply(rest)
     now = await Read.of(agent, reading)
-    (partial,) = await outputs(agent, "control")
+    partial, _ = await outputs(agent, "control")
+    parts = await sums_said(agent)
     made = await said_by(agent)
     await agent.state.close()
 
@@ -478,6 +482,53 @@ async def test_a_close_at_any_point_is_what_the_facts_before_it_give_and_adjustm
         assert said == wanted.counts
     else:
         assert {place: text for place, text in said.items() if text != "0/0"} == now.counts
+
+    # What the conductor is told: the sums as frozen, and with the next close what the final ones have changed by.
+    frozen = [one for one in parts if one.close_id == asked.close_id]
+    assert added_up(frozen) == of_all_members(wanted)
+    assert partial.sums_parts == len(frozen)
+    assert {one.of_close for one in parts} <= {asked.close_id}
+    told = added_up(parts)
+    assert told == of_all_members(wanted if reading == "initial" else now)
+
+
+def of_all_members(read: Read) -> dict[tuple[str, Cell], Sums]:
+    return {(asked.edition, cell): sums for (asked, cell), sums in read.cells.items() if not cell.stratum}
+
+
+async def sums_said(agent: MemberPartition) -> list[PartialSums]:
+    """The sums that a partition has told the conductor, in order."""
+    rows = [one.value for one in await agent.state.waiting(100_000) if one.topic == "control" and one.value is not None]
+    return [one for one in map(CODEC.decode_control, rows) if isinstance(one, PartialSums)]
+
+
+async def test_sums_too_many_for_a_record_are_told_in_several_before_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = year_closed(seen("1", "2"))
+    told = []
+    for most in (partial_sums.MOST_BYTES, 300):
+        monkeypatch.setattr(partial_sums, "MOST_BYTES", most)
+        agent = await opened(tmp_path / str(most))
+        await agent.apply(log.batches()[0])
+        (partial,) = await outputs(agent, "control")
+        parts = await sums_said(agent)
+        assert [one.part for one in parts] == list(range(partial.sums_parts))
+        told.append((len(parts), added_up(parts)))
+        await agent.state.close()
+    assert told[0][0] == 1 < told[1][0]
+    assert told[0][1] == told[1][1]
+
+
+async def test_what_a_final_reading_changes_by_is_forgotten_with_its_close(tmp_path: Path) -> None:
+    log = year_closed(seen("1")).add(mammogram("1", "M1", dt.date(2024, 5, 6)))
+    log.control(CloseAnnul(close_id="P1-final", actor="ann", reason="a mistake"), close("final", "again"))
+    panel = msgspec.structs.replace(close("panel", "august"), period="2025-08", as_of=dt.date(2025, 8, 1))
+    agent = await opened(tmp_path)
+    await agent.apply(log.control(panel).batches()[0])
+    told = [(one.close_id, one.of_close) for one in await sums_said(agent)]
+    await agent.state.close()
+    assert told == [("P1-final", "P1-final"), ("again", "again")]
 
 
 @pytest.mark.parametrize("seed", [3, 8])

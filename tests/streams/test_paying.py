@@ -17,16 +17,14 @@ from schemas.money import MoneySaid, PaymentPosted, StatementRelease
 from schemas.records import Close, CloseAnnul, Partial, PeopleCount, Practice, Refused, Snapshot, Tick
 from schemas.registry import EmbeddedRegistry
 from state.payment import money_ledger
-from state.payment.frozen_rates import Cell, FrozenRates
-from state.payment.rates import Baseline, Counts
 from state.reference.tables import TableStore
 from state.stores.program import ProgramState
 from streams.batching import Batch
 from streams.conductor import Conductor
-from streams.paying import RatesOf, key, nothing_measured
+from streams.paying import key
 from streams.rebuilding import LogRecord
 from streams.statements import Money, gathered
-from tests.money_cases import P2, contract, d
+from tests.money_cases import contract, d
 
 CODEC = Codec(EmbeddedRegistry())
 PARTITIONS = 2
@@ -112,7 +110,8 @@ class Said:
         return next(name for name, one in self.money.statements.items() if one.statement.period == period)
 
 
-async def worked(folder: Path, *records: Any, rates_of: RatesOf = nothing_measured, cuts: Sequence[int] = ()) -> Said:
+async def worked(folder: Path, *records: Any, cuts: Sequence[int] = (), tables: Path | None = None) -> Said:
+    """What the conductor makes of some records, killed after each of `cuts`; `tables`: the folder of tables, else the same."""
     log = [LogRecord("control", 0, place, 0, b"", CODEC.encode_control(one)) for place, one in enumerate(records)]
     rows: list[Any] = []
     for last in (*cuts, len(log)):
@@ -120,9 +119,7 @@ async def worked(folder: Path, *records: Any, rates_of: RatesOf = nothing_measur
             folder / "control.sqlite", topic="control", partition=0, partitions=1, patience=1
         )
         try:
-            agent = Conductor(
-                state, CODEC, prefix="", partitions=PARTITIONS, tables=TableStore([folder]), rates_of=rates_of
-            )
+            agent = Conductor(state, CODEC, prefix="", partitions=PARTITIONS, tables=TableStore([tables or folder]))
             await agent.apply(Batch(TP("control", 0), 1, 0, last, tuple(log[:last])))
             rows = await state.waiting(100_000)
         finally:
@@ -272,71 +269,6 @@ async def test_a_later_record_of_a_contract_takes_its_place(tmp_path: Path) -> N
     dearer = contract(**B | {"capitation_pmpm": "30.00"})
     said = await worked(tmp_path, contract(**B), dearer, TICKED, *panel("2025-07", people(1)))
     assert said.states == [("2025-07", "draft", d("68.00"))]
-
-
-# -- element 3 ----------------------------------------------------------------------------------------------------------
-
-A_CELL = {"payer": "acme", "practice_id": "A"}
-
-
-def counted(measure: str, numerator: int, denominator: int) -> tuple[Cell, Counts]:
-    counts = Counts(payer="acme", measure=measure, numerator=d(numerator), denominator=d(denominator))
-    return Cell(**A_CELL, measure=measure), counts
-
-
-def frozen(*cells: tuple[Cell, Counts], baselines: dict[str, str] | None = None) -> RatesOf:
-    given = {Cell(**A_CELL, measure=name): Baseline(value=d(value)) for name, value in (baselines or {}).items()}
-    rates = FrozenRates(sums=dict(cells), baselines=given)
-    return lambda snapshot, _: None if snapshot.reading == "panel" else rates
-
-
-def six_panels(members: int) -> list[Any]:
-    return [one for month in range(1, 7) for one in panel(f"2025-{month:02}", people(members // PARTITIONS))]
-
-
-async def test_a_period_is_stated_from_the_frozen_sums_and_the_final_settles_the_initial(tmp_path: Path) -> None:
-    """The adult practice of payment.md 4.5, for three of its measures: 6 + 4 x 0.5, 9 + 5 x 0.25 and 6 percent of 51,840.00."""
-    rates = frozen(
-        counted("BCS", 78, 100),
-        counted("COL", 64, 100),
-        counted("CBP", 301, 500),
-        baselines={"BCS": "74", "COL": "58", "CBP": "58"},
-    )
-    begun = [contract(), P2, Tick(date=dt.date(2025, 6, 1)), *six_panels(1800)]
-    initial = [Tick(date=P2.k1), close("P2", reading="initial"), *(partial(one, "P2-initial") for one in (0, 1))]
-    said = await worked(tmp_path / "initial", *begun, *initial, rates_of=rates)
-    assert said.states == [("P2", "draft", d("12571.20"))]
-    (standing,) = said.money.statements.values()
-    assert (standing.statement.practice_type, standing.statement.pool) == ("adult", d("51840.00"))
-    amounts = {line.item: line.amount for line in standing.statement.lines if line.amount}
-    assert amounts == {"BCS": d("4147.20"), "COL": d("5313.60"), "CBP": d("3110.40")}
-    final = [Tick(date=P2.k2), close("P2", reading="final"), *(partial(one, "P2-final") for one in (0, 1))]
-    said = await worked(tmp_path / "final", *begun, *initial, *final, rates_of=rates)
-    first, last = said.money.statements.values()
-    assert last.statement.settles == first.statement.statement_id
-    assert last.statement.difference == last.statement.total - d("12571.20")
-    assert last.statement.total > first.statement.total  # the shares of what is not scored are redistributed
-    assert sum(one.amount for one in said.money.entries) == last.statement.total
-    name = last.statement.statement_id
-    early = await worked(tmp_path / "early", *begun, *initial, *final, released(name), rates_of=rates)
-    assert "release that one first" in (early.money.refused[name][1].message or "")
-
-
-async def test_a_period_whose_pool_lacks_a_panel_is_not_stated_and_says_which(tmp_path: Path) -> None:
-    begun = [contract(), P2, Tick(date=P2.k1), *six_panels(2)[3:]]
-    answers = [partial(one, "P2-initial") for one in (0, 1)]
-    said = await worked(
-        tmp_path, *begun, close("P2", reading="initial"), *answers, rates_of=frozen(counted("COL", 64, 100))
-    )
-    assert said.states == []
-    assert "the panel of 2025-01 is missing" in (said.closes[-1].message or "")
-
-
-async def test_a_reading_without_measures_states_nothing_and_says_why(tmp_path: Path) -> None:
-    answers = [partial(one, "P2-initial") for one in (0, 1)]
-    said = await worked(tmp_path, contract(), P2, Tick(date=P2.k1), close("P2", reading="initial"), *answers)
-    assert (said.states, said.closes[-1].state) == ([], "complete")
-    assert "no rates of measures" in (said.closes[-1].message or "")
 
 
 # -- the log alone decides ----------------------------------------------------------------------------------------------

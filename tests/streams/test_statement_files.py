@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,10 @@ from schemas.money import Contract, MoneySaid, StatementRelease, StatementState
 from schemas.records import Version
 from state.payment import money_ledger
 from streams import statements
-from streams.cli.statement import balanced, told
+from streams.cli import statement
+from streams.cli.statement import balanced, listed, told
 from streams.stopping import Stop
-from tests.money_cases import SPEC_RESULTS, contract, d, stated
+from tests.money_cases import SPEC_RESULTS, STORE, contract, d, stated
 
 P2 = stated("initial", SPEC_RESULTS)
 RELEASE = StatementRelease(statement_id=P2.statement_id, action="release", actor="ben", reason="checked")
@@ -70,12 +72,13 @@ def test_a_statement_that_is_not_there_is_told_with_the_next_step() -> None:
 def test_files_of_a_period_say_what_the_statement_says_and_by_the_contract_of_its_day(tmp_path: Path) -> None:
     found = list(statements.gathered(EVERYTHING).statements.values())
     given: list[tuple[int, Contract]] = [(1, contract()), (7, contract(payee_name="Another Inc."))]
-    files = statements.export(found, given, tmp_path)
+    files = statements.export(found, given, STORE, tmp_path)
     assert {path.name for path in files} == {
         "statements.csv",
         "statement_lines.csv",
         f"{P2.statement_id}.json",
         f"{P2.statement_id}.html",
+        f"{P2.statement_id}.pdf",
     }
     (row,) = csv.DictReader((tmp_path / "statements.csv").read_text().splitlines())
     assert (row["state"], row["total"]) == ("released", "25704.00")
@@ -84,21 +87,64 @@ def test_files_of_a_period_say_what_the_statement_says_and_by_the_contract_of_it
     assert json.loads((tmp_path / f"{P2.statement_id}.json").read_bytes())["identifier"]["value"] == P2.statement_id
     assert b"25,704.00" in (tmp_path / f"{P2.statement_id}.html").read_bytes()
     with pytest.raises(Stop, match="Contract C1 is not on the topic control"):
-        statements.export(found, given[1:], tmp_path)
+        statements.export(found, given[1:], STORE, tmp_path)
+
+
+def standing() -> statements.Standing:
+    return statements.gathered(EVERYTHING).statements[P2.statement_id]
 
 
 def test_a_statement_is_shown_line_by_line_with_its_formulas() -> None:
-    lines = list(told(statements.gathered(EVERYTHING).statements[P2.statement_id]))
+    lines = list(told(standing()))
     assert lines[0] == f"{P2.statement_id}: released"
     assert "  released by ben: checked" in lines
-    assert any(line.startswith("  BCS") and "4,147.20" in line for line in lines)
-    assert "  total 25,704.00, stated before 0.00, difference 25,704.00" in lines
+    assert ["3", "BCS", "Breast", "cancer", "screening", "attainment", "4,147.20"] in [line.split() for line in lines]
+    assert any(
+        line.startswith("  BCS: 6% + 4% x (78 - 76) / (80 - 76)") and line.endswith("4,147.20") for line in lines
+    )
+    assert "  total 25,704.00, stated before 0.00, to settle 25,704.00" in lines
+    assert any("ineligible (below_minimum)" in line for line in lines)
+
+
+def test_statements_are_listed_with_what_they_settle_in_all() -> None:
+    withdrawn = statements.Standing(Version(0, 1, 0), Version(0, 2, 0), P2, "withdrawn", None)
+    lines = list(listed([standing(), withdrawn]))
+    assert lines[0].split() == ["Statement", "Period", "Reading", "Payer", "Practice", "State", "Total", "To", "settle"]
+    assert lines[2].split() == [P2.statement_id, "P2", "initial", "acme", "A", "released", "25,704.00", "25,704.00"]
+    assert lines[-1].split()[-1] == "25,704.00"
+    assert list(listed([])) == [
+        "There is no such statement: a close drafts them for contracts in force, and says why not."
+    ]
 
 
 def test_the_ledger_shows_entries_balances_and_what_waits() -> None:
     every = [*STATED, *RELEASED]
     lines = list(balanced(every, None, None))
-    assert sum(line.startswith("balance") for line in lines) == 1
-    assert lines[-1] == f"open    A with acme: 25,704.00 to be paid, {P2.statement_id}"
+    rows = {line.split()[0]: line.split() for line in lines if line[:1].isdigit()}
+    assert rows["3"][2:6] == ["to", "pay", "due", "payable"]
+    assert rows["3"][-1] == "25,704.00"
+    balance = lines[lines.index("Balances") + 3].split()
+    assert balance == ["acme", "A", "25,704.00", "0.00", "25,704.00", "0.00", "0.00"]
+    waiting = lines[lines.index("Waiting for somebody") + 3].split()
+    assert waiting == ["acme", "A", "to", "be", "paid", P2.statement_id, "25,704.00"]
     assert lines == list(balanced(every, "acme", "A"))
-    assert list(balanced(every, "other", None)) == []
+    assert list(balanced(every, "other", None)) == [
+        "The ledger has no such entry: a close that drafts statements makes the first."
+    ]
+
+
+def test_what_is_shown_is_there_for_a_program_too(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    monkeypatch.setattr(statements, "money", lambda *_: statements.gathered(EVERYTHING))
+    monkeypatch.setattr(statement, "service", lambda *_: (None, None))
+    statement.show(P2.statement_id, as_json=True)
+    one = json.loads(capsys.readouterr().out)
+    assert (one["state"], one["statement"]["total"], one["order"]["actor"]) == ("released", "25704.00", "ben")
+    statement.show(state="draft", as_json=True)
+    assert json.loads(capsys.readouterr().out) == []
+    statement.show(period="P2", payer="acme", as_json=True)
+    assert len(json.loads(capsys.readouterr().out)) == 1
+    statement.ledger(as_json=True)
+    ledger = json.loads(capsys.readouterr().out)
+    assert [one["kind"] for one in ledger["entries"]] == ["stated", "released", "to_pay"]
+    assert ledger["open_items"][0]["amount"] == "25704.00"
+    assert ledger["balances"][0]["payable"] == "25704.00"

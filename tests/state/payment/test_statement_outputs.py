@@ -7,24 +7,41 @@ import io
 import json
 import re
 from html.parser import HTMLParser
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
-from schemas.money import Statement
+import state
+from schemas.money import LineKind, Statement
 from state.payment import money_ledger, statement_fhir
 from state.payment.element2 import Risk
 from state.payment.incentive import IncentiveReading
 from state.payment.pool import incentive_pool
+from state.payment.printed_tables import Table
 from state.payment.statement_files import ledger_csv, statement_lines_csv, statements_csv
-from state.payment.statement_page import OUTCOMES, READINGS, REASONS, STATES, View, page
+from state.payment.statement_page import page
+from state.payment.statement_pdf import pdf
+from state.payment.statement_sheet import (
+    OUTCOMES,
+    READINGS,
+    REASONS,
+    STATES,
+    Incentive,
+    MeasureRow,
+    Part,
+    Scale,
+    Sheet,
+    View,
+)
 from state.payment.statements import month_lines, month_statement
-from state.payment.what_if import chances
-from tests.money_cases import SPEC_RESULTS, contract, d, person, pool_months, result, statable, stated, terms
+from state.payment.what_if import chances, chances_of
+from tests.money_cases import SPEC_RESULTS, STORE, contract, d, person, pool_months, result, statable, stated, terms
 
 INITIAL = stated("initial", SPEC_RESULTS)
 FINAL = stated("final", SPEC_RESULTS, initial=INITIAL)
+TEMPLATE = Path(state.__file__).parent / "data" / "payment" / "statement.typ"
 LESS = msgspec.structs.replace(FINAL, difference=d("-8.00"))
 
 
@@ -116,10 +133,51 @@ def test_the_groups_of_the_bundle_carry_the_money() -> None:
 
 def test_every_reference_of_the_bundle_is_in_the_bundle() -> None:
     text = statement_fhir.encode(FINAL, contract()).decode()
-    ids = {(one["resourceType"], one["id"]) for ones in resources(FINAL).values() for one in ones}
-    referenced = {tuple(one.split("/")) for one in re.findall(r'"reference":"([^"]+)"', text)}
-    assert referenced <= ids
-    assert all(re.fullmatch(r"[A-Za-z0-9\-.]{1,64}", name) for _, name in ids)
+    urls = {entry["fullUrl"] for entry in json.loads(text)["entry"]}
+    referenced = set(re.findall(r'"reference":"([^"]+)"', text))
+    assert referenced <= urls
+    assert len(referenced) == 2 + 7  # payer and practice, and the quality reports
+    assert all(re.fullmatch(r"urn:uuid:[0-9a-f-]{36}", url) for url in urls)
+    ids = [one["id"] for ones in resources(FINAL).values() for one in ones]
+    assert all(re.fullmatch(r"[A-Za-z0-9\-.]{1,64}", name) for name in ids)
+
+
+def test_rates_thresholds_and_baselines_have_their_units_in_the_bundle() -> None:
+    qualities = {one["measure"].rsplit(":", 1)[1]: one for one in resources(FINAL)["MeasureReport"][1:]}
+    percent = {"unit": "%", "system": "http://unitsofmeasure.org", "code": "%"}
+    assert qualities["COL"]["group"][0]["measureScore"] == {"value": 64.00, **percent}
+    assert qualities["EDU"]["group"][0]["measureScore"] == {"value": 128.00, "unit": "per 1,000 members"}
+    extensions = qualities["COL"]["extension"]
+    assert extensions[0]["valueCodeableConcept"]["coding"][0]["code"] == "proportion"
+    thresholds = [one["extension"] for one in extensions if one["url"].endswith("/threshold")]
+    assert [(value["valueQuantity"]["value"], kind["valueCodeableConcept"]["text"]) for value, kind in thresholds] == [
+        (52, "minimum"),
+        (63, "threshold"),
+        (67, "gold"),
+    ]
+    # VBPR's own baseline needs a period, which a statement does not say.
+    assert [one["valueQuantity"]["value"] for one in extensions if one["url"] == "urn:panelstream:baseline"] == [58]
+
+
+def test_a_month_of_a_quarter_is_the_service_period_of_its_line() -> None:
+    of = terms(phm_pmpm="4.00", phm_frequency="quarterly")
+    months = [INITIAL.stated_on.replace(month=number, day=1) for number in (7, 8, 9)]
+    panels = {one: [person("m", 40, month=one)] for one in months}
+    made = month_statement(statable("2025-07-panel"), of, months[0], month_lines(of, months[0], panels, Risk()))
+    (report,) = resources(made)["MeasureReport"]
+    periods = [group["extension"][-1]["valuePeriod"] for group in report["group"] if group["id"].startswith("line-")]
+    assert [(one["start"], one["end"]) for one in periods] == [
+        ("2025-07-01", "2025-07-31"),
+        ("2025-08-01", "2025-08-31"),
+        ("2025-09-01", "2025-09-30"),
+    ]
+    assert report["period"] == {"start": "2025-07-01", "end": "2025-09-30"}
+    # Not adjusted: a care coordination fee without risk.
+    assert report["group"][0]["extension"][0]["valueCodeableConcept"]["coding"][0]["code"] == "ccf"
+
+
+def test_every_kind_of_line_has_its_metric() -> None:
+    assert set(statement_fhir.METRIC_OF) == set(get_args(LineKind))
 
 
 def test_lower_is_better_is_said_in_the_bundle() -> None:
@@ -230,3 +288,66 @@ def test_every_reading_state_outcome_and_reason_has_its_words() -> None:
 def _choices(field: str) -> tuple[str, ...]:
     schema = msgspec.json.schema(Statement)["$defs"]["Statement"]["properties"][field]
     return tuple(schema["enum"])
+
+
+# -- the PDF ------------------------------------------------------------------------------------------------------------
+
+
+def views() -> list[View]:
+    found = chances_of(FINAL, contract(), STORE)
+    return [View(statement=FINAL, state="released", chances=found), View(statement=month(), state="draft")]
+
+
+def test_a_pdf_is_the_same_bytes_for_the_same_statements_and_others_for_others() -> None:
+    made = pdf("Practice A", views())
+    assert made == pdf("Practice A", views())
+    assert made != pdf("Practice A", views()[:1])
+    assert made != pdf("Practice B", views())
+
+
+def test_a_pdf_is_letter_paper_tagged_for_screen_readers_and_dated_by_its_statement() -> None:
+    made = pdf("Practice A", views())
+    assert made.startswith(b"%PDF-")
+    assert b"pdfuaid:part" in made
+    assert made.count(b"/MediaBox[0 0 612 792]") == 4
+    assert b"2025-10-01" in made  # FINAL.stated_on, the last of them
+
+
+def test_names_are_text_and_never_markup_of_the_pdf() -> None:
+    odd = msgspec.structs.replace(
+        FINAL, payee_name='#panic("x") *A* Nguyễn', payer="$x^2$ @nobody", notes=("#let x = 1 //",)
+    )
+    assert pdf('= "A" #import "/etc/hosts"', [View(statement=odd, state="held")]).startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize("kind", [Sheet, Part, Incentive, MeasureRow, Scale, Table])
+def test_the_pdf_leaves_out_nothing_that_the_page_says(kind: type[msgspec.Struct]) -> None:
+    template = TEMPLATE.read_text("utf-8")
+    assert {name for name in kind.__struct_fields__ if f".{name}" not in template} == set()
+
+
+# -- what one more would have paid, by what stands in the statement -----------------------------------------------------
+
+
+def test_the_chances_of_a_statement_need_nothing_but_the_statement_and_its_contract() -> None:
+    now = [result("COL", "62.5", 60, numerator=d(125), denominator=d(200)), *SPEC_RESULTS[2:]]
+    for reading in ("initial", "final"):
+        statement = stated(reading, now)  # type: ignore[arg-type]
+        expected = chances(terms(), "adult", incentive_pool(pool_months()), now, reading)  # type: ignore[arg-type]
+        assert chances_of(statement, contract(), STORE) == expected
+
+
+def test_an_initial_rate_is_not_completed_twice() -> None:
+    of = terms(completion_factors={"AHU": "1.1"}, initial_pct="0.8")
+    now = [result("AHU", "17", 24, numerator=d(34), denominator=d(1800))]
+    statement = stated("initial", now, of=of)
+    (line,) = [line for line in statement.lines if line.item == "AHU"]
+    assert line.rate == d("18.70")
+    (chance,) = chances_of(statement, of.contract, STORE)
+    # 33 of 34 events at 18.7 are 18.15: (18.7 - 18.15) / 3 of the 4 points between threshold and gold, and 80% of it now.
+    assert chance.one_more == d("304.13")
+
+
+def test_a_month_and_a_statement_of_other_terms_promise_nothing() -> None:
+    assert chances_of(month(), contract(phm_pmpm="4.00"), STORE) == ()
+    assert chances_of(FINAL, contract(policies={"over_100": "normalise"}), STORE) == ()

@@ -1,0 +1,94 @@
+"""What closes have frozen, gathered from the conductor's file for money: the people of panels, and the sums that rates of periods rest on.
+
+Reads, changes nothing; the rules are in `state.payment`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Container, Iterable
+from typing import Literal
+
+import msgspec
+
+from schemas.money import Statement
+from schemas.records import Partial, PeopleCount, Period, Snapshot
+from state.payment import drafting, frozen_rates
+from state.payment.closes import NothingStated
+from state.payment.drafting import Known, Panel
+from state.payment.frozen_rates import FrozenRates, NotMeasured, Reading
+from state.payment.partial_sums import added_up
+from state.reference.tables import TableStore
+from state.stores.program import ProgramState
+
+
+async def panels(state: ProgramState, months: Container[dt.date]) -> dict[dt.date, Panel]:
+    """The complete panels of some months, by the first day of each."""
+    return {
+        one.as_of: Panel(snapshot=one, people=people_of(await state.partials(one.close_id)))
+        for one in await state.panels()
+        if one.as_of is not None and one.as_of in months
+    }
+
+
+def people_of(partials: Iterable[Partial]) -> tuple[PeopleCount, ...]:
+    """The people of a close, those of all partitions together."""
+    found: Counter[tuple[str, str, str, Literal["F", "M", "U"], int]] = Counter()
+    for partial in partials:
+        for one in partial.people:
+            found[one.payer, one.practice_id, one.product, one.gender, one.age] += one.members
+    return tuple(
+        PeopleCount(payer=payer, practice_id=practice, product=product, gender=gender, age=age, members=members)
+        for (payer, practice, product, gender, age), members in sorted(found.items())
+    )
+
+
+async def rates(
+    state: ProgramState, store: TableStore, period: Period, snapshot: Snapshot, later: Snapshot | None = None
+) -> FrozenRates:
+    """What an initial or final reading of a period is paid on: as it was frozen, or as its sums had become at the close `later`.
+
+    The baseline is as frozen, whatever came later. Raises `NothingStated`, `TableError`.
+    """
+    baseline = None
+    if period.baseline is not None:
+        for one in await state.standing(period.baseline):
+            if one.reading == "final" and one.state == "complete":
+                baseline = await _reading(state, store, one)
+    try:
+        return frozen_rates.rates_of(store, period, await _reading(state, store, snapshot, later), baseline)
+    except NotMeasured as problem:
+        raise NothingStated([str(problem)]) from None
+
+
+async def adjustments(
+    state: ProgramState, known: Known, later: Snapshot, stated_on: dt.date
+) -> tuple[tuple[Statement, ...], tuple[str, ...]]:
+    """The adjustments of final statements whose sums have changed, as told at the close `later`; and why those of a period are not made.
+
+    A close that comes after says it again: what has changed is told in all.
+    """
+    made: list[Statement] = []
+    refused: list[str] = []
+    for close_id in await state.restated(later.close_id):
+        final = await state.snapshot(close_id)
+        period = None if final is None else await state.period(final.period)
+        if final is None or final.state != "complete" or period is None:
+            continue
+        try:
+            frozen = await rates(state, known.store, period, final, later)
+            there = msgspec.structs.replace(known, panels=await panels(state, drafting.panels_for(period)))
+            made += drafting.period_adjustments(there, period, final, frozen, later, stated_on)
+        except NothingStated as problem:
+            refused += problem.reasons
+    return tuple(made), tuple(refused)
+
+
+async def _reading(
+    state: ProgramState, store: TableStore, snapshot: Snapshot, later: Snapshot | None = None
+) -> Reading:
+    parts = await state.sums(snapshot.close_id, snapshot.close_id)
+    if later is not None:
+        parts += await state.sums(later.close_id, snapshot.close_id)
+    return frozen_rates.reading_of(store, snapshot, added_up(parts))
