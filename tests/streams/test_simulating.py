@@ -14,9 +14,12 @@ import pytest
 
 from ops import program
 from ops.sample.population import population
+from schemas.codec import Codec
+from schemas.registry import EmbeddedRegistry
 from state.payment.comparison_sheet import SIDES, brief
 from state.payment.printed_tables import Table
 from state.reference.tables import TableStore
+from streams.log_files import control_line
 from streams.replaying import Question, replay
 from streams.stopping import EXIT_CONFIG
 from tests.event_files import Event, claim, reference, span, write
@@ -220,6 +223,20 @@ def test_a_contract_with_a_mistake_is_refused_with_what_the_check_says(
     wrong = contract_file(tmp_path, given() | {"base_pmpm": "x"})
     _, _, err = simulated(tmp_path, capfd, "--month", "2025-07", "--contract", wrong)
     assert 'given.ndjson, file, contract C-A, base_pmpm: "x" is no number' in err
+
+
+def test_contracts_of_an_exported_log_are_those_in_force(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    codec = Codec(EmbeddedRegistry())
+    plain = {"phm_pmpm": "4.00", "policies": UNADJUSTED}
+    said = codec.encode_control(contract(contract_id="C-A", practice_id="A", **plain))
+    control = tmp_path / "control.ndjson"
+    control.write_bytes(control_line(codec, 5, dt.datetime(2025, 1, 1, tzinfo=dt.UTC), said))
+    dearer = contract_file(tmp_path, given(phm_pmpm="6.00"))
+    members = [one for one in world() if one["event_type"] != "contract"]
+    options = (str(control), "--month", "2025-07", "--contract", dearer, "--json")
+    status, out, _ = simulated(tmp_path, capfd, *options, events=members)
+    assert status == 0
+    assert [(one["in_force"], one["simulated"]) for one in json.loads(out)["money"]] == [("120.00", "180.00")]
 
 
 @pytest.mark.parametrize(
