@@ -211,9 +211,15 @@ def _part(view: View) -> Part:
             amounts=1,
         ),
         notes=statement.notes,
-        working=tuple((_named(line.item), line.label, line.formula) for line in statement.lines),
+        working=tuple((_named(line.item), line.label, _working(line)) for line in statement.lines),
         grounds=_grounds(statement),
     )
+
+
+def _working(line: StatementLine) -> str:
+    """How an amount came about, and what its factors are."""
+    factors = "; ".join(f"{one.name}: {number(one.value)}" for one in line.factors)
+    return f"{line.formula}. Factors: {factors}." if factors else line.formula
 
 
 def _figures(statement: Statement) -> Iterator[tuple[str, str]]:
