@@ -172,6 +172,27 @@ def test_another_ruleset_moves_results_and_the_pool(tmp_path: Path, capfd: pytes
     assert paid["COL"] == ("563.04", "0.00")
 
 
+def test_a_baseline_is_measured_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nobody was screened in the year before: from 0 to 56.25% is enough, 6 x 102 / 24 percent of 232 member months x 4.80."""
+    before = {**PERIOD, "period": "P0", "performance_end": "2024-06-30", "k1": "2024-07-01", "k2": "2024-07-02"}
+    events = [{**one, "baseline": "P0"} if one is PERIOD else one for one in screened_world()]
+    events += [before, *(claim(("2024-03-04", "A", "1"), f"M{number}z", f"M{number}") for number in range(40))]
+    options = ("--period", "P2", "--ruleset", "recency_first", "--json")
+    status, out, err = simulated(tmp_path, capfd, *options, events=events)
+    assert (status, err) == (0, "")
+    paid = {one["item"]: (one["in_force"], one["simulated"]) for one in json.loads(out)["money"]}
+    assert paid["COL"] == ("563.04", "283.97")
+
+
+def test_another_edition_measures_one_side_only(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    options = ("--period", "P2", "--edition", "capc-2024", "--json")
+    _, out, _ = simulated(tmp_path, capfd, *options, events=screened_world())
+    made = json.loads(out)
+    assert (made["in_force"]["editions"], made["simulated"]["editions"]) == (["capc-2025"], ["capc-2024"])
+    assert {one["item"] for one in made["money"]} >= {"COL", "BCS"}
+    assert made["moved"] == []
+
+
 def test_what_cannot_be_stated_is_said_and_ends_with_a_status(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -246,6 +267,7 @@ def test_contracts_of_an_exported_log_are_those_in_force(tmp_path: Path, capfd: 
         (("--month", "July", "--ruleset", "weighted"), "'July' is no month: give it as 2025-07"),
         (("--month", "2025-07", "--ruleset", "none"), "there is no ruleset 'none'"),
         (("--ruleset", "weighted"), "Nothing to pay: give --month 2025-07, or --period"),
+        (("--month", "2025-07", "--edition", "capc-2024"), "--edition measures periods: give --period"),
         (("--period", "P9", "--ruleset", "weighted"), "No period record describes P9: the files have none."),
     ],
 )
