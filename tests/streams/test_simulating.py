@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -18,7 +19,7 @@ from schemas.codec import Codec
 from schemas.registry import EmbeddedRegistry
 from state.payment.comparison_sheet import SIDES, brief
 from state.payment.printed_tables import Table
-from state.reference.tables import TableStore
+from state.reference.tables import BUILT_IN, TableStore
 from streams.log_files import control_line
 from streams.replaying import Question, replay
 from streams.stopping import EXIT_CONFIG
@@ -90,6 +91,18 @@ def test_another_ruleset_moves_members_and_their_money(tmp_path: Path, capfd: py
         ("A", "120.00", "80.00"),
         ("B", "0.00", "40.00"),
     }
+
+
+def test_a_ruleset_that_the_files_bring_is_the_one_in_force(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    rules = (BUILT_IN / "rulesets" / "recency_first.toml").read_bytes()
+    digest = hashlib.sha256(rules).hexdigest()
+    (tmp_path / f"{digest}.toml").write_bytes(rules)
+    said = {"kind": "ruleset", "name": "ours", "version": "1", "digest": digest, "activated_from": "2025-06-01"}
+    options = ("--month", "2025-07", "--ruleset", "guide", "--tables", str(tmp_path), "--json")
+    _, out, _ = simulated(tmp_path, capfd, *options, events=[*world(), {"event_type": "table", **said}])
+    made = json.loads(out)
+    assert (made["in_force"]["ruleset"], made["simulated"]["ruleset"]) == ("recency_first", "guide")
+    assert [(one["from_practice"], one["to_practice"], one["members"]) for one in made["moved"]] == [("B", "A", 10)]
 
 
 def test_a_contract_beside_those_in_force_has_no_line_on_their_side(
