@@ -52,6 +52,7 @@ LINES = (
     "members",
     "numerator",
     "denominator",
+    "rate_name",
     "rate",
     "baseline",
     "minimum",

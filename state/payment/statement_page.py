@@ -71,6 +71,7 @@ REASONS = {
     "thresholds_to_be_decided": "the program has not set goals yet",
     "no_data": "no data",
     "denominator_below_minimum": "too few patients to score",
+    "no_peers": "the payer has no other practice to compare costs with",
     "no_risk_weights": "no risk adjustment is available, and unadjusted rates are never paid on",
     "hpi_no_score": "the practice's location has no Healthy Places score; nothing is added for it",
 }

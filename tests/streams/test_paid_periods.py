@@ -201,6 +201,31 @@ async def test_a_period_whose_pool_lacks_a_panel_is_not_stated_and_says_which(tm
     assert "the panel of 2025-01 is missing" in (said.closes[-1].message or "")
 
 
+async def test_a_panel_without_the_list_of_a_payer_is_no_pool_for_its_contracts(tmp_path: Path) -> None:
+    tables = measured_by()
+    asked = close("2025-06")
+    without = [asked, *(answer(number, asked.close_id, not_frozen=("acme",)) for number in range(2))]
+    records = [contract(), P2, Tick(date=dt.date(2025, 6, 1)), *six_panels(2)[:-3], *without]
+    said = await worked(tmp_path, *records, *initial([rate("COL", 64, 100)], tables))
+    assert statements(said) == []
+    assert "the panel of 2025-06, on which the pool rests, has no list of acme" in (said.closes[-1].message or "")
+
+
+async def test_a_pool_month_of_a_contract_that_has_ended_needs_its_panel_too(tmp_path: Path) -> None:
+    earlier = contract(contract_id="C0", effective_to="2025-04-01")
+    later = contract(effective_from="2025-04-01")
+    records = [
+        earlier,
+        later,
+        P2,
+        Tick(date=P2.k1),
+        *six_panels(2)[9:],
+        *initial([rate("COL", 64, 100)], measured_by()),
+    ]
+    said = await worked(tmp_path, *records)
+    assert "the panel of 2025-03 is missing" in (said.closes[-1].message or "")
+
+
 async def test_the_phase_of_depression_chooses_rate_and_baseline(tmp_path: Path) -> None:
     table = tmp_path / "measures.csv"
     header = (
