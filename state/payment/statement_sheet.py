@@ -59,7 +59,7 @@ REASONS = {
     "no_data": "no data",
     "denominator_below_minimum": "too few patients to score",
     "no_risk_weights": "no risk adjustment is available, and unadjusted rates are never paid on",
-    "no_peers": "no other practice of the plan to compare the cost with",
+    "no_peers": "the payer has no other practice to compare costs with",
     "hpi_no_score": "the practice's location has no Healthy Places score; nothing is added for it",
 }
 BEFORE, BEYOND = Decimal("0.35"), Decimal("0.15")
