@@ -115,6 +115,12 @@ def _period(period: Period) -> Refusal | None:
             "k1",
             f"performance_end, k1 and k2 are not in this order ({period.performance_end}, {period.k1}, {period.k2}): correct them.",
         )
+    if period.baseline == period.period:
+        return Refusal(
+            "bad_period",
+            "baseline",
+            "baseline is the period itself: name the period that ends before the project starts.",
+        )
     for field, months in (("pool_months", period.pool_months), ("window_months", period.window_months)):
         if not 1 <= months <= MOST_MONTHS:
             return Refusal("impossible_value", field, f"{field} is not between 1 and {MOST_MONTHS}: correct it.")

@@ -38,6 +38,7 @@ from schemas.unions import ControlRecord, MoneyRecord
 from state import closing
 from state.calendar import EARLIEST
 from state.engine import Refusal
+from state.payment import incentive_tables
 from state.reference.tables import TableStore
 from state.reference.usable_tables import why_unusable
 from state.stores.log_state import OutboxRow
@@ -202,6 +203,9 @@ class Conductor:
             why = why_unusable(record, self._tables)
             if why is not None:
                 return Made(refusal=Refusal("unusable_table", "digest", why))
+            if record.kind in incentive_tables.PARSERS:
+                # Contracts name it by its digest; no answer of a member rests on it.
+                return Made(seen=seen)
         return Made(
             broadcast=record,
             seen=seen,

@@ -39,6 +39,7 @@ from state.measures.editions import Bound, Edition
 from state.measures.measuring import Window, months_to
 from state.measures.period import Period
 from state.measures.results import LIVE, period_named
+from state.payment import incentive_tables
 from state.reference.knowledge import Knowledge
 from state.reference.tables import TableStore
 from state.reference.value_sets import ValueSets
@@ -312,6 +313,9 @@ class History:
         known = seen.setdefault(event_id, digest)
         if known != digest:
             self._refuse(number, row, _CONFLICT)
+        elif isinstance(record, Table) and record.kind in incentive_tables.PARSERS:
+            # Money alone reads it.
+            return
         elif not (self.question.ruleset and isinstance(record, Table) and record.kind == "ruleset"):
             position = self._position(number, row, place)
             self.knowledge = self.knowledge.apply(record, position, as_of=None).knowledge

@@ -203,9 +203,9 @@ def simulate(
     be used.
     """
     before = _read(paths, asked, None, tables, report("bytes read"))
-    other = asked.ruleset is not None and asked.ruleset != before.knowledge.ruleset_name
     # A side of its own where members may be answered or measured differently; else what they are paid alone is different.
-    after = _read(paths, asked, asked.ruleset, tables, report("bytes read again")) if other or asked.edition else before
+    other = asked.ruleset is not None or asked.edition is not None
+    after = _read(paths, asked, asked.ruleset, tables, report("bytes read again")) if other else before
     taken = contracts_instead(before, asked.given, tables)
     months = months_needed(before, asked, (*before.contracts.values(), *taken.values()))
     in_force = _Side.of(before, asked, months, before.contracts, given=False)

@@ -36,6 +36,7 @@ from state.payment.terms import Terms, resolve
 from state.reference.tables import TableStore
 
 TRAILING_MONTHS = 12
+_AGAIN = "then annul this close and close again."
 
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -119,13 +120,23 @@ def period_adjustments(
 
 
 def _of_period(known: Known, period: Period) -> list[Contract]:
-    """The contracts that pay a period: those in force on its last day. Raises `NothingStated` for a panel of the pool that is missing."""
+    """The contracts that pay a period: those in force on its last day.
+
+    Raises `NothingStated` for a panel of the pool that is missing, or that lacks the list of a payer that attributes by its own.
+    """
     contracts = [one for one in known.contracts if in_force(one, period.performance_end)]
-    missing = [
-        f"the panel of {month_name(month)} is missing, on which the pool rests: freeze it, then annul this close and close again."
-        for month in months_of(period)
-        if month not in known.panels and any(in_force(one, month) for one in contracts)
-    ]
+    paid = {(one.payer, one.practice_id) for one in contracts}
+    missing: list[str] = []
+    for month in months_of(period):
+        payers = {one.payer for one in known.contracts if (one.payer, one.practice_id) in paid and in_force(one, month)}
+        panel = known.panels.get(month)
+        if panel is None and payers:
+            missing.append(f"the panel of {month_name(month)} is missing, on which the pool rests: freeze it, {_AGAIN}")
+        missing += (
+            f"the panel of {month_name(month)}, on which the pool rests, has no list of {payer}: annul it and freeze it again "
+            f"when the list is there, {_AGAIN}"
+            for payer in sorted(payers.intersection(() if panel is None else panel.snapshot.not_frozen))
+        )
     if missing:
         raise NothingStated(missing)
     return contracts

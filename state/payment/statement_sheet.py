@@ -59,7 +59,7 @@ REASONS = {
     "no_data": "no data",
     "denominator_below_minimum": "too few patients to score",
     "no_risk_weights": "no risk adjustment is available, and unadjusted rates are never paid on",
-    "no_peers": "no other practice of the plan to compare the cost with",
+    "no_peers": "the payer has no other practice to compare costs with",
     "hpi_no_score": "the practice's location has no Healthy Places score; nothing is added for it",
 }
 BEFORE, BEYOND = Decimal("0.35"), Decimal("0.15")
@@ -211,9 +211,15 @@ def _part(view: View) -> Part:
             amounts=1,
         ),
         notes=statement.notes,
-        working=tuple((_named(line.item), line.label, line.formula) for line in statement.lines),
+        working=tuple((_named(line.item), line.label, _working(line)) for line in statement.lines),
         grounds=_grounds(statement),
     )
+
+
+def _working(line: StatementLine) -> str:
+    """How an amount came about, and what its factors are."""
+    factors = "; ".join(f"{one.name}: {number(one.value)}" for one in line.factors)
+    return f"{line.formula}. Factors: {factors}." if factors else line.formula
 
 
 def _figures(statement: Statement) -> Iterator[tuple[str, str]]:

@@ -90,6 +90,8 @@ def command(
         raise Stop("Nothing else to try: give --contract FILE, --ruleset NAME or --edition NAME.", EXIT_CONFIG)
     if not month and not period:
         raise Stop("Nothing to pay: give --month 2025-07, or --period with the id of a period record.", EXIT_CONFIG)
+    if edition is not None and not period:
+        raise Stop("--edition measures periods: give --period with the id of a period record.", EXIT_CONFIG)
     settings = Settings.from_environment(tables=tables, value_sets=valuesets)
     asked = simulating.Asked(
         months=months(month or []),

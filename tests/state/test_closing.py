@@ -88,6 +88,7 @@ def test_a_close_that_may_be_has_its_day(
         ({"pool_months": 0}, "pool_months"),
         ({"window_months": 61}, "window_months"),
         ({"pool_from": dt.date(25, 1, 1)}, "pool_from"),
+        ({"baseline": "P2"}, "baseline"),
     ],
 )
 def test_a_period_that_could_not_be_closed_is_refused_at_the_door(wrong: dict[str, Any], field: str) -> None:

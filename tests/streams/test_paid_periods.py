@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from schemas.money import Statement
-from schemas.records import CloseAnnul, RateSums, Tick
+from schemas.records import CloseAnnul, RateSums, Table, Tick
 from state.payment import money_ledger
 from streams.stopping import Stop
 from tests.money_cases import P2, amounts, contract, d
@@ -100,6 +100,33 @@ async def test_completion_factors_and_the_initial_share_are_in_the_initial_state
     assert next(line.rate for line in last.lines if line.item == "AHU") == d("20.00")
 
 
+async def test_a_practice_stays_what_it_was_while_its_share_of_children_is_just_beyond_the_border(
+    tmp_path: Path,
+) -> None:
+    """23% of member months are children's: mixed, but for a practice that was adult in the period before."""
+    tables = measured_by()
+    p1 = msgspec.structs.replace(
+        P2,
+        period="P1",
+        performance_end=dt.date(2024, 12, 31),
+        k1=dt.date(2025, 3, 31),
+        k2=dt.date(2025, 6, 29),
+        pool_from=dt.date(2024, 7, 1),
+        edition=EDITION,
+    )
+    who = people(154), people(46, age=8)
+    panels = [one for month in (*range(7, 13), *range(1, 7))
+              for one in panel(f"{2024 + (month < 7)}-{month:02}", *who)]  # fmt: skip
+    now = [rate("COL", 64, 100)]
+    adult = contract(practice_type={"override": "adult", "override_reason": "no pediatrician"})
+    before = [p1, P2, Tick(date=dt.date(2025, 6, 29)), *panels, *period("P1", "final", now, tables)]
+    said = await worked(tmp_path / "adult", adult, *before, contract(), *initial(now, tables))
+    assert [one.practice_type for one in statements(said)] == ["adult", "adult"]
+    assert (statements(said)[1].practice_type_reason or "").endswith("adult before, and not above 25%")
+    said = await worked(tmp_path / "mixed", contract(), *before, *initial(now, tables))
+    assert [one.practice_type for one in statements(said)] == ["mixed", "mixed"]
+
+
 # -- what is not known is not paid --------------------------------------------------------------------------------------
 
 
@@ -172,6 +199,31 @@ async def test_a_period_whose_pool_lacks_a_panel_is_not_stated_and_says_which(tm
     said = await worked(tmp_path, *records)
     assert statements(said) == []
     assert "the panel of 2025-01 is missing" in (said.closes[-1].message or "")
+
+
+async def test_a_panel_without_the_list_of_a_payer_is_no_pool_for_its_contracts(tmp_path: Path) -> None:
+    tables = measured_by()
+    asked = close("2025-06")
+    without = [asked, *(answer(number, asked.close_id, not_frozen=("acme",)) for number in range(2))]
+    records = [contract(), P2, Tick(date=dt.date(2025, 6, 1)), *six_panels(2)[:-3], *without]
+    said = await worked(tmp_path, *records, *initial([rate("COL", 64, 100)], tables))
+    assert statements(said) == []
+    assert "the panel of 2025-06, on which the pool rests, has no list of acme" in (said.closes[-1].message or "")
+
+
+async def test_a_pool_month_of_a_contract_that_has_ended_needs_its_panel_too(tmp_path: Path) -> None:
+    earlier = contract(contract_id="C0", effective_to="2025-04-01")
+    later = contract(effective_from="2025-04-01")
+    records = [
+        earlier,
+        later,
+        P2,
+        Tick(date=P2.k1),
+        *six_panels(2)[9:],
+        *initial([rate("COL", 64, 100)], measured_by()),
+    ]
+    said = await worked(tmp_path, *records)
+    assert "the panel of 2025-03 is missing" in (said.closes[-1].message or "")
 
 
 async def test_the_phase_of_depression_chooses_rate_and_baseline(tmp_path: Path) -> None:
@@ -285,6 +337,23 @@ async def test_a_baseline_on_which_a_statement_rests_is_not_annulled(tmp_path: P
     annul = CloseAnnul(close_id="P0-final", actor="ann", reason="a mistake")
     said = await worked(tmp_path, *before, *initial(SPEC_NOW, tables), annul)
     assert (said.closes[-1].state, "annul P2-initial first" in (said.closes[-1].message or "")) == ("complete", True)
+
+
+# -- tables -------------------------------------------------------------------------------------------------------------
+
+
+async def test_tables_of_contracts_are_checked_at_the_door_and_members_hear_nothing_of_them(tmp_path: Path) -> None:
+    good, bad = tmp_path / "shares.csv", tmp_path / "bad.csv"
+    header = "practice_type,measure,improvement,threshold,gold,source\n"
+    good.write_text(f"{header}adult,COL,6,9,14,plan\n")
+    bad.write_text(f"{header}adult,COL,20,9,14,plan\n")
+    tables = [
+        Table(kind="incentive_shares", name=path.stem, version="1", digest=_digest(path), activated_from=JANUARY)
+        for path in (good, bad)
+    ]
+    said = await worked(tmp_path, *tables)
+    assert [(reason, "shares must rise" in message) for reason, message in said.refused] == [("unusable_table", True)]
+    assert said.broadcast == 0
 
 
 # -- the log alone decides ----------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -14,9 +15,12 @@ import pytest
 
 from ops import program
 from ops.sample.population import population
+from schemas.codec import Codec
+from schemas.registry import EmbeddedRegistry
 from state.payment.comparison_sheet import SIDES, brief
 from state.payment.printed_tables import Table
-from state.reference.tables import TableStore
+from state.reference.tables import BUILT_IN, TableStore
+from streams.log_files import control_line
 from streams.replaying import Question, replay
 from streams.stopping import EXIT_CONFIG
 from tests.event_files import Event, claim, reference, span, write
@@ -87,6 +91,18 @@ def test_another_ruleset_moves_members_and_their_money(tmp_path: Path, capfd: py
         ("A", "120.00", "80.00"),
         ("B", "0.00", "40.00"),
     }
+
+
+def test_a_ruleset_that_the_files_bring_is_the_one_in_force(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    rules = (BUILT_IN / "rulesets" / "recency_first.toml").read_bytes()
+    digest = hashlib.sha256(rules).hexdigest()
+    (tmp_path / f"{digest}.toml").write_bytes(rules)
+    said = {"kind": "ruleset", "name": "ours", "version": "1", "digest": digest, "activated_from": "2025-06-01"}
+    options = ("--month", "2025-07", "--ruleset", "guide", "--tables", str(tmp_path), "--json")
+    _, out, _ = simulated(tmp_path, capfd, *options, events=[*world(), {"event_type": "table", **said}])
+    made = json.loads(out)
+    assert (made["in_force"]["ruleset"], made["simulated"]["ruleset"]) == ("recency_first", "guide")
+    assert [(one["from_practice"], one["to_practice"], one["members"]) for one in made["moved"]] == [("B", "A", 10)]
 
 
 def test_a_contract_beside_those_in_force_has_no_line_on_their_side(
@@ -169,6 +185,27 @@ def test_another_ruleset_moves_results_and_the_pool(tmp_path: Path, capfd: pytes
     assert paid["COL"] == ("563.04", "0.00")
 
 
+def test_a_baseline_is_measured_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nobody was screened in the year before: from 0 to 56.25% is enough, 6 x 102 / 24 percent of 232 member months x 4.80."""
+    before = {**PERIOD, "period": "P0", "performance_end": "2024-06-30", "k1": "2024-07-01", "k2": "2024-07-02"}
+    events = [{**one, "baseline": "P0"} if one is PERIOD else one for one in screened_world()]
+    events += [before, *(claim(("2024-03-04", "A", "1"), f"M{number}z", f"M{number}") for number in range(40))]
+    options = ("--period", "P2", "--ruleset", "recency_first", "--json")
+    status, out, err = simulated(tmp_path, capfd, *options, events=events)
+    assert (status, err) == (0, "")
+    paid = {one["item"]: (one["in_force"], one["simulated"]) for one in json.loads(out)["money"]}
+    assert paid["COL"] == ("563.04", "283.97")
+
+
+def test_another_edition_measures_one_side_only(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    options = ("--period", "P2", "--edition", "capc-2024", "--json")
+    _, out, _ = simulated(tmp_path, capfd, *options, events=screened_world())
+    made = json.loads(out)
+    assert (made["in_force"]["editions"], made["simulated"]["editions"]) == (["capc-2025"], ["capc-2024"])
+    assert {one["item"] for one in made["money"]} >= {"COL", "BCS"}
+    assert made["moved"] == []
+
+
 def test_what_cannot_be_stated_is_said_and_ends_with_a_status(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -222,6 +259,20 @@ def test_a_contract_with_a_mistake_is_refused_with_what_the_check_says(
     assert 'given.ndjson, file, contract C-A, base_pmpm: "x" is no number' in err
 
 
+def test_contracts_of_an_exported_log_are_those_in_force(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    codec = Codec(EmbeddedRegistry())
+    plain = {"phm_pmpm": "4.00", "policies": UNADJUSTED}
+    said = codec.encode_control(contract(contract_id="C-A", practice_id="A", **plain))
+    control = tmp_path / "control.ndjson"
+    control.write_bytes(control_line(codec, 5, dt.datetime(2025, 1, 1, tzinfo=dt.UTC), said))
+    dearer = contract_file(tmp_path, given(phm_pmpm="6.00"))
+    members = [one for one in world() if one["event_type"] != "contract"]
+    options = (str(control), "--month", "2025-07", "--contract", dearer, "--json")
+    status, out, _ = simulated(tmp_path, capfd, *options, events=members)
+    assert status == 0
+    assert [(one["in_force"], one["simulated"]) for one in json.loads(out)["money"]] == [("120.00", "180.00")]
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -229,6 +280,7 @@ def test_a_contract_with_a_mistake_is_refused_with_what_the_check_says(
         (("--month", "July", "--ruleset", "weighted"), "'July' is no month: give it as 2025-07"),
         (("--month", "2025-07", "--ruleset", "none"), "there is no ruleset 'none'"),
         (("--ruleset", "weighted"), "Nothing to pay: give --month 2025-07, or --period"),
+        (("--month", "2025-07", "--edition", "capc-2024"), "--edition measures periods: give --period"),
         (("--period", "P9", "--ruleset", "weighted"), "No period record describes P9: the files have none."),
     ],
 )

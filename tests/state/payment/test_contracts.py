@@ -5,13 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import jsonschema
+import msgspec
 import pytest
 
-from schemas.money import contract_schema
+from schemas.money import (
+    Ceilings,
+    Contract,
+    Policies,
+    Pools,
+    PracticeTypeRule,
+    ServiceClass,
+    TableUse,
+    contract_schema,
+)
 from state.payment import program_tables
 from state.payment.contract_files import given
 from state.payment.contracts import Report, check
@@ -529,6 +540,29 @@ def test_every_key_is_documented_and_nothing_else() -> None:
         "TableUse": "tables",
     }
     assert {sections[name]: set(one["properties"]) for name, one in definitions.items()} == documented
+
+
+@pytest.mark.parametrize(
+    ("section", "kind"),
+    [
+        ("Contract", Contract),
+        ("`ceilings`", Ceilings),
+        ("`service_classes`", ServiceClass),
+        ("`pools`", Pools),
+        ("`policies`", Policies),
+        ("`practice_type`", PracticeTypeRule),
+        ("`tables`", TableUse),
+    ],
+)
+def test_defaults_and_choices_are_documented_as_they_are(section: str, kind: type[msgspec.Struct]) -> None:
+    text = (ROOT / "docs" / "contracts.md").read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.startswith("| `")]
+    for field in msgspec.structs.fields(kind):
+        row = next(row for row in rows if f"`{field.name}`" in row[1])
+        if isinstance(field.default, str | bool | int | Decimal):
+            assert msgspec.json.encode(field.default).decode().strip('"') in row[2].replace("`", ""), field.name
+        for choice in get_args(field.type) if get_origin(field.type) is Literal else ():
+            assert f"`{choice}`" in row[2] + row[3], (field.name, choice)
 
 
 def test_shipped_tables_are_readable_and_say_their_source() -> None:

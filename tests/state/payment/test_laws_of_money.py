@@ -19,10 +19,24 @@ from state.payment.element2 import Risk, population_health
 from state.payment.hpi import Adjustment
 from state.payment.incentive import IncentiveReading, Performance, incentive_payment
 from state.payment.pool import PoolMonth, incentive_pool
+from state.payment.practice_type import TypeOfPeriod
 from state.payment.program_tables import PRACTICE_TYPES, MeasureTerms, Shares
 from state.payment.statements import encode, period_statement
-from state.payment.what_if import chances
-from tests.money_cases import ADULT, MIXED, P2, SPEC_RESULTS, contract, d, pool_months, result, statable, stated, terms
+from state.payment.what_if import chances, chances_of
+from tests.money_cases import (
+    ADULT,
+    MIXED,
+    P2,
+    SPEC_RESULTS,
+    STORE,
+    contract,
+    d,
+    pool_months,
+    result,
+    statable,
+    stated,
+    terms,
+)
 
 TERMS = terms()
 JULY = dt.date(2025, 7, 1)
@@ -289,6 +303,22 @@ def test_the_number_needed_is_the_smallest_that_pays(denominator: int, met: int)
         for n in range(1, denominator - met + 1)
     ]  # fmt: skip
     assert found[0].needed == (pays.index(True) + 1 if True in pays else None)
+
+
+@given(st.data(), practice_types, pools, contracts, readings)
+def test_what_stands_in_a_statement_gives_its_chances(data, practice, months, of, reading) -> None:
+    """Counts, rates, baselines, pool and type are enough: nothing that was known at the close is lost on the statement."""
+    counted = data.draw(results(all_measures(practice)))
+    if counted:
+        # Of the others the counts are not known: what more of one would pay says whether all of them came out again.
+        one = data.draw(st.integers(0, len(counted) - 1))
+        numerator = d(data.draw(st.integers(1, 900)))
+        counted[one] = msgspec.structs.replace(counted[one], numerator=numerator, denominator=d(900))
+    by = msgspec.structs.replace(TERMS, contract=of)
+    made = period_statement(
+        statable("P2"), by, P2, reading, TypeOfPeriod(type=practice, share_pct=None, reason="given"), months, counted
+    )
+    assert chances_of(made, of, STORE) == chances(by, practice, incentive_pool(months), counted, reading)
 
 
 def test_equal_closes_give_equal_bytes_and_ids() -> None:
