@@ -70,6 +70,8 @@ class Made:
     seen: tuple[str, bytes] | None = None
     """Event id and content digest of a reference record."""
     period: Period | None = None
+    closed_period: tuple[str, Period] | None = None
+    """A close that is taken up, and the record of its period that it is paid by, whatever is published later."""
     partial: Partial | None = None
     sums: PartialSums | None = None
     closes: tuple[tuple[Close, Snapshot], ...] = ()
@@ -136,6 +138,8 @@ class Conductor:
                 await state.note_seen(*made.seen)
             if made.period:
                 await state.note_period(made.period)
+            if made.closed_period:
+                await state.note_closed_period(*made.closed_period)
             if made.sums:
                 await state.note_sums(made.sums)
             if made.partial:
@@ -234,7 +238,11 @@ class Conductor:
         if why is not None:
             return Made(answers=(closing.refused(asked, offset, why),))
         close = msgspec.structs.replace(asked, as_of=closing.day_of(asked, period), closed_on=self.state.ticked)
-        return Made(broadcast=close, closes=((close, closing.opened(close, offset)),))
+        return Made(
+            broadcast=close,
+            closed_period=None if period is None else (close.close_id, period),
+            closes=((close, closing.opened(close, offset)),),
+        )
 
     async def _annul(self, order: CloseAnnul) -> Made:
         """Withdraw a close and have its lists forgotten. What is not there to be withdrawn is left alone."""

@@ -71,9 +71,11 @@ async def adjustments(
     """
     made: list[Statement] = []
     refused: list[str] = []
+    stated = {one.snapshot.close_id for one in known.standing}
     for close_id in await state.restated(later.close_id):
-        final = await state.snapshot(close_id)
-        period = None if final is None else await state.period(final.period)
+        # A reading that pays nobody, as a baseline's, may have no edition by which to pay.
+        final = await state.snapshot(close_id) if close_id in stated else None
+        period = None if final is None else await state.closed_period(close_id)
         if final is None or final.state != "complete" or period is None:
             continue
         try:

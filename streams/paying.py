@@ -182,7 +182,7 @@ async def _own(
         panels = await paid_readings.panels(state, drafting.quarter_of(month))
         panels[month] = Panel(snapshot=snapshot, people=paid_readings.people_of(partials))
         return drafting.month_drafts(msgspec.structs.replace(known, panels=panels), month, stated_on)
-    period = await state.period(snapshot.period)
+    period = await state.closed_period(snapshot.close_id)
     if period is None or not any(drafting.in_force(one, period.performance_end) for one in known.contracts):
         return ()
     frozen = await paid_readings.rates(state, known.store, period, snapshot)

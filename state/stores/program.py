@@ -36,6 +36,7 @@ class ProgramState(LogState):
         CREATE TABLE closes (
             close_id TEXT PRIMARY KEY, period TEXT NOT NULL, state TEXT NOT NULL, request BLOB NOT NULL, snapshot BLOB NOT NULL
         ) WITHOUT ROWID;
+        CREATE TABLE closed_periods (close_id TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
         CREATE TABLE partials (
             close_id TEXT NOT NULL, partition INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (close_id, partition)
         ) WITHOUT ROWID;
@@ -182,6 +183,16 @@ class ProgramState(LogState):
         await self._db.execute(
             "INSERT OR REPLACE INTO closes VALUES (?, ?, ?, ?, ?)",
             (snapshot.close_id, snapshot.period, snapshot.state, _encoder.encode(request), _encoder.encode(snapshot)),
+        )
+
+    async def closed_period(self, close_id: str) -> Period | None:
+        """The period of a close as its record stood when the close was taken up; None for a panel."""
+        return _decoded(await self.fetch("SELECT record FROM closed_periods WHERE close_id = ?", (close_id,)), Period)
+
+    async def note_closed_period(self, close_id: str, period: Period) -> None:
+        """Keep the record of a period under a close of it. Inside a transaction."""
+        await self._db.execute(
+            "INSERT OR IGNORE INTO closed_periods VALUES (?, ?)", (close_id, _encoder.encode(period))
         )
 
     async def partials(self, close_id: str) -> list[Partial]:

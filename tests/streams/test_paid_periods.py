@@ -319,7 +319,46 @@ async def test_the_baseline_stays_what_it_was_when_it_was_frozen(tmp_path: Path)
     baseline_moved = {"P0-final": [rate("CBP", 80, 0)], "P2-final": [rate("AMR", -1, 0)]}
     later = [Tick(date=JANUARY), *panel("2026-02", people(2), moved=baseline_moved)]
     said = await worked(tmp_path, *before, *final(SPEC_NOW, tables), *later)
-    assert len(statements(said)) == 1
+    assert (len(statements(said)), said.closes[-1].message) == (1, None)
+
+
+async def test_a_period_record_that_comes_after_the_final_close_changes_no_adjustment(tmp_path: Path) -> None:
+    before, tables = spec(tmp_path)
+    records = [*before, *final(SPEC_NOW, tables)]
+    other = msgspec.structs.replace(P2_WITH_BASELINE, edition="capc-2024", pool_months=3, baseline=None)
+    said = await worked(tmp_path / "before", *records, *moved(rate("COL", -2, 0)), tables=tmp_path)
+    late = await worked(tmp_path / "after", *records, other, *moved(rate("COL", -2, 0)), tables=tmp_path)
+    assert len(statements(late)) == 2
+    assert statements(late) == statements(said)
+
+
+async def test_one_close_adjusts_every_final_reading_that_has_moved(tmp_path: Path) -> None:
+    """64% of COL is 10.25% of the pool, times 102/14; of 62% and of 70%, without a baseline, nothing and 14%."""
+    tables = measured_by()
+    p1 = msgspec.structs.replace(
+        P2,
+        period="P1",
+        performance_end=dt.date(2024, 12, 31),
+        k1=dt.date(2025, 3, 31),
+        k2=dt.date(2025, 9, 1),
+        pool_from=dt.date(2024, 7, 1),
+        edition=EDITION,
+    )
+    panels = [one for month in range(7, 13) for one in panel(f"2024-{month:02}", people(1800))]
+    now = [rate("COL", 64, 100)]
+    records = [contract(), p1, P2, Tick(date=dt.date(2025, 9, 1)), *panels, *six_panels(1800)]
+    records += [*period("P1", "final", now, tables), *final(now, tables)]
+    both = {"P1-final": [rate("COL", -2, 0)], "P2-final": [rate("COL", 6, 0)]}
+    records += [Tick(date=dt.date(2025, 12, 28)), *panel("2026-01", people(2), moved=both)]
+    said = await worked(tmp_path, *records)
+    first = d("38713.37")  # 51,840.00 x 10.25% x 102/14
+    assert [(one.period, one.reading, one.total) for one in statements(said)] == [
+        ("P1", "final", first),
+        ("P2", "final", first),
+        ("P1", "adjustment", d("0.00")),
+        ("P2", "adjustment", d("51840.00")),
+    ]
+    assert said.closes[-1].message == "2 statements of final readings adjusted, -25,586.74 dollars"
 
 
 async def test_an_annulled_final_close_takes_its_adjustments_along(tmp_path: Path) -> None:
