@@ -215,4 +215,3 @@ def _code(row: Row, *places: str) -> Event:
 
 def _within(row: Row) -> str | None:
     return f"encounter/{row.values['encounter_id']}" if row.values["encounter_id"] else None
-
