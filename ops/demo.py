@@ -29,7 +29,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
-from ops import demo_closes
+from ops import demo_closes, demo_measures
 from ops.brokers.embedded import EmbeddedBroker
 from ops.sample.population import Event, population
 from schemas.codec import Codec, Undecodable
@@ -53,7 +53,7 @@ OUT = Path("demo-out")
 PARTITIONS = 12
 MOST_PARTITION_BYTES = 3_000_000
 """The embedded broker drops old records silently beyond 5 MiB a partition: the demo must stay well below."""
-MEMBERS = 2_000
+MEMBERS = 1_200
 SEED = 2025
 HISTORY_FROM = dt.date(2024, 1, 1)
 MONTH = (dt.date(2025, 6, 1), dt.date(2025, 6, 30))
@@ -180,8 +180,8 @@ class Demo:
 
     def _month(self) -> None:
         first, last = MONTH
-        self.title(f"2  {MEMBERS:,} made-up members of three payers, {first:%B %Y} day by day")
-        by_day = itertools.groupby(population(MEMBERS, SEED, HISTORY_FROM, LATE_UNTIL), key=_accepted_on)
+        self.title(f"2  {MEMBERS:,} made-up members of three payers, from {HISTORY_FROM} on")
+        by_day = itertools.groupby(population(MEMBERS, SEED, HISTORY_FROM, LATE_UNTIL, care=True), key=_accepted_on)
         history: list[Event] = []
         days: list[tuple[dt.date, list[Event]]] = []
         for day, those in by_day:
@@ -191,6 +191,8 @@ class Demo:
                 days.append((day, list(those)))
             else:
                 self.late.extend(those)
+        self.publish([demo_measures.edition(), demo_measures.PERIOD])
+        wait_until_quiet(self.settings)
         sent = self.publish(history)
         self.tick(first)
         demo_closes.close(self, f"{first:%Y-%m}", "panel")
@@ -204,6 +206,9 @@ class Demo:
             f"{open_alerts:,} alerts open on {first}.\n"
         )
         self.heard.new_alerts.clear()
+        self.title(f"3  What their measures say on {first}")
+        live = demo_measures.show_live(self)
+        self.title(f"4  {first:%B} day by day")
         grid = Grid(box=None, pad_edge=False, header_style="dim")
         for column, justify in (
             ("day", "left"),
@@ -232,7 +237,7 @@ class Demo:
             )
             self.heard.new_alerts.clear()
         self.console.print(grid)
-        demo_closes.show(self, [*history, *(event for _, some in days for event in some)], self.late)
+        demo_closes.show(self, [*history, *(event for _, some in days for event in some)], self.late, live)
         self._explain_one()
         self._show_quarantine()
 
@@ -275,7 +280,7 @@ class Demo:
         if not candidates:
             return
         alert = min(candidates, key=lambda a: (a.secure_until or dt.date.max, a.payer, a.member_id))
-        self.title(f"4  One of them explained: panelstream explain --payer {alert.payer} --member {alert.member_id}")
+        self.title(f"6  One of them explained: panelstream explain --payer {alert.payer} --member {alert.member_id}")
         said = subprocess.run(  # noqa: S603 - our own program
             [sys.executable, "-m", "ops.program", "explain", "--payer", alert.payer, "--member", alert.member_id],
             env=self._environment(),
@@ -287,7 +292,7 @@ class Demo:
 
     def _show_quarantine(self) -> None:
         reasons = Counter(refused.reason for refused in self.heard.refused.values())
-        self.title(f"5  Quarantine: {reasons.total()} records refused, none lost (panelstream quarantine list)")
+        self.title(f"7  Quarantine: {reasons.total()} records refused, none lost (panelstream quarantine list)")
         grid = Grid(box=None, pad_edge=False, header_style="dim")
         for column in ("records", "reason", "what the first of them is told"):
             grid.add_column(column)

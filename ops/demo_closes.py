@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table as Grid
 
+from ops import demo_measures
 from ops.sample.population import Event
 from schemas.records import Attribution, Reading, Snapshot
 from streams import closing
@@ -21,17 +22,6 @@ if TYPE_CHECKING:
     from ops.demo import Demo
 
 CLOSES = Path("demo-out") / "closes"
-PERIOD: Event = {
-    "event_type": "period",
-    "period": "DEMO",
-    "performance_end": "2025-06-30",
-    "k1": "2025-07-02",
-    "k2": "2025-08-01",
-    "pool_from": "2025-01-01",
-    "pool_months": 6,
-    "accepted_at": "2025-07-01T12:00:00Z",
-}
-"""A period whose claims are waited for 2 and 32 days, in place of 90 and 180, so that the demo ends."""
 K1, K2 = dt.date(2025, 7, 2), dt.date(2025, 8, 1)
 PRACTICES_SHOWN = 5
 
@@ -47,15 +37,14 @@ def close(demo: Demo, period: str, reading: Reading) -> tuple[Snapshot, float]:
     return found, took
 
 
-def show(demo: Demo, history: Sequence[Event], late: Sequence[Event]) -> None:
+def show(demo: Demo, history: Sequence[Event], late: Sequence[Event], live: demo_measures.Counts) -> None:
     """Close July, then the period that ended with June; let late claims come between, and a void after the final reading."""
-    demo.title("3  Lists are frozen: a panel each month, then a period with an initial and a final reading")
+    demo.title("5  Lists and rates are frozen: a panel each month, then a period with an initial and a final reading")
     panel, took = close(demo, "2025-07", "panel")
     demo.console.print(
         f"panelstream close 2025-07 --reading panel: {panel.attributed:,} of {panel.members:,} members on lists, frozen in {took:.1f} s."
     )
     _show_changes(demo, CLOSES / panel.close_id / "lists.csv")
-    demo.publish([PERIOD])
     demo.tick(K1)
     initial, _ = close(demo, "DEMO", "initial")
     demo.publish(late)
@@ -64,8 +53,10 @@ def show(demo: Demo, history: Sequence[Event], late: Sequence[Event]) -> None:
     differ = len(_differences(initial, final))
     demo.console.print(
         f"\nPeriod DEMO as of {initial.as_of}: the initial reading has {initial.attributed:,} members on lists. {len(late):,} events came "
-        f"in during July.\nThe final reading has {final.attributed:,}; {differ} members stand elsewhere than in the initial one.\n"
+        f"in during July.\nThe final reading has {final.attributed:,}; {differ} members stand elsewhere than in the initial one."
     )
+    demo_measures.show_readings(demo, live, initial, final, CLOSES)
+    demo.console.print()
     void = _void_of_the_only_claim(demo, final, history)
     if void is not None:
         demo.publish([void])
