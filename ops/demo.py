@@ -1,8 +1,8 @@
 """`panelstream demo`: the main job with real input, for a person to follow in a minute.
 
-On one clock: ten real-shaped members (Tuva, 2016 to 2018), then 2,000 made-up members of three payers. A month is lived day by
-day, good days and bad ones; then their lists are frozen, for a month and for a period. Everything shown is read back from the
-topics that consumers read.
+On one clock: ten real-shaped members (Tuva, 2016 to 2018), then 1,200 made-up members of three payers, with what their measures say.
+Half a month is lived day by day, good days and bad ones; then lists and rates are frozen, for a month and for a period. Everything
+shown is read back from the topics that consumers read.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ MEMBERS = 1_200
 SEED = 2025
 HISTORY_FROM = dt.date(2024, 1, 1)
 MONTH = (dt.date(2025, 6, 1), dt.date(2025, 6, 30))
+DAILY_FROM = dt.date(2025, 6, 16)
+"""The first half of the month passes in one step, so that the demo stays short; then every day is shown."""
 LATE_UNTIL = dt.date(2025, 7, 31)
 TUVA_DATE = dt.date(2018, 7, 1)
 ATTRIBUTING = frozenset({"claim", "enrollment"})
@@ -183,12 +185,13 @@ class Demo:
         self.title(f"2  {MEMBERS:,} made-up members of three payers, from {HISTORY_FROM} on")
         by_day = itertools.groupby(population(MEMBERS, SEED, HISTORY_FROM, LATE_UNTIL, care=True), key=_accepted_on)
         history: list[Event] = []
-        days: list[tuple[dt.date, list[Event]]] = []
+        days: dict[dt.date, list[Event]] = {}
+        """What comes in, by the last day of each step."""
         for day, those in by_day:
             if day < first:
                 history.extend(those)
             elif day <= last:
-                days.append((day, list(those)))
+                days.setdefault(max(day, DAILY_FROM - dt.timedelta(days=1)), []).extend(those)
             else:
                 self.late.extend(those)
         self.publish([demo_measures.edition(), demo_measures.PERIOD])
@@ -208,7 +211,7 @@ class Demo:
         self.heard.new_alerts.clear()
         self.title(f"3  What their measures say on {first}")
         live = demo_measures.show_live(self)
-        self.title(f"4  {first:%B} day by day")
+        self.title(f"4  {first:%B} {first:%Y}, day by day from {DAILY_FROM:%B %-d} on")
         grid = Grid(box=None, pad_edge=False, header_style="dim")
         for column, justify in (
             ("day", "left"),
@@ -220,14 +223,14 @@ class Demo:
             ("for example", "left"),
         ):
             grid.add_column(column, justify=justify, no_wrap=column != "for example")  # type: ignore[arg-type]
-        for day, some in days:
+        for day, some in days.items():
             before = len(self.heard.refused)
             self.publish(some)
             self.tick(day + dt.timedelta(days=1))
             self.listen()
             states = Counter(alert.state for alert in self.heard.new_alerts)
             grid.add_row(
-                f"{day:%a %d}",
+                f"{day:%a %d}" if day >= DAILY_FROM else f"to {day:%a %d}",
                 f"{len(some):,}",
                 str(len(self.heard.refused) - before or ""),
                 str(states["raised"] or ""),
@@ -237,7 +240,7 @@ class Demo:
             )
             self.heard.new_alerts.clear()
         self.console.print(grid)
-        demo_closes.show(self, [*history, *(event for _, some in days for event in some)], self.late, live)
+        demo_closes.show(self, [*history, *(event for some in days.values() for event in some)], self.late, live)
         self._explain_one()
         self._show_quarantine()
 
@@ -402,6 +405,9 @@ class Demo:
         """The embedded broker drops what is too much without a word: never let the demo show numbers of a cut log."""
         if not embedded:
             return
+        for topic in TOPICS:
+            for partition in range(PARTITIONS if topic.partitioned else 1):
+                self._whole_log(topic_name(self.settings.prefix, topic.name), partition)
         # An envelope is larger than the record it came of: where these fit, those do.
         for partition in range(PARTITIONS):
             size = self._size(topic_name(self.settings.prefix, "member-events"), partition)
@@ -412,15 +418,20 @@ class Demo:
                     EXIT_FAULT,
                 )
 
-    def _size(self, topic: str, partition: int) -> int:
-        """Bytes of the keys and values of a partition, read to its end."""
-        place = confluent_kafka.TopicPartition(topic, partition, 0)
-        low, high = self.asker.get_watermark_offsets(place, timeout=10)
+    def _whole_log(self, topic: str, partition: int) -> int:
+        """The end of a partition of which nothing was dropped. Raises `Stop` when its log does not begin at 0."""
+        low, high = self.asker.get_watermark_offsets(confluent_kafka.TopicPartition(topic, partition), timeout=10)
         if low:
             raise Stop(
                 f"The embedded broker has dropped records of {topic}[{partition}]: the demo has grown too large.",
                 EXIT_FAULT,
             )
+        return high
+
+    def _size(self, topic: str, partition: int) -> int:
+        """Bytes of the keys and values of a partition, read to its end."""
+        place = confluent_kafka.TopicPartition(topic, partition, 0)
+        high = self._whole_log(topic, partition)
         self.consumer.assign([place])
         size = read = 0
         deadline = time.monotonic() + 20

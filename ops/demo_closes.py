@@ -94,10 +94,17 @@ def _show_adjustments(demo: Demo, *snapshots: Snapshot) -> None:
             f"to {snapshot.close_id}",
             str(len(rows)),
             ", ".join(f"{count} {cause}" for cause, count in causes.items()),
-            "" if not rows else "{payer} {member_id} at {practice_id}: {before}, now {after}".format_map(rows[-1]),
+            "" if not rows else _example(rows[-1]),
         )
     demo.console.print(grid)
     demo.console.print(f"Lists, adjustments and manifests lie under {CLOSES}/.")
+
+
+def _example(row: dict[str, str]) -> str:
+    """An adjustment in words; of a measure its name and rate come first."""
+    what = " ".join(row["what"].split(":")[2:])
+    before = f"{what} " if what else ""
+    return "{payer} {member_id} at {practice_id}: ".format_map(row) + f"{before}{row['before']}, now {row['after']}"
 
 
 def _differences(initial: Snapshot, final: Snapshot) -> set[tuple[str, str, str]]:

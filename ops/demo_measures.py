@@ -1,4 +1,4 @@
-"""The part of the demo in which measures are asked: rates of each practice and open gaps on a day, then what two readings of a period freeze."""
+"""The part of the demo in which measures are asked: rates and open gaps on a day, then what two readings of a period freeze."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def show_live(demo: Demo) -> Counts:
     counts = _live(demo)
     practices = sorted({practice for practice, _ in counts})
     demo.console.print(
-        f"Edition {EDITION}, the year to {PERIOD['performance_end']} as far as it is known, with the starter value sets "
-        f"(adjusted, uncertified, unaudited; {MARK} equity sensitive). Percent, and of how many members:"
+        f"Edition {EDITION}, the year to {PERIOD['performance_end']} as far as it is known, starter value sets: adjusted, "
+        f"uncertified, unaudited.\nPercent who meet a measure, and of how many members; {MARK} equity sensitive:"
     )
     grid = Grid(box=None, pad_edge=False, header_style="dim")
     grid.add_column("practice", no_wrap=True)
@@ -98,9 +98,9 @@ def show_readings(demo: Demo, live: Counts, initial: Snapshot, final: Snapshot, 
     grid.add_column("measure, all practices", no_wrap=True)
     for name in readings:
         grid.add_column(name, justify="right", no_wrap=True)
-    for measure in SHOWN:
+    for measure, rate in SHOWN.items():
         cells = [_cell(measure, _all(counts, measure)) for counts in readings.values()]
-        grid.add_row(f"{marked(measure)} {SHOWN[measure]}", *cells)
+        grid.add_row(f"{marked(measure)} {rate}", *cells)
     demo.console.print("\nRates of the period as they were frozen (rates.csv and gaps.csv lie beside the lists):")
     demo.console.print(grid)
 
