@@ -128,8 +128,9 @@ class Agreed(msgspec.Struct, frozen=True):
 def agreed(store: TableStore, in_order: tuple[tuple[str, str], ...]) -> Agreed:
     """Which of some value sets (name of the record, sha256), in the order in which they were put in force, are in force.
 
-    Raises `MissingTable`. Each could be used alone, or it would not have been taken up. What contradicts those before it waits until they agree, as after a
-    later record of the same name; meanwhile what was in force under its name stays. A worker that ended here would never reach that.
+    Raises `MissingTable`. Each could be used alone, or it would not have been taken up. What contradicts those before it waits until
+    they agree, as after a later record of the same name; meanwhile what was in force under its name stays. A worker that ended here
+    would never reach that.
     """
     current: dict[str, str] = {}
     waiting: dict[str, str] = {}
