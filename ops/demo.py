@@ -1,7 +1,7 @@
 """`panelstream demo`: the main job with real input, for a person to follow in a minute.
 
-On one clock: ten real-shaped members (Tuva, 2016 to 2018), then 1,200 made-up members of three payers, with what their measures say.
-Half a month is lived day by day, good days and bad ones; then lists and rates are frozen, for a month and for a period. Everything
+On one clock: ten real-shaped members (Tuva, 2016 to 2018), then 1,000 made-up members of three payers, with what their measures say.
+A month is lived, its end day by day, good days and bad ones; then lists and rates are frozen, for a month and for a period. Everything
 shown is read back from the topics that consumers read.
 """
 
@@ -53,12 +53,12 @@ OUT = Path("demo-out")
 PARTITIONS = 12
 MOST_PARTITION_BYTES = 3_000_000
 """The embedded broker drops old records silently beyond 5 MiB a partition: the demo must stay well below."""
-MEMBERS = 1_200
+MEMBERS = 1_000
 SEED = 2025
 HISTORY_FROM = dt.date(2024, 1, 1)
 MONTH = (dt.date(2025, 6, 1), dt.date(2025, 6, 30))
-DAILY_FROM = dt.date(2025, 6, 16)
-"""The first half of the month passes in one step, so that the demo stays short; then every day is shown."""
+DAILY_FROM = dt.date(2025, 6, 19)
+"""The first weeks of the month pass in one step, so that the demo stays short; then every day is shown."""
 LATE_UNTIL = dt.date(2025, 7, 31)
 TUVA_DATE = dt.date(2018, 7, 1)
 ATTRIBUTING = frozenset({"claim", "enrollment"})
@@ -198,7 +198,7 @@ class Demo:
         wait_until_quiet(self.settings)
         sent = self.publish(history)
         self.tick(first)
-        demo_closes.close(self, f"{first:%Y-%m}", "panel")
+        demo_closes.frozen(self, f"{first:%Y-%m}", "panel")
         self.listen()
         panels = Counter(
             a.practice_id for _, a in self.heard.attribution.values() if a.as_of > TUVA_DATE and a.practice_id

@@ -26,12 +26,17 @@ K1, K2 = dt.date(2025, 7, 2), dt.date(2025, 8, 1)
 PRACTICES_SHOWN = 5
 
 
-def close(demo: Demo, period: str, reading: Reading) -> tuple[Snapshot, float]:
-    """Close a reading as the command does, write its files, and say how long it took, in seconds."""
-    started = time.monotonic()
-    found = closing.request(
+def frozen(demo: Demo, period: str, reading: Reading) -> Snapshot:
+    """Close a reading as the command does."""
+    return closing.request(
         demo.settings, demo.codec, period, reading, actor="demo", reason=None, retro_months=6, report=_silent
     )
+
+
+def close(demo: Demo, period: str, reading: Reading) -> tuple[Snapshot, float]:
+    """Close a reading, write its files, and say how long the closing took, in seconds."""
+    started = time.monotonic()
+    found = frozen(demo, period, reading)
     took = time.monotonic() - started
     closing.export(demo.settings, demo.codec, found, CLOSES / found.close_id)
     return found, took
