@@ -88,3 +88,22 @@ def test_the_printed_table_marks_them_and_shows_no_number_where_practices_are_co
     assert header.split() == ["measure", "rate", "practices", "counted", "met", "value"]
     assert first.split() == ["CBP", "*", "controlled", "2", "40", "10", "25.00"]
     assert second.split() == ["TCOC", "index", "2", "90", "0", "-"]
+
+
+def test_the_demo_adds_up_payers_and_leaves_out_strata(tmp_path: Path) -> None:
+    from ops.demo_measures import _all, _cell, _frozen
+
+    (tmp_path / "rates.csv").write_text(
+        "measure,rate,payer,practice_id,stratum,denominator,numerator\n"
+        "CBP,controlled,aetna,A,,10,4\nCBP,controlled,healthnet,A,,5,2\nCBP,controlled,aetna,A,race:white,9,4\n"
+        "CBP,controlled,aetna,B,,5,5\nCIS,dtap,aetna,A,,3,3\n"
+    )
+    counts = _frozen(tmp_path)
+    assert dict(counts) == {("A", "CBP"): (15, 6), ("B", "CBP"): (5, 5)}
+    assert [_cell("CBP", counts.get((practice, "CBP"))) for practice in ("A", "B", "C")] == [
+        "40 of 15",
+        "100 of 5",
+        "-",
+    ]
+    assert _cell("CBP", _all(counts, "CBP")) == "55 of 20"
+    assert _cell("EDU", (8, 2)) == "250"
