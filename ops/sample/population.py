@@ -88,8 +88,8 @@ def population(
 
     Reference records and the members enrolled on the first day come first. Services are dated from start on; what is
     accepted after the end is not yielded. At the end of each week every payer says what its claims file of that week
-    held (feed_manifest); claims carry that file and their row in it. `bad_share` of the claims and enrollment events
-    (0 to 1) are malformed; the correct record follows later, or never. With `care` members also have what measures look
+    held (feed_manifest); claims carry that file and their row in it. `bad_share` of the events of members (0 to 1) are
+    malformed; the correct record follows later, or never. With `care` members also have what measures look
     for: see `ops.sample.care`.
     """
     if members < 1 or end < start or not 0 <= bad_share <= 1:
@@ -357,7 +357,11 @@ def _measured_care(member: Member) -> list[Event]:
         "birth_date": member.birth_date.isoformat(),
         "gender": member.gender,
     }
-    return Care.of(about, member.world.seed, member.world.start, member.world.end).all()
+    world = member.world
+    made = Care.of(about, world.seed, world.start, world.end).all()
+    rng = _random(f"{world.seed}:care mistakes:{member.plan.payer}:{member.member_id}")
+    # What is broken of them never comes again: nobody looks after a feed of charts as after one of claims.
+    return [broken(rng, event) if rng.random() < world.bad_share else event for event in made]
 
 
 def _select(member: Member, home: Office, other: Office) -> None:

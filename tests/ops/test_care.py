@@ -65,6 +65,21 @@ def test_equal_seeds_give_equal_care_and_claims_are_those_of_the_population_with
     assert without <= {json.dumps(event) for event in one}
 
 
+def test_what_is_broken_of_care_is_refused_with_a_reason_and_a_field() -> None:
+    codec, reasons = Codec(EmbeddedRegistry()), set()
+    for event in population(60, 5, START, END, bad_share=0.2, care=True):
+        if event["event_type"] in {"clinical", "pharmacy_claim"}:
+            record = codec.from_json(json.dumps(event).encode())
+            assert record.accepted_at is not None
+            found = refusal(record, record.accepted_at.date())
+            reasons.add("" if found is None else f"{found.reason} {found.field}")
+    assert reasons == {
+        "",
+        *("unknown_code_system code_system", "bad_code code", "impossible_value value", "unit_not_known unit"),
+        *("impossible_date start", "impossible_value days_supply", "bad_code ndc_code"),
+    }
+
+
 def test_every_rate_that_the_demo_shows_lies_between_none_and_all(rates: list[Shown]) -> None:
     by_name = {(one.measure, one.rate): one for one in rates}
     for measure, rate in SHOWN.items():
