@@ -1,8 +1,8 @@
 """`panelstream demo`: the main job with real input, for a person to follow in a minute.
 
-On one clock: ten real-shaped members (Tuva, 2016 to 2018), then 2,000 made-up members of three payers. A month is lived day by
-day, good days and bad ones; then their lists are frozen, for a month and for a period. Everything shown is read back from the
-topics that consumers read.
+On one clock: ten real-shaped members (Tuva, 2016 to 2018), then 1,000 made-up members of three payers, with what their measures say.
+A month is lived, its end day by day, good days and bad ones; then lists and rates are frozen, for a month and for a period. Everything
+shown is read back from the topics that consumers read.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
-from ops import demo_closes
+from ops import demo_closes, demo_measures
 from ops.brokers.embedded import EmbeddedBroker
 from ops.sample.population import Event, population
 from schemas.codec import Codec, Undecodable
@@ -39,6 +39,7 @@ from schemas.topics import TOPICS
 from schemas.topics import name as topic_name
 from streams import topic_admin
 from streams.adapters import tuva
+from streams.adapters.left_out import listing
 from streams.producing import Message, Sender
 from streams.publishing import message_of
 from streams.settings import Settings
@@ -52,12 +53,16 @@ OUT = Path("demo-out")
 PARTITIONS = 12
 MOST_PARTITION_BYTES = 3_000_000
 """The embedded broker drops old records silently beyond 5 MiB a partition: the demo must stay well below."""
-MEMBERS = 2_000
+MEMBERS = 1_000
 SEED = 2025
 HISTORY_FROM = dt.date(2024, 1, 1)
 MONTH = (dt.date(2025, 6, 1), dt.date(2025, 6, 30))
+DAILY_FROM = dt.date(2025, 6, 19)
+"""The first weeks of the month pass in one step, so that the demo stays short; then every day is shown."""
 LATE_UNTIL = dt.date(2025, 7, 31)
 TUVA_DATE = dt.date(2018, 7, 1)
+ATTRIBUTING = frozenset({"claim", "enrollment"})
+"""What of the ten members is sent: their charts are measured by `replay` (docs/samples.md)."""
 SHOWN_PER_DAY = 1
 REASONS = {
     "aging_out": "last visit is ageing out",
@@ -160,7 +165,12 @@ class Demo:
         roster = (json.loads(line) for line in (SAMPLE / "tuva" / "roster.ndjson").read_text().splitlines())
         reference = self.publish(roster)
         wait_until_quiet(self.settings)
-        known = (event for event in tuva.events(SAMPLE / "tuva") if _accepted_on(event) < TUVA_DATE)
+        with listing(OUT / "tuva.ndjson") as left_out:
+            known = [
+                event
+                for event in tuva.events(SAMPLE / "tuva", left_out)
+                if event["event_type"] in ATTRIBUTING and _accepted_on(event) < TUVA_DATE
+            ]
         facts = self.publish(known)
         self.tick(TUVA_DATE)
         self.listen()
@@ -172,20 +182,23 @@ class Demo:
 
     def _month(self) -> None:
         first, last = MONTH
-        self.title(f"2  {MEMBERS:,} made-up members of three payers, {first:%B %Y} day by day")
-        by_day = itertools.groupby(population(MEMBERS, SEED, HISTORY_FROM, LATE_UNTIL), key=_accepted_on)
+        self.title(f"2  {MEMBERS:,} made-up members of three payers, from {HISTORY_FROM} on")
+        by_day = itertools.groupby(population(MEMBERS, SEED, HISTORY_FROM, LATE_UNTIL, care=True), key=_accepted_on)
         history: list[Event] = []
-        days: list[tuple[dt.date, list[Event]]] = []
+        days: dict[dt.date, list[Event]] = {}
+        """What comes in, by the last day of each step."""
         for day, those in by_day:
             if day < first:
                 history.extend(those)
             elif day <= last:
-                days.append((day, list(those)))
+                days.setdefault(max(day, DAILY_FROM - dt.timedelta(days=1)), []).extend(those)
             else:
                 self.late.extend(those)
+        self.publish([demo_measures.edition(), demo_measures.PERIOD])
+        wait_until_quiet(self.settings)
         sent = self.publish(history)
         self.tick(first)
-        demo_closes.close(self, f"{first:%Y-%m}", "panel")
+        demo_closes.frozen(self, f"{first:%Y-%m}", "panel")
         self.listen()
         panels = Counter(
             a.practice_id for _, a in self.heard.attribution.values() if a.as_of > TUVA_DATE and a.practice_id
@@ -196,6 +209,9 @@ class Demo:
             f"{open_alerts:,} alerts open on {first}.\n"
         )
         self.heard.new_alerts.clear()
+        self.title(f"3  What their measures say on {first}")
+        live = demo_measures.show_live(self)
+        self.title(f"4  {first:%B} {first:%Y}, day by day from {DAILY_FROM:%B %-d} on")
         grid = Grid(box=None, pad_edge=False, header_style="dim")
         for column, justify in (
             ("day", "left"),
@@ -207,14 +223,14 @@ class Demo:
             ("for example", "left"),
         ):
             grid.add_column(column, justify=justify, no_wrap=column != "for example")  # type: ignore[arg-type]
-        for day, some in days:
+        for day, some in days.items():
             before = len(self.heard.refused)
             self.publish(some)
             self.tick(day + dt.timedelta(days=1))
             self.listen()
             states = Counter(alert.state for alert in self.heard.new_alerts)
             grid.add_row(
-                f"{day:%a %d}",
+                f"{day:%a %d}" if day >= DAILY_FROM else f"to {day:%a %d}",
                 f"{len(some):,}",
                 str(len(self.heard.refused) - before or ""),
                 str(states["raised"] or ""),
@@ -224,7 +240,7 @@ class Demo:
             )
             self.heard.new_alerts.clear()
         self.console.print(grid)
-        demo_closes.show(self, [*history, *(event for _, some in days for event in some)], self.late)
+        demo_closes.show(self, [*history, *(event for some in days.values() for event in some)], self.late, live)
         self._explain_one()
         self._show_quarantine()
 
@@ -267,7 +283,7 @@ class Demo:
         if not candidates:
             return
         alert = min(candidates, key=lambda a: (a.secure_until or dt.date.max, a.payer, a.member_id))
-        self.title(f"4  One of them explained: panelstream explain --payer {alert.payer} --member {alert.member_id}")
+        self.title(f"6  One of them explained: panelstream explain --payer {alert.payer} --member {alert.member_id}")
         said = subprocess.run(  # noqa: S603 - our own program
             [sys.executable, "-m", "ops.program", "explain", "--payer", alert.payer, "--member", alert.member_id],
             env=self._environment(),
@@ -279,7 +295,7 @@ class Demo:
 
     def _show_quarantine(self) -> None:
         reasons = Counter(refused.reason for refused in self.heard.refused.values())
-        self.title(f"5  Quarantine: {reasons.total()} records refused, none lost (panelstream quarantine list)")
+        self.title(f"7  Quarantine: {reasons.total()} records refused, none lost (panelstream quarantine list)")
         grid = Grid(box=None, pad_edge=False, header_style="dim")
         for column in ("records", "reason", "what the first of them is told"):
             grid.add_column(column)
@@ -389,6 +405,9 @@ class Demo:
         """The embedded broker drops what is too much without a word: never let the demo show numbers of a cut log."""
         if not embedded:
             return
+        for topic in TOPICS:
+            for partition in range(PARTITIONS if topic.partitioned else 1):
+                self._whole_log(topic_name(self.settings.prefix, topic.name), partition)
         # An envelope is larger than the record it came of: where these fit, those do.
         for partition in range(PARTITIONS):
             size = self._size(topic_name(self.settings.prefix, "member-events"), partition)
@@ -399,15 +418,20 @@ class Demo:
                     EXIT_FAULT,
                 )
 
-    def _size(self, topic: str, partition: int) -> int:
-        """Bytes of the keys and values of a partition, read to its end."""
-        place = confluent_kafka.TopicPartition(topic, partition, 0)
-        low, high = self.asker.get_watermark_offsets(place, timeout=10)
+    def _whole_log(self, topic: str, partition: int) -> int:
+        """The end of a partition of which nothing was dropped. Raises `Stop` when its log does not begin at 0."""
+        low, high = self.asker.get_watermark_offsets(confluent_kafka.TopicPartition(topic, partition), timeout=10)
         if low:
             raise Stop(
                 f"The embedded broker has dropped records of {topic}[{partition}]: the demo has grown too large.",
                 EXIT_FAULT,
             )
+        return high
+
+    def _size(self, topic: str, partition: int) -> int:
+        """Bytes of the keys and values of a partition, read to its end."""
+        place = confluent_kafka.TopicPartition(topic, partition, 0)
+        high = self._whole_log(topic, partition)
         self.consumer.assign([place])
         size = read = 0
         deadline = time.monotonic() + 20

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table as Grid
 
+from ops import demo_measures
 from ops.sample.population import Event
 from schemas.records import Attribution, Reading, Snapshot
 from streams import closing
@@ -21,41 +22,34 @@ if TYPE_CHECKING:
     from ops.demo import Demo
 
 CLOSES = Path("demo-out") / "closes"
-PERIOD: Event = {
-    "event_type": "period",
-    "period": "DEMO",
-    "performance_end": "2025-06-30",
-    "k1": "2025-07-02",
-    "k2": "2025-08-01",
-    "pool_from": "2025-01-01",
-    "pool_months": 6,
-    "accepted_at": "2025-07-01T12:00:00Z",
-}
-"""A period whose claims are waited for 2 and 32 days, in place of 90 and 180, so that the demo ends."""
 K1, K2 = dt.date(2025, 7, 2), dt.date(2025, 8, 1)
 PRACTICES_SHOWN = 5
 
 
-def close(demo: Demo, period: str, reading: Reading) -> tuple[Snapshot, float]:
-    """Close a reading as the command does, write its files, and say how long it took, in seconds."""
-    started = time.monotonic()
-    found = closing.request(
+def frozen(demo: Demo, period: str, reading: Reading) -> Snapshot:
+    """Close a reading as the command does."""
+    return closing.request(
         demo.settings, demo.codec, period, reading, actor="demo", reason=None, retro_months=6, report=_silent
     )
+
+
+def close(demo: Demo, period: str, reading: Reading) -> tuple[Snapshot, float]:
+    """Close a reading, write its files, and say how long the closing took, in seconds."""
+    started = time.monotonic()
+    found = frozen(demo, period, reading)
     took = time.monotonic() - started
     closing.export(demo.settings, demo.codec, found, CLOSES / found.close_id)
     return found, took
 
 
-def show(demo: Demo, history: Sequence[Event], late: Sequence[Event]) -> None:
+def show(demo: Demo, history: Sequence[Event], late: Sequence[Event], live: demo_measures.Counts) -> None:
     """Close July, then the period that ended with June; let late claims come between, and a void after the final reading."""
-    demo.title("3  Lists are frozen: a panel each month, then a period with an initial and a final reading")
+    demo.title("5  Lists and rates are frozen: a panel each month, then a period with an initial and a final reading")
     panel, took = close(demo, "2025-07", "panel")
     demo.console.print(
         f"panelstream close 2025-07 --reading panel: {panel.attributed:,} of {panel.members:,} members on lists, frozen in {took:.1f} s."
     )
     _show_changes(demo, CLOSES / panel.close_id / "lists.csv")
-    demo.publish([PERIOD])
     demo.tick(K1)
     initial, _ = close(demo, "DEMO", "initial")
     demo.publish(late)
@@ -64,8 +58,10 @@ def show(demo: Demo, history: Sequence[Event], late: Sequence[Event]) -> None:
     differ = len(_differences(initial, final))
     demo.console.print(
         f"\nPeriod DEMO as of {initial.as_of}: the initial reading has {initial.attributed:,} members on lists. {len(late):,} events came "
-        f"in during July.\nThe final reading has {final.attributed:,}; {differ} members stand elsewhere than in the initial one.\n"
+        f"in during July.\nThe final reading has {final.attributed:,}; {differ} members stand elsewhere than in the initial one."
     )
+    demo_measures.show_readings(demo, live, initial, final, CLOSES)
+    demo.console.print()
     void = _void_of_the_only_claim(demo, final, history)
     if void is not None:
         demo.publish([void])
@@ -103,10 +99,17 @@ def _show_adjustments(demo: Demo, *snapshots: Snapshot) -> None:
             f"to {snapshot.close_id}",
             str(len(rows)),
             ", ".join(f"{count} {cause}" for cause, count in causes.items()),
-            "" if not rows else "{payer} {member_id} at {practice_id}: {before}, now {after}".format_map(rows[-1]),
+            "" if not rows else _example(rows[-1]),
         )
     demo.console.print(grid)
     demo.console.print(f"Lists, adjustments and manifests lie under {CLOSES}/.")
+
+
+def _example(row: dict[str, str]) -> str:
+    """An adjustment in words; of a measure its name and rate come first."""
+    what = " ".join(row["what"].split(":")[2:])
+    before = f"{what} " if what else ""
+    return "{payer} {member_id} at {practice_id}: ".format_map(row) + f"{before}{row['before']}, now {row['after']}"
 
 
 def _differences(initial: Snapshot, final: Snapshot) -> set[tuple[str, str, str]]:

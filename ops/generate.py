@@ -24,6 +24,8 @@ def command(
 ) -> None:
     """Make up a population and all that plans would send of it, good days and bad: late, repeated, replaced, voided, broken.
 
+    With claims and enrollment come what measures look for: screenings, blood pressures, results, questionnaires, vaccines, dispensings.
+
     The events are in order of acceptance. It is a caricature for trying and measuring, and says nothing of any real plan.
 
     Example: panelstream generate --members 2000 --seed 1 --from 2024-01-01 --to 2025-06-30 --out events.ndjson
@@ -32,4 +34,4 @@ def command(
 
     if end < start:
         raise Stop(f"--to {end} lies before --from {start}: give a later --to.", EXIT_CONFIG)
-    write_events(population(members, seed, start, end), out)
+    write_events(population(members, seed, start, end, care=True), out)

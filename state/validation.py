@@ -34,7 +34,16 @@ from schemas.records import (
 from schemas.unions import Record
 from state.calendar import EARLIEST, LATEST, day_written, month_named, to_date
 from state.engine import Refusal
-from state.reference.codes import SYSTEMS, Code, UnknownSystem, UnusableCode, code_of, is_formed
+from state.reference.codes import (
+    DIAGNOSIS_SYSTEMS,
+    SYSTEMS,
+    Code,
+    UnknownSystem,
+    UnusableCode,
+    code_of,
+    diagnosis_system,
+    is_formed,
+)
 from state.reference.measured_units import UnknownUnit, converted, is_measured
 
 GRACE = dt.timedelta(days=1)
@@ -177,6 +186,16 @@ def _claim(claim: Claim, accepted_on: dt.date) -> Refusal | None:
         return found
     if not claim.payer_claim_control_number:
         return _empty("payer_claim_control_number")
+    if claim.diagnosis_codes:
+        try:
+            diagnosis_system(claim.diagnosis_code_type or "")
+        except UnknownSystem:
+            return Refusal(
+                "unknown_code_system",
+                "diagnosis_code_type",
+                f"diagnosis_code_type names no system of diagnoses: write one of {', '.join(DIAGNOSIS_SYSTEMS)}, or leave it out for "
+                "ICD-10-CM.",
+            )
     if not claim.lines and claim.claim_frequency_code != "8":
         return Refusal("no_lines", "lines", "a claim that is not a void has no lines: send it with its service lines.")
     latest = accepted_on + GRACE

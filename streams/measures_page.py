@@ -50,6 +50,7 @@ from state.measures import (
 )
 from state.measures.catalogue import MEASURES
 from state.measures.editions import FOLDER, Edition, built_in
+from streams.rates_shown import equity_sensitive, in_order
 
 RULES: Mapping[str, tuple[ModuleType, ...]] = {
     "AHU": (ahu, utilisation, stays, risk),
@@ -91,6 +92,17 @@ against a licensed specification. Every date of a rule is an offset from the fir
 twelve months.
 
 Results of the program's editions are labelled *adjusted, uncertified, unaudited* wherever they are shown. They are no HEDIS rates.
+
+Measures that the program calls equity sensitive (QTI) come first, here and wherever rates are printed; there a `*` marks them.
+
+## Rates and strata
+
+`rates.csv` has a line for each rate of a practice and payer, and below it the same rate in each stratum: `band:` ages that the edition
+sets, `race:`, `ethnicity:` and `language:` as the plan's enrollment says it, in small letters. Who counts in a rate counts once in each of
+the three: as `unknown` where the plan says nothing, or says that it does not know (unknown, declined, asked but unknown and the like). A
+rate with no stratum tells in its note how complete that is: `known: race 92 %, ethnicity 40 %, language 0 %` is the share of the members
+in the rate's denominator, after exclusions, of whom the plan has said it, rounded down, so that 100 % is everybody. Where little is known,
+differences between strata say more about the data than about care. Strata are reported and never paid on.
 """
 
 
@@ -100,7 +112,7 @@ def as_markdown() -> str:
     parts = [
         INTRODUCTION,
         *_editions(editions),
-        *(line for name in sorted(MEASURES) for line in _measure(name, editions)),
+        *(line for name in in_order(MEASURES) for line in _measure(name, editions)),
         "## CAHPS\n",
         _paragraphs(cahps),
         "## Steps that measures share\n",
@@ -114,7 +126,7 @@ def _editions(editions: list[Edition]) -> Iterator[str]:
     yield "| edition | form | label | measures |"
     yield "|---|---|---|---|"
     for one in editions:
-        measures = ", ".join(f"[{name}](#{name.lower()})" for name in sorted(one.parameters))
+        measures = ", ".join(f"[{name}](#{name.lower()})" for name in in_order(one.parameters))
         yield f"| [`{one.name}`](../state/data/editions/{one.name}.toml) | {one.form} | {one.label} | {measures} |"
     yield "\nWhat an edition gives to all its measures, unless a measure says otherwise:\n"
     yield from _table({one.name: _flat(_alike(one)) for one in editions})
@@ -125,6 +137,8 @@ def _measure(name: str, editions: list[Edition]) -> Iterator[str]:
     """One measure: what it asks, its rates, its steps, what each edition sets, and the value sets it needs."""
     measure, having = MEASURES[name], [one for one in editions if name in one.parameters]
     yield f"## {name}\n\n**{measure.title}**\n"
+    if name in equity_sensitive():
+        yield "Equity sensitive: the program reports it first, by race, ethnicity and language (QTI).\n"
     for module in RULES[name]:
         yield _paragraphs(module)
     yield from _by_edition("Rates", {one.name: measure.rates(one.parameters[name]) for one in having})

@@ -427,7 +427,14 @@ class MemberPartition:
         await self._finish(one, as_of=None, record=one.envelope.facts, withdrawn=closed)
 
     def _say_what_waits(self, then: Knowledge) -> None:
-        """Say it once when an edition cannot come into force for want of value sets."""
+        """Say it once when an edition cannot come into force for want of value sets, and when value sets contradict others."""
+        for name, why in set(then.measuring.contradicting) - set(self.knowledge.measuring.contradicting):
+            logger.error(
+                "the value sets of record %s are not in force, what was before stays: %s Publish a record of the same name whose "
+                "file agrees with the others.",
+                name,
+                why,
+            )
         for name, missing in set(then.measuring.waiting) - set(self.knowledge.measuring.waiting):
             logger.error(
                 "edition %s is not in force: %d value sets are missing, %s first. Lay their files into the folder of tables and "

@@ -12,7 +12,7 @@ import hashlib
 import mmap
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -38,7 +38,7 @@ from state.calendar import EARLIEST, LATEST, from_date
 from state.measures.editions import Bound, Edition
 from state.measures.measuring import Window, months_to
 from state.measures.period import Period
-from state.measures.results import LIVE, period_named
+from state.measures.results import LIVE, Asked, period_named
 from state.payment import incentive_tables
 from state.reference.knowledge import Knowledge
 from state.reference.tables import TableStore
@@ -48,6 +48,7 @@ from streams.files import write_whole
 from streams.log_files import NO_EVENTS, UNREADABLE, Logged, LogPlace, logged
 from streams.measuring import Measuring
 from streams.publishing import accepted_on, decode
+from streams.rates_shown import Shown, together
 from streams.snapshots import Cut, Manifest, Measured
 from streams.stopping import EXIT_CONFIG, Stop
 
@@ -364,6 +365,8 @@ class Replayed:
     """Of the answers, as a close has it (state.results)."""
     measures: Measured | None = None
     """What the measures say, where they were asked."""
+    rates: Mapping[Asked, Sequence[Shown]] = field(default_factory=dict)
+    """The rates of all practices together, as people see them."""
     left_out: int = 0
     """Members that the snapshot has not frozen."""
     differences: list[str] = field(default_factory=list)
@@ -401,6 +404,8 @@ def replay(
     replayed.counts["quarantined"] = len(set(history.refused))
     if measuring is not None:
         replayed.measures = Measured(measuring.results.digest, measuring.results.count)
+        editions = {bound.edition.name: bound.edition for bound in measuring.bounds}
+        replayed.rates = together(measuring.results.sums, editions)
     if question.snapshot is not None:
         members, attributed = replayed.counts["members"], replayed.counts["attributed"]
         replayed.differences = question.snapshot.differences(

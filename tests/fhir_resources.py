@@ -12,7 +12,7 @@ from schemas.records import Clinical
 from schemas.registry import EmbeddedRegistry
 from state import validation
 from streams.adapters import fhir
-from streams.adapters.fhir.left_out import LeftOut
+from streams.adapters.left_out import LeftOut
 
 CODEC = Codec(EmbeddedRegistry())
 LATER = dt.date(2027, 6, 1)

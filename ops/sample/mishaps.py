@@ -198,7 +198,7 @@ def _day(line: Event, key: str) -> dt.date:
 
 
 def broken(rng: Random, event: Event) -> Event:
-    """A copy of a claim or enrollment event with one mistake that makes it malformed, and nothing that says so."""
+    """A copy of an event with one mistake that makes it malformed, and nothing that says so."""
     copied = copy.deepcopy(event)
     rng.choice(WAYS_TO_BREAK[str(event["event_type"])])(rng, copied)
     return copied
@@ -270,6 +270,36 @@ def _span_version_in_words(_: Random, event: Event) -> None:
     event["span_version"] = "first"
 
 
+def _unknown_code_system(rng: Random, event: Event) -> None:
+    event["code_system"] = rng.choice(("LAB", "local", "EPIC"))
+
+
+def _malformed_code(_: Random, event: Event) -> None:
+    event["code"] = "see note"
+
+
+def _nothing_measured(_: Random, event: Event) -> None:
+    """A blood pressure of zero: what devices send when nobody wore the cuff."""
+    event.update(code_system="LOINC", code="8480-6", kind="observation", value="0", unit="mm[Hg]")
+
+
+def _unknown_unit(_: Random, event: Event) -> None:
+    event.update(code_system="LOINC", code="4548-4", kind="observation", value="41", unit="g/L")
+
+
+def _slashed_date(_: Random, event: Event) -> None:
+    year, month, day = str(event["start"]).split("-")
+    event["start"] = f"{month}/{day}/{year}"
+
+
+def _negative_supply(_: Random, event: Event) -> None:
+    event["days_supply"] = -30
+
+
+def _short_ndc(_: Random, event: Event) -> None:
+    event["ndc_code"] = str(event["ndc_code"])[:6]
+
+
 WAYS_TO_BREAK: dict[str, tuple[Callable[[Random, Event], None], ...]] = {
     "claim": (
         _impossible_date,
@@ -281,6 +311,8 @@ WAYS_TO_BREAK: dict[str, tuple[Callable[[Random, Event], None], ...]] = {
         _repeated_line_number,
         _no_control_number,
     ),
+    "clinical": (_unknown_code_system, _malformed_code, _nothing_measured, _unknown_unit, _slashed_date),
     "enrollment": (_span_ends_before_start, _impossible_birth_date, _span_version_in_words),
+    "pharmacy_claim": (_negative_supply, _short_ndc),
 }
 """An NPI that fails its check digit is the mildest: a service may accept it and only say so."""

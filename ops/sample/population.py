@@ -18,6 +18,7 @@ from random import Random
 from typing import TYPE_CHECKING, cast
 
 from ops.sample import claims
+from ops.sample.care import Care
 from ops.sample.community import PLANS, Community, Office, Plan, community, reference_records, roster_changes
 from ops.sample.feeds import with_manifests
 from ops.sample.mishaps import Filing, broken, moment, sent
@@ -80,19 +81,22 @@ LAST_NAMES = (
 )
 
 
-def population(members: int, seed: int, start: dt.date, end: dt.date, *, bad_share: float = 0.01) -> Iterator[Event]:
+def population(
+    members: int, seed: int, start: dt.date, end: dt.date, *, bad_share: float = 0.01, care: bool = False
+) -> Iterator[Event]:
     """All events about a population that are accepted from start to end (both days included), in order of acceptance.
 
     Reference records and the members enrolled on the first day come first. Services are dated from start on; what is
     accepted after the end is not yielded. At the end of each week every payer says what its claims file of that week
-    held (feed_manifest); claims carry that file and their row in it. `bad_share` of the claims and enrollment events
-    (0 to 1) are malformed; the correct record follows later, or never.
+    held (feed_manifest); claims carry that file and their row in it. `bad_share` of the events of members (0 to 1) are
+    malformed; the correct record follows later, or never. With `care` members also have what measures look
+    for: see `ops.sample.care`.
     """
     if members < 1 or end < start or not 0 <= bad_share <= 1:
         message = "a population needs at least one member, an end not before its start, and a bad share from 0 to 1."
         raise ValueError(message)
     places = community(_random(f"{seed}:community"), members=members, start=start, end=end)
-    world = World(seed=seed, start=start, end=end, bad_share=bad_share, places=places)
+    world = World(seed=seed, start=start, end=end, bad_share=bad_share, places=places, care=care)
     yield from reference_records(places, start)
     last_moment = f"{end.isoformat()}T23:59:59Z"
     everything = heapq.merge(
@@ -113,6 +117,7 @@ class World:
     end: dt.date
     bad_share: float
     places: Community
+    care: bool
 
     def arrives(self, plan: Plan, event: Event) -> Event:
         """The event, put off to the day after its payer's outage if it falls into it."""
@@ -212,7 +217,7 @@ def _life(world: World, index: int) -> list[Event]:
         since=world.day(rng, 0.02, 0.8)
         if joins_late
         else (world.start - ONE_DAY * rng.randint(30, 1000)).replace(day=1),
-        birth_date=_birth_date(rng, world.start),
+        birth_date=_cared_birth_date(world, index, _birth_date(rng, world.start)),
         gender=rng.choice(("female", "male")),
     )
     life = _pick(rng, LIVES)
@@ -232,6 +237,14 @@ def _pick(rng: Random, shares: dict[str, float]) -> str:
 def _birth_date(rng: Random, start: dt.date) -> dt.date:
     years = rng.uniform(66, 88) if rng.random() < 0.05 else rng.triangular(1, 65, 42)
     return start - ONE_DAY * int(365.25 * years)
+
+
+def _cared_birth_date(world: World, index: int, drawn: dt.date) -> dt.date:
+    """As drawn; where care is looked at, every fifteenth turns two or thirteen within the last year: too few are born or that age else."""
+    if not world.care or index % 15:
+        return drawn
+    age = 2 if index % 2 else 13
+    return dt.date(world.end.year - age, world.end.month, 1) - ONE_DAY * (index * 37 % 365)
 
 
 def _be_enrolled(member: Member, life: str) -> None:
@@ -334,7 +347,21 @@ def _cared_for(member: Member) -> list[Event]:
         _select(member, home, other)
     _visit_primary_care(member, habit, home, other)
     _visit_elsewhere(member)
-    return member.events
+    return [*member.events, *_measured_care(member)] if member.world.care else member.events
+
+
+def _measured_care(member: Member) -> list[Event]:
+    about: Event = {
+        "payer": member.plan.payer,
+        "member_id": member.member_id,
+        "birth_date": member.birth_date.isoformat(),
+        "gender": member.gender,
+    }
+    world = member.world
+    made = Care.of(about, world.seed, world.start, world.end).all()
+    rng = _random(f"{world.seed}:care mistakes:{member.plan.payer}:{member.member_id}")
+    # What is broken of them never comes again: nobody looks after a feed of charts as after one of claims.
+    return [broken(rng, event) if rng.random() < world.bad_share else event for event in made]
 
 
 def _select(member: Member, home: Office, other: Office) -> None:

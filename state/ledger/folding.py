@@ -389,10 +389,15 @@ def _put_span(member: Member, history: History) -> None:
     statement = newest(history, "span_version")
     body = statement.body
     assert isinstance(body, Enrollment)  # noqa: S101 - a span's history holds enrollments
+    start = from_date(body.enrollment_start_date)
     end = FOREVER if body.enrollment_end_date is None else min(from_date(body.enrollment_end_date) + 1, FOREVER)
+    if body.coverage is not None and not body.coverage.medical:
+        # What pays drugs, teeth or eyes alone pays no primary care, so that it covers no day (attribution.md 2.6 step 0, "covered").
+        # A span that does not say which benefits it has is taken to cover them all.
+        end = start
     span = Span(
         body.span_id,
-        from_date(body.enrollment_start_date),
+        start,
         end,
         body.product,
         None if body.death_date is None else from_date(body.death_date),

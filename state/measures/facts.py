@@ -95,7 +95,7 @@ class KeptClaim(msgspec.Struct, frozen=True, array_like=True, tag="c"):
     end: Day
     denied: bool
     lines: tuple[KeptLine, ...]
-    diagnosis_system: Literal["ICD10CM", "ICD9CM"] = "ICD10CM"
+    diagnosis_system: Literal["ICD10CM", "ICD9CM", "SNOMEDCT"] = "ICD10CM"
     principal: str = ""
     diagnoses: tuple[str, ...] = ()
     procedures: tuple[str, ...] = ()

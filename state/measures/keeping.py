@@ -26,7 +26,7 @@ from state.measures.facts import (
     Profile,
     Wanted,
 )
-from state.reference.codes import Code, System, UnknownSystem, UnusableCode, code_of
+from state.reference.codes import Code, System, UnknownSystem, UnusableCode, code_of, diagnosis_system
 
 _ALL_BENEFITS = Coverage(medical=True, pharmacy=True, mental_health=True)
 
@@ -114,8 +114,8 @@ def profile_of(spans: Iterable[Said]) -> Profile:
 
 
 def _claim(name: str, claim: Claim, wanted: Wanted) -> KeptClaim | None:
-    system: System = "ICD9CM" if "9" in (claim.diagnosis_code_type or "").replace("icd-10", "") else "ICD10CM"
-    diagnoses = [code for text in claim.diagnosis_codes for code in _one(system, text)]
+    system = _diagnosis_system(claim.diagnosis_code_type or "")
+    diagnoses = [code for text in claim.diagnosis_codes for code in _one(system, text)] if system else []
     procedures = [code for text in claim.procedure_codes for code in _one("ICD10PCS", text)]
     bill_type = _one("UBTOB", claim.bill_type_code)
     drg = _one("MSDRG", claim.drg_code)
@@ -168,7 +168,7 @@ def _claim(name: str, claim: Claim, wanted: Wanted) -> KeptClaim | None:
         end=end,
         denied=claim.claim_status not in CONTRIBUTES,
         lines=tuple(sorted(lines)),
-        diagnosis_system=system,  # type: ignore[arg-type]  # one of the two
+        diagnosis_system=system or "ICD10CM",  # type: ignore[arg-type]  # one of the three
         principal=diagnoses[0][1] if diagnoses else "",
         diagnoses=tuple(code[1] for code in diagnoses if wanted(code)),
         procedures=tuple(code[1] for code in procedures if wanted(code)),
@@ -283,6 +283,14 @@ def _one(system: str, text: str | None) -> tuple[Code, ...]:
         return (code_of(system, text),)
     except (UnknownSystem, UnusableCode):
         return ()
+
+
+def _diagnosis_system(text: str) -> System:
+    """The system of a claim's diagnoses; "" for one that intake would refuse: then nobody can say what they mean."""
+    try:
+        return diagnosis_system(text)
+    except UnknownSystem:
+        return ""
 
 
 def _text(codes: tuple[Code, ...]) -> str:

@@ -14,9 +14,9 @@ from state.measures import measure_tables
 from state.measures.editions import Bound, Edition, parse, wanted_by
 from state.measures.facts import Wanted
 from state.measures.period import Period
-from state.reference.tables import TableStore
+from state.reference.tables import MissingTable, TableError, TableStore
 from state.reference.value_set_files.reading import read_files
-from state.reference.value_sets import ValueSets
+from state.reference.value_sets import InvalidValueSets, ValueSets
 
 ROLLING = "rolling"
 """The id of the twelve months that end with the month of the day."""
@@ -57,6 +57,8 @@ class Measuring:
     """(kind, sha256) of the tables that say it: editions, value sets and what else is supplied."""
     waiting: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Editions that are not in force because value sets are missing, each with their names."""
+    contradicting: tuple[tuple[str, str], ...] = ()
+    """Value sets that are not in force because they contradict others, by the names of their records, each with the reason."""
     settled: frozenset[str] = frozenset()
     """The periods whose final reading is frozen and could still be annulled."""
 
@@ -68,11 +70,12 @@ class Measuring:
         closed: frozenset[str],
         digests: tuple[tuple[str, str], ...] = (),
         waiting: tuple[tuple[str, tuple[str, ...]], ...] = (),
+        contradicting: tuple[tuple[str, str], ...] = (),
     ) -> Measuring:
         """What is measured by these editions; `closed` are the periods whose final reading is frozen."""
         some = tuple(bounds)
         program = tuple(sorted(Window(one.period, of_program(one)) for one in periods if one.period not in closed))
-        return cls(some, program, wanted_by(some), digests, waiting)
+        return cls(some, program, wanted_by(some), digests, waiting, contradicting)
 
     @property
     def is_nothing(self) -> bool:
@@ -119,6 +122,50 @@ def measured_editions(store: TableStore, digests: Iterable[tuple[str, str]]) -> 
     given = tuple(sorted(digests))
     waiting = {name for name, _ in waiting_among(store, given)}
     return {edition.name: edition.label for edition in _editions(store, given) if edition.name not in waiting}
+
+
+class Agreed(msgspec.Struct, frozen=True):
+    """The value sets that may be in force together, by the names of their records, and those that contradict them, each with the reason."""
+
+    digests: tuple[tuple[str, str], ...]
+    contradicting: tuple[tuple[str, str], ...]
+
+
+@lru_cache(maxsize=64)
+def agreed(store: TableStore, in_order: tuple[tuple[str, str], ...]) -> Agreed:
+    """Which of some value sets (name of the record, sha256), in the order in which they were put in force, are in force.
+
+    Raises `MissingTable`. Each could be used alone, or it would not have been taken up. What contradicts those before it waits until
+    they agree, as after a later record of the same name; meanwhile what was in force under its name stays. A worker that ended here
+    would never reach that.
+    """
+    current: dict[str, str] = {}
+    waiting: dict[str, str] = {}
+    reasons: dict[str, str] = {}
+    for name, digest in in_order:
+        waiting[name] = digest
+        for other in (name, *(one for one in waiting if one != name)):
+            tried = {**current, other: waiting[other]}
+            why = _why_contradicting(store, frozenset(tried.values()))
+            if why is None:
+                current = tried
+            else:
+                reasons[other] = why
+        waiting = {other: one for other, one in waiting.items() if current.get(other) != one}
+    return Agreed(tuple(sorted(current.items())), tuple((name, reasons[name]) for name in sorted(waiting)))
+
+
+@lru_cache(maxsize=64)
+def _why_contradicting(store: TableStore, digests: frozenset[str]) -> str | None:
+    if len(digests) < 2:
+        return None
+    try:
+        read_files(store.load("value_sets", digest) for digest in sorted(digests)).in_force()
+    except MissingTable:
+        raise
+    except (TableError, InvalidValueSets) as problem:
+        return str(problem)
+    return None
 
 
 @lru_cache(maxsize=8)

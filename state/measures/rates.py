@@ -23,6 +23,36 @@ Of = TypeVar("Of")
 EQUITY = ("race", "ethnicity", "language")
 """What strata are made of besides age bands. Reported, never paid on (program.md)."""
 UNKNOWN = "unknown"
+_SAYS_NOTHING = frozenset(
+    {
+        *(
+            "",
+            "unknown",
+            "unk",
+            "u",
+            "asked but unknown",
+            "asku",
+            "not asked",
+            "nask",
+            "no information",
+            "ni",
+            "none given",
+        ),
+        *(
+            "not reported",
+            "not provided",
+            "not available",
+            "n/a",
+            "na",
+            "null",
+            "declined",
+            "declined to answer",
+            "refused",
+        ),
+        *("patient declined", "prefer not to say", "prefer not to answer", "choose not to disclose", "not disclosed"),
+    }
+)
+"""What plans write for somebody of whom they do not know it. Source: HL7 NullFlavor, CDC race and ethnicity, common feeds."""
 
 
 class Cell(msgspec.Struct, frozen=True, order=True):
@@ -73,7 +103,13 @@ def strata_of(profile: Profile, band: str) -> Iterator[str]:
     if band:
         yield f"band:{band}"
     for kind, value in zip(EQUITY, (profile.race, profile.ethnicity, profile.language), strict=True):
-        yield f"{kind}:{value or UNKNOWN}"
+        yield f"{kind}:{spoken(value)}"
+
+
+def spoken(value: str) -> str:
+    """What a plan says of somebody, in one spelling; `unknown` where it says that it does not know, in whatever words."""
+    words = " ".join(value.casefold().split())
+    return UNKNOWN if words in _SAYS_NOTHING else words
 
 
 def counted(

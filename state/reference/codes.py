@@ -99,7 +99,9 @@ PROCEDURE_SYSTEMS = frozenset({"CPT", "HCPCS", "CPT_MODIFIER"})
 _OID = re.compile(r"(?:urn:oid:)?([0-2](?:\.\d+){2,})", re.IGNORECASE)
 _BLANK = re.compile(r"[\s\u200b\ufeff]+")
 _ZERO_FILLED: Mapping[System, int] = {"UBREV": 4, "POS": 2, "CVX": 2, "MSDRG": 3, "DISCHARGE_STATUS": 2}
-"""Systems whose numeric codes have a fixed width at least: spreadsheets and feeds lose the zeros in front."""
+"""Systems whose numeric codes have a fixed width at least: spreadsheets and feeds lose the zeros in front, or add some."""
+_UNPADDED = frozenset({"LOINC", "RXNORM", "SNOMEDCT"})
+"""Systems whose codes never begin with a zero: one in front is padding."""
 
 _FORMS: Mapping[System, re.Pattern[str]] = {
     # the forms of normal codes, as the owners of the systems describe them; systems that are not here take any code
@@ -114,6 +116,15 @@ _FORMS: Mapping[System, re.Pattern[str]] = {
     "RXNORM": re.compile(r"\d{1,9}"),
     "SNOMEDCT": re.compile(r"\d{6,18}"),
 }
+
+
+_DIAGNOSES: Mapping[System, tuple[str, ...]] = {
+    # how claims name the system of their diagnoses besides its own spellings: by number, and by the qualifiers of X12 837 HI
+    "ICD10CM": ("icd10", "10", "0", "abk", "abf", "abj"),
+    "ICD9CM": ("icd9", "9", "bk", "bf", "bj"),
+    "SNOMEDCT": (),
+}
+DIAGNOSIS_SYSTEMS: tuple[System, ...] = tuple(_DIAGNOSES)
 
 
 class UnknownSystem(Exception):
@@ -170,6 +181,24 @@ def system_of(text: str) -> System:
     raise UnknownSystem(f"{what}: write one of {', '.join(SYSTEMS)}, or the system's URI or OID.")
 
 
+@lru_cache(maxsize=256)
+def diagnosis_system(text: str) -> System:
+    """The system of a claim's diagnoses, by the `diagnosis_code_type` that the claim writes; ICD-10-CM where it writes none.
+
+    Raises `UnknownSystem` for a text that names none, or a system in which no diagnosis is written.
+    """
+    if not text.strip():
+        return "ICD10CM"
+    words = _words(text)
+    for system, spellings in _DIAGNOSES.items():
+        if words in spellings:
+            return system
+    system = system_of(text)
+    if system not in _DIAGNOSES:
+        raise UnknownSystem(f"diagnoses are never in {system}: write one of {', '.join(_DIAGNOSES)}.")
+    return system
+
+
 @lru_cache(maxsize=1 << 17)
 def code_of(system: str, text: str) -> Code:
     """The code of a spelling of a system and a spelling of a code. The one way from what a source wrote to a `Code`.
@@ -186,7 +215,7 @@ def code_of(system: str, text: str) -> Code:
 
 
 def normal_code(system: System, text: str) -> str:
-    """The one spelling of a code in a system of `system_of`: no blanks, no dots in ICD codes, upper case, zeros in front.
+    """The one spelling of a code in a system of `system_of`: no blanks, no dots in ICD codes, upper case, zeros as the system has them.
 
     NDC becomes eleven digits: with hyphens by its segments (4-4-2, 5-3-2, 5-4-1 are filled to 5-4-2), without by zeros in front.
     Type of bill becomes four digits; one that ends in X or lacks its last digit keeps what it says (see `is_partial_bill_type`).
@@ -208,10 +237,10 @@ def normal_code(system: System, text: str) -> str:
         code = _bill_type(code)
     elif system in {"CPT", "HCPCS"} and code.isdecimal() and len(code) in {3, 4}:
         code = code.zfill(5)
-    elif system == "RXNORM":
+    elif system in _UNPADDED:
         code = code.lstrip("0")
     elif system in _ZERO_FILLED and code.isdecimal():
-        code = code.zfill(_ZERO_FILLED[system])
+        code = code.lstrip("0").zfill(_ZERO_FILLED[system])
     if not code:
         raise UnusableCode(f"zeros alone are no code of {system}.")
     return code

@@ -36,7 +36,7 @@ from state.ledger.member import PROGRAM_PERIOD
 from state.measures import measure_tables
 from state.measures.editions import Bound
 from state.measures.measure_tables import MeasureTables
-from state.measures.measuring import Measuring, bound_by, months_to, waiting_among
+from state.measures.measuring import Agreed, Measuring, agreed, bound_by, months_to, waiting_among
 from state.reference import services as service_lists
 from state.reference import taxonomies as taxonomy_lists
 from state.reference.frozen_lists import FrozenList
@@ -441,21 +441,32 @@ class Knowledge:
 
     def _measuring_on(self, records: tuple[tuple[Table, Position], ...], day: Day) -> Measuring:
         """What is measured on a day: of each name the edition and the value sets latest activated."""
-        digests = self._measured_by(records, day)
-        if digests == self.measuring.digests:
+        digests, contradicting = self._measured_by(records, day), self._sets_on(records, day).contradicting
+        if (digests, contradicting) == (self.measuring.digests, self.measuring.contradicting):
             return self.measuring
         periods = [period for period, _ in self.periods.values()]
         waiting = waiting_among(self.store, digests)
-        return Measuring.of(self.bounds_of(digests), periods, frozenset(self.closed_for_good), digests, waiting)
+        closed = frozenset(self.closed_for_good)
+        return Measuring.of(self.bounds_of(digests), periods, closed, digests, waiting, contradicting)
 
     def _measured_by(self, records: tuple[tuple[Table, Position], ...], day: Day) -> tuple[tuple[str, str], ...]:
-        """(kind, sha256) of what is measured by on a day: of each name what was latest activated."""
+        """(kind, sha256) of what is measured by on a day: of each name what was latest activated, unless it contradicts others."""
         latest = {
             (record.kind, "" if record.kind in measure_tables.KINDS else record.name): record.digest
             for record, _ in records
-            if record.kind in MEASURED and from_date(record.activated_from) <= day
+            if record.kind in MEASURED and record.kind != "value_sets" and from_date(record.activated_from) <= day
         }
-        return tuple(sorted((kind, digest) for (kind, _), digest in latest.items()))
+        sets = (("value_sets", digest) for _, digest in self._sets_on(records, day).digests)
+        return tuple(sorted((*((kind, digest) for (kind, _), digest in latest.items()), *sets)))
+
+    def _sets_on(self, records: tuple[tuple[Table, Position], ...], day: Day) -> Agreed:
+        """The value sets that are in force on a day, and those that contradict them."""
+        in_order = tuple(
+            (record.name, record.digest)
+            for record, _ in records
+            if record.kind == "value_sets" and from_date(record.activated_from) <= day
+        )
+        return agreed(self.store, in_order)
 
 
 def _measured_again(knowledge: Knowledge) -> Knowledge:
@@ -465,7 +476,9 @@ def _measured_again(knowledge: Knowledge) -> Knowledge:
         return knowledge
     periods = [period for period, _ in knowledge.periods.values()]
     closed = frozenset(knowledge.closed_for_good)
-    measuring = Measuring.of(measuring.bounds, periods, closed, measuring.digests, measuring.waiting)
+    measuring = Measuring.of(
+        measuring.bounds, periods, closed, measuring.digests, measuring.waiting, measuring.contradicting
+    )
     annullable = {one.close.close_id for one in knowledge.frozen}
     settled = frozenset(period for period, close_id in knowledge.closed_for_good.items() if close_id in annullable)
     return replace(knowledge, measuring=replace(measuring, settled=settled))

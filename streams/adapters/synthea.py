@@ -17,8 +17,11 @@ How its rows are read:
 - An encounter has one claim for itself and one for each prescription, and no column tells them apart: the first charge
   of the encounter's own claim has the encounter's code. A prescription's claim becomes a professional claim at a
   pharmacy (POS 01) without HCPCS, dated by the charge: its end date would be the end of the medication, years later.
-- Charges are the lines, in the order of CHARGEID. The end 1970-01-01 is Synthea's null. Procedure codes (SNOMED, CVX,
-  RxNorm) are no HCPCS and are not carried. Dates are UTC days of the source's times.
+- Charges are the lines, in the order of CHARGEID. The end 1970-01-01 is Synthea's null. Dates are UTC days of the
+  source's times.
+- Procedures and diagnoses (SNOMED) are billed as `synthea_codes.csv` says: those that measures look at, and common
+  illness. Where nobody can say it in CPT or ICD-10-CM a claim has no code, which is listed: the chart has it as it is.
+- The clinical tables are read by `synthea_care`.
 - Synthea knows no discount: the allowed amount is the charge. The paid amount is what the primary payer paid (ECHECK
   before the charge is transferred to another party); copays, the patient's own and a secondary payer's money are not.
 - HEALTHCARECLAIMTYPEID1 does not say professional or institutional, only wellness or not: it is not used.
@@ -43,7 +46,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from streams.adapters import synthea_care
+from streams.adapters.charts import Membership, note
 from streams.adapters.identifiers import npi_of, tin_of
+from streams.adapters.left_out import Place
 from streams.adapters.sources import (
     CLAIM_LAG,
     Event,
@@ -63,6 +69,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from streams.adapters.left_out import LeftOut
+
 SOURCE = "synthea"
 NO_INSURANCE = "NO_INSURANCE"
 NULL_TIME = "1970-01-01T00:00:00Z"
@@ -75,7 +83,10 @@ COLUMNS = {
         *("Id", "BIRTHDATE", "DEATHDATE", "FIRST", "LAST", "RACE", "ETHNICITY", "GENDER", "ADDRESS", "CITY", "STATE"),
         "ZIP",
     ),
-    "encounters": ("Id", "START", "STOP", "PATIENT", "ORGANIZATION", "PROVIDER", "PAYER", "ENCOUNTERCLASS", "CODE"),
+    "encounters": (
+        *("Id", "START", "STOP", "PATIENT", "ORGANIZATION", "PROVIDER", "PAYER", "ENCOUNTERCLASS", "CODE"),
+        "REASONCODE",
+    ),
     "claims": (
         *("Id", "PATIENTID", "PROVIDERID", "PRIMARYPATIENTINSURANCEID", "APPOINTMENTID", "SERVICEDATE", "STATUS1"),
         *(f"DIAGNOSIS{place}" for place in range(1, 9)),
@@ -138,10 +149,17 @@ class VisitRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Export:
-    """The rows of one export, by what joins them."""
+    """The rows of one export, by what joins them; what cannot be said of them goes to `left_out`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, left_out: LeftOut) -> None:
+        self.left_out = left_out
         read = {name: list(rows(folder / f"{name}.csv", columns)) for name, columns in COLUMNS.items()}
+        self.charts = {"encounters": read["encounters"]} | {
+            name: list(rows(folder / f"{name}.csv", columns))
+            for name, columns in synthea_care.COLUMNS.items()
+            if (folder / f"{name}.csv").is_file()
+        }
+        self.billed_as = {row["code"]: (row["code_system"], row["billed_as"]) for row in _table("synthea_codes.csv")}
         self.claims = read["claims"]
         self.transitions = read["payer_transitions"]
         self.providers = read["providers"]
@@ -165,6 +183,27 @@ class Export:
         """A payer's id in our events: its name in small letters, words joined by hyphens."""
         return "-".join(self.payers[source_id].values["NAME"].lower().replace("_", " ").split())
 
+    def members(self) -> dict[str, tuple[Membership, ...]]:
+        """Each patient as a member of the payers that ever insured them, from the first span on; else of NO_INSURANCE."""
+        found: dict[str, dict[str, dt.date]] = {patient: {} for patient in self.patients}
+        uninsured: dict[str, dict[str, dt.date]] = {patient: {} for patient in self.patients}
+        for row in self.transitions:
+            name = self.payers[row.values["PAYER"]].values["NAME"]
+            known = (uninsured if name == NO_INSURANCE else found)[row.values["PATIENT"]]
+            start, payer = required_day(row, "START_YEAR"), self.payer(row.values["PAYER"])
+            known[payer] = min(start, known.get(payer, start))
+        return {
+            patient: tuple(
+                Membership(payer, patient, since) for payer, since in sorted((known or uninsured[patient]).items())
+            )
+            for patient, known in found.items()
+        }
+
+    def code(self, source_code: str, *systems: str) -> str | None:
+        """As which code of one of the systems a source's code is billed; None where `synthea_codes.csv` does not say it."""
+        system, code = self.billed_as.get(source_code, ("", ""))
+        return code if system in systems else None
+
     def is_new_patient(self, encounter: Row) -> bool:
         """Whether the patient had no encounter with the organisation in the three years before this one's day."""
         today = required_day(encounter, "START")
@@ -174,13 +213,17 @@ class Export:
         return not any(limit <= other < today for other in before)
 
 
-def events(folder: Path) -> Iterator[Event]:
-    """Reference records, enrollment spans and claims of an export, in order of acceptance, in this order within a day.
+def events(folder: Path, left_out: LeftOut) -> Iterator[Event]:
+    """Reference records, enrollment spans, claims and charts of an export, in order of acceptance, in this order within a day.
 
-    Raises `SourceError` naming the file and the column or row if something is missing or unknown.
+    What cannot be said goes to `left_out`. Raises `SourceError` naming the file and the column or row if something is missing or unknown.
     """
-    export = Export(folder)
+    export = Export(folder, left_out)
     found = [*payers(export), *practices(export), *providers(export), *enrollments(export), *claims(export)]
+    found += synthea_care.chart(export.charts, export.members(), left_out, SOURCE)
+    for name in synthea_care.NOT_READ:
+        if (folder / f"{name}.csv").is_file():
+            left_out.add(f"{name}.csv", "is a table that no measure looks at: not read", Place(f"{name}.csv", 0))
     yield from sorted(found, key=lambda event: str(event["accepted_at"]))
 
 
@@ -284,6 +327,10 @@ def _visit_claim(
         if number == 1:
             line |= {"hcpcs_code": rule.hcpcs, "revenue_center_code": rule.revenue_center}
             line |= {"modifiers": [rule.modifier] if rule.modifier else []}
+        else:
+            line |= {"hcpcs_code": export.code(charge.values["PROCEDURECODE"], "CPT")}
+            if line["hcpcs_code"] is None:
+                note(export.left_out, charge, "is a charge without a CPT code in synthea_codes.csv: its line has none")
         lines.append(without_nulls(line))
     last = max([required_day(encounter, "STOP"), *(_end(charge) for charge, _ in charges)])
     event = _header(export, claim, encounter, last) | {"claim_type": rule.claim_type, "lines": lines}
@@ -342,7 +389,12 @@ def _charges(transactions: Iterable[Row]) -> Iterator[tuple[Row, Decimal]]:
 def _header(export: Export, claim: Row, encounter: Row, last: dt.date) -> Event:
     values = claim.values
     insurer = values["PRIMARYPATIENTINSURANCEID"]
-    codes = list(dict.fromkeys(filter(None, (values[f"DIAGNOSIS{place}"] for place in range(1, 9)))))
+    said = list(dict.fromkeys(filter(None, (values[f"DIAGNOSIS{place}"] for place in range(1, 9)))))
+    codes = [code for one in said if (code := export.code(one, "ICD10CM"))]
+    for _ in range(len(said) - len(codes)):
+        note(
+            export.left_out, claim, "has a diagnosis without an ICD-10-CM code in synthea_codes.csv: left to the chart"
+        )
     return _from(claim, last + CLAIM_LAG) | without_nulls(
         {
             "event_type": "claim",
@@ -354,8 +406,8 @@ def _header(export: Export, claim: Row, encounter: Row, last: dt.date) -> Event:
             "claim_status": "paid" if values["STATUS1"] == "CLOSED" else "pending",
             "billing_npi": npi_of(encounter.values["ORGANIZATION"]),
             "billing_tin": tin_of(encounter.values["ORGANIZATION"]),
-            "diagnosis_code_type": "snomed-ct" if codes else None,
-            "diagnosis_codes": codes,
+            "diagnosis_code_type": "icd-10-cm" if codes else None,
+            "diagnosis_codes": list(dict.fromkeys(codes)),
         }
     )
 

@@ -1,4 +1,4 @@
-"""The Tuva input layer (medical_claim, eligibility) as event files.
+"""The Tuva input layer as event files: medical_claim and eligibility here, pharmacy claims and clinical tables in `tuva_care`.
 
 How its rows are read, where the layout leaves a choice (source: the Tuva input layer; events.md 5.1, 5.4):
 
@@ -26,6 +26,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from streams.adapters import tuva_care
 from streams.adapters.sources import (
     CLAIM_LAG,
     Event,
@@ -44,6 +45,8 @@ from streams.adapters.states import postal_code
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from streams.adapters.left_out import LeftOut
 
 AMOUNTS = ("paid_amount", "allowed_amount", "charge_amount")
 DIAGNOSES = tuple(f"diagnosis_code_{place}" for place in range(1, 26))
@@ -77,13 +80,15 @@ PRODUCT_OF_PAYER_TYPE = {"medicare": "FFS", "medicaid": "FFS"}
 """The product of a plan whose name holds no word of `PRODUCTS`: fee for service for public payers, else PPO."""
 
 
-def events(folder: Path) -> Iterator[Event]:
-    """Claims and enrollment spans of a folder with `medical_claim*.csv` and `eligibility*.csv`, in order of acceptance.
+def events(folder: Path, left_out: LeftOut) -> Iterator[Event]:
+    """All that a folder says, in order of acceptance; what cannot be said goes to `left_out`.
 
-    Within one day enrollment comes first, then claims in the order of the file. Other files of the layout are not read.
-    Raises `SourceError` naming the file and the column if something is missing.
+    Needed are `medical_claim*.csv` and `eligibility*.csv`; pharmacy claims and clinical tables are read where they are. Within one day
+    enrollment comes first, then claims, then what `tuva_care` reads, in the order of the files. Raises `SourceError` naming the file and
+    the column if something is missing.
     """
-    found = [*enrollments(folder), *claims(folder)]
+    spans = list(enrollments(folder))
+    found = [*spans, *claims(folder), *tuva_care.care(folder, tuva_care.memberships(spans), left_out)]
     yield from sorted(found, key=lambda event: str(event["accepted_at"]))
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streams.cli.writing import write_events
+
+if TYPE_CHECKING:
+    from streams.adapters.left_out import LeftOut
+    from streams.adapters.sources import Event
 
 app = typer.Typer(help="Turn a source's files into an event file.")
 
@@ -17,24 +22,28 @@ Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The event file
 
 @app.command()
 def tuva(folder: Folder, out: Out) -> None:
-    """Turn Tuva input layer files (medical_claim, eligibility) into an event file.
+    """Turn Tuva input layer files (claims, eligibility, pharmacy, observations, results, immunizations) into an event file.
+
+    What it cannot say is counted and listed beside it.
 
     Example: panelstream import tuva ops/sample/tuva --out tuva.ndjson
     """
     from streams.adapters import tuva as adapter
 
-    write_events(adapter.events(folder), out)
+    _write(out, lambda left_out: adapter.events(folder, left_out))
 
 
 @app.command()
 def synthea(folder: Folder, out: Out) -> None:
     """Turn a Synthea CSV export into an event file: practices and providers with it, the claims filled in where it is thin.
 
+    What it cannot say is counted and listed beside it.
+
     Example: panelstream import synthea ops/sample/synthea --out synthea.ndjson
     """
     from streams.adapters import synthea as adapter
 
-    write_events(adapter.events(folder), out)
+    _write(out, lambda left_out: adapter.events(folder, left_out))
 
 
 @app.command()
@@ -53,10 +62,16 @@ def fhir(
     Example: panelstream import fhir export/ --out fhir.ndjson --payer acme
     """
     from streams.adapters.fhir import events
-    from streams.adapters.fhir.left_out import list_beside, listing
+
+    _write(out, lambda left_out: events(paths, left_out, payer, out=out))
+
+
+def _write(out: Path, events_of: Callable[[LeftOut], Iterator[Event]]) -> None:
+    """Write the events of a source, and beside them the list of what is left out; say how much."""
+    from streams.adapters.left_out import list_beside, listing
 
     with listing(out) as left_out:
-        write_events(events(paths, left_out, payer, out=out), out)
+        write_events(events_of(left_out), out)
     for sentence in left_out.sentences():
         typer.echo(sentence)
     count = left_out.counts.total()

@@ -72,8 +72,8 @@ def command(
     Equal records give equal bytes, in whatever order and however often they stand in the files. Between two versions that nothing
     else orders, the file's name decides, then the row.
 
-    With --edition and --period it asks the measures too, and writes measures.csv, rates.csv and gaps.csv; a value set that is missing
-    stops it with its name.
+    With --edition and --period it asks the measures too, writes measures.csv, rates.csv and gaps.csv, and prints the rates of all
+    practices together, equity-sensitive measures first; a value set that is missing stops it with its name.
 
     With --snapshot the day, the rules and what was known are those of the close, and so are the editions, where it measured; it ends with
     status 0 only if the same digests come out.
@@ -82,6 +82,7 @@ def command(
     Example: panelstream replay events.ndjson --as-of 2025-12-31 --edition capc-2025 --period 2025-01-01..2025-12-31 --out y2025
     """
     from state.reference.tables import TableStore
+    from streams.rates_shown import lines
     from streams.replaying import Question, replay
     from streams.snapshots import Manifest
     from streams.value_set_folder import value_sets_in_force
@@ -111,6 +112,8 @@ def command(
         f"{counts['members']:,} members on {question.as_of}: {counts['attributed']:,} attributed, {counts['alerts']:,} alerts open, "
         f"{counts['quarantined']:,} records refused; see {out / 'manifest.json'}"
     )
+    for line in lines(replayed.rates):
+        typer.echo(line)
     if replayed.failed:
         typer.echo(
             f"{len(replayed.failed):,} members could not be worked and are missing: the manifest names them; please report it.",

@@ -14,6 +14,7 @@ from schemas.records import (
     Claim,
     ClaimLine,
     Clinical,
+    Coverage,
     Enrollment,
     FeedManifest,
     MemberFact,
@@ -167,6 +168,7 @@ class _Maker:
                 gender="F",
                 death_date=self.turn() if self.maybe(0.05) else None,
                 occurred_at=self.moment() if self.maybe(0.5) else None,
+                coverage=Coverage(medical=self.maybe(0.5), pharmacy=True) if self.maybe(0.15) else None,
             )
             self.say(span)
             for version in (2, 3):

@@ -474,7 +474,8 @@ def uncovered(facts: Told, payer: str, day: dt.date) -> str | None:
     real = [
         s.body
         for s in facts.spans
-        if s.body.enrollment_end_date is None or s.body.enrollment_end_date >= s.body.enrollment_start_date
+        if (s.body.enrollment_end_date is None or s.body.enrollment_end_date >= s.body.enrollment_start_date)
+        and (s.body.coverage is None or s.body.coverage.medical)
     ]
     covering = [s for s in real if s.enrollment_start_date <= day <= (s.enrollment_end_date or FAR)]
     if not covering:

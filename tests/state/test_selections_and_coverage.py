@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from schemas.records import Position, Table
+from schemas.records import Coverage, Position, Table
 from state.reference.knowledge import Knowledge
 from state.reference.tables import TableStore
 from tests.builders import FAMILY_MEDICINE
@@ -30,6 +30,12 @@ D = "2025-06-30"
         ((span(death_date="2025-07-01"),), "no_primary_care_visit"),
         ((span(end="2019-12-31", maintenance_type_code="024"),), "not_yet_effective"),
         ((span(end="2025-01-01"), span("2025-07-15", span_id="S2")), "coverage_ended"),
+        ((span(coverage=Coverage(medical=False, pharmacy=True)),), "not_yet_effective"),
+        ((span(coverage=Coverage(medical=True)),), "no_primary_care_visit"),
+        (
+            (span(end="2025-01-01"), span(span_id="S2", coverage=Coverage(medical=False, mental_health=True))),
+            "coverage_ended",
+        ),
     ],
 )
 def test_why_a_member_is_not_attributed(spans: tuple[Any, ...], reason: str) -> None:

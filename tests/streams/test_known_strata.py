@@ -38,6 +38,16 @@ def test_the_known_share_stands_beside_the_rate_and_not_beside_its_strata(tmp_pa
     assert not any("known:" in row["note"] for stratum, row in by_stratum.items() if stratum)
 
 
+def test_what_is_unknown_in_other_words_is_not_known_and_case_makes_no_stratum(tmp_path: Path) -> None:
+    found = rates(tmp_path, {"race": "Declined"}, {"race": "UNK"}, {"race": " White "}, {"race": "white"})
+    by_stratum = {row["stratum"]: row["denominator"] for row in found}
+    assert (by_stratum["race:unknown"], by_stratum["race:white"]) == ("2", "2")
+    assert next(row["note"] for row in found if not row["stratum"]).endswith(
+        "; known: race 50 %, ethnicity 0 %, language 0 %"
+    )
+    assert {name for name in by_stratum if name.startswith("race:")} == {"race:unknown", "race:white"}
+
+
 def test_a_share_is_full_only_when_everybody_is_known() -> None:
     rate = Cell("CBP", "controlled", "acme", "A", "")
     strata = {kind: Cell("CBP", "controlled", "acme", "A", f"{kind}:unknown") for kind in ("race", "language")}

@@ -13,8 +13,8 @@ from pathlib import Path
 from streams.adapters.fhir import care, claims, medications, observations, orders, people
 from streams.adapters.fhir.case import Case, Surroundings
 from streams.adapters.fhir.index import Index
-from streams.adapters.fhir.left_out import LeftOut
 from streams.adapters.fhir.reading import Broken, files, resources
+from streams.adapters.left_out import LeftOut
 from streams.adapters.sources import Event
 
 PAYER = "fhir"

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from streams.adapters.fhir.elements import Coding, Json, codings, part, parts, reference, text
 from streams.adapters.fhir.index import COVERAGE_OF, Index, known
-from streams.adapters.fhir.left_out import LeftOut
 from streams.adapters.fhir.reading import Found
 from streams.adapters.fhir.times import Span, Unreadable, span, when
+from streams.adapters.left_out import LeftOut
 from streams.adapters.sources import Event, without_nulls
 
 SOURCE = "fhir"

@@ -9,18 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from streams.adapters.fhir.elements import Json, part, parts, text
+from streams.adapters.left_out import Place
 from streams.adapters.sources import SourceError
 
 EVERYWHERE = ""
 """The scope of bulk NDJSON, whose ids are unique: any other resource may refer to what stands there."""
-
-
-class Place(NamedTuple):
-    """Where a resource stands: the file below the folder that was named, its line, and its entry in a bundle (from 1)."""
-
-    file: str
-    line: int
-    entry: int | None = None
 
 
 class Found(NamedTuple):

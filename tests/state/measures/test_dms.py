@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from state.measures import dms
 from state.measures.facts import Kept, Profile
+from state.measures.gaps import gap_of
 from state.measures.outcome import Outcome
 from tests.measure_builders import (
     claim,
@@ -75,6 +76,14 @@ def test_a_period_without_a_visit_has_no_denominator_whatever_was_scored() -> No
 def test_assessment_periods_are_thirds_of_the_year(on: str, rate: str | None) -> None:
     found = asked(seen(on))
     assert [name for name in RATES[:3] if populations(found, name)[1]] == ([] if rate is None else [rate])
+
+
+def test_each_assessment_period_has_its_gap_and_their_sum_has_none() -> None:
+    found = asked(seen("2025-01-10"), seen("2025-06-10"), phq9("2025-02-01", "9"))
+    gaps = {rate: gap_of(found[rate], day("2025-12-31")) for rate in RATES}
+    assert {rate: gap.status for rate, gap in gaps.items() if gap} == {"assessed_1": "closed", "assessed_2": "open"}
+    assert gaps["assessed_2"] is not None
+    assert (gaps["assessed_2"].closes_with, gaps["assessed_2"].due_by) == ("a PHQ-9 total", day("2025-08-31"))
 
 
 def test_a_rolling_period_is_cut_by_its_own_months() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
 
+from streams.adapters.left_out import LeftOut
 from tests.fhir_resources import Import, bundle, patient
 
 
@@ -21,3 +23,9 @@ def imported(tmp_path):
         return found
 
     return run
+
+
+@pytest.fixture
+def left_out():
+    """The list of what an import leaves out."""
+    return LeftOut(io.StringIO())

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from schemas.records import Clinical
 from streams.adapters import fhir
-from streams.adapters.fhir.left_out import LeftOut
+from streams.adapters.left_out import LeftOut
 from streams.adapters.sources import SourceError
 from streams.cli import imports
 from tests.fhir_resources import (

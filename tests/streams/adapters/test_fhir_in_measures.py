@@ -23,7 +23,7 @@ from state.measures.facts import Kept
 from state.measures.keeping import kept_of, profile_of, span_of
 from state.reference.value_sets import ValueSet, ValueSets
 from streams.adapters.fhir import events
-from streams.adapters.fhir.left_out import LeftOut
+from streams.adapters.left_out import LeftOut
 from tests.cases import Case
 from tests.measure_builders import year
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 import json
 import shutil
@@ -15,6 +16,7 @@ import ops.sample
 from schemas.unions import Record
 from streams.adapters import synthea
 from streams.adapters.identifiers import npi_of, with_check_digit
+from streams.adapters.left_out import LeftOut
 from streams.adapters.sources import SourceError
 
 SAMPLE = Path(ops.sample.__file__).parent / "synthea"
@@ -31,7 +33,7 @@ def of_type(events, event_type):
 
 @pytest.fixture(scope="module")
 def sample():
-    return list(synthea.events(SAMPLE))
+    return list(synthea.events(SAMPLE, LeftOut(io.StringIO())))
 
 
 @pytest.fixture(scope="module")
@@ -172,25 +174,25 @@ def test_a_death_is_known_only_after_it_and_ends_the_span(sample):
     assert all(span["accepted_at"] > span["death_date"] for span in deaths)
 
 
-def test_an_unknown_speciality_is_named_with_its_row(export):
+def test_an_unknown_speciality_is_named_with_its_row(export, left_out):
     path = export / "providers.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("GENERAL PRACTICE", "ALCHEMY", 1), encoding="utf-8")
     with pytest.raises(SourceError, match=r"providers\.csv row 2: speciality ALCHEMY"):
-        list(synthea.events(export))
+        list(synthea.events(export, left_out))
 
 
-def test_an_unknown_encounter_class_is_named_with_its_row(export):
+def test_an_unknown_encounter_class_is_named_with_its_row(export, left_out):
     path = export / "encounters.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("ambulatory", "levitation", 1), encoding="utf-8")
     with pytest.raises(SourceError, match=r"encounters\.csv row 2: .*levitation"):
-        list(synthea.events(export))
+        list(synthea.events(export, left_out))
 
 
-def test_a_missing_column_or_file_is_named(export):
+def test_a_missing_column_or_file_is_named(export, left_out):
     path = export / "payers.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("NAME", "LABEL", 1), encoding="utf-8")
     with pytest.raises(SourceError, match=r"payers\.csv has no column NAME"):
-        list(synthea.events(export))
+        list(synthea.events(export, left_out))
     path.unlink()
     with pytest.raises(SourceError, match=r"payers\.csv is missing"):
-        list(synthea.events(export))
+        list(synthea.events(export, left_out))

@@ -1,4 +1,4 @@
-"""What could not be said, or only otherwise: counted by resource type and reason, and listed line by line in a file."""
+"""What could not be said, or only otherwise: counted by what it is of and why, and listed line by line in a file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
-
-from streams.adapters.fhir.reading import Place
+from typing import NamedTuple, TextIO
 
 COLUMNS = ("file", "line", "entry", "resource_type", "reason")
+"""Of a CSV source the line is the row (its header is row 1) and the resource type the table."""
+
+
+class Place(NamedTuple):
+    """Where something stands: the file below the folder that was named, its line, and its entry in a FHIR bundle (from 1)."""
+
+    file: str
+    line: int
+    entry: int | None = None
 
 
 class LeftOut:
@@ -19,12 +26,12 @@ class LeftOut:
 
     def __init__(self, file: TextIO) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
-        """By resource type and reason."""
+        """By resource type, or table, and reason."""
         self._rows = csv.writer(file, lineterminator="\n")
         self._rows.writerow(COLUMNS)
 
     def add(self, kind: str, reason: str, place: Place) -> None:
-        """One resource, or one element of it, that is not in the event file as it stands in the source."""
+        """One resource or row, or a part of it, that is not in the event file as it stands in the source."""
         self.counts[kind, reason] += 1
         self._rows.writerow((place.file, place.line or None, place.entry, kind, reason))
 
