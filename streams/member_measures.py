@@ -77,15 +77,18 @@ class MeasuredMember:
         as_of: Day | None,
         knowledge: Knowledge,
         *,
-        answered: bool,
+        moved_since: Day,
     ) -> Said:
-        """Take up rows that a fact has changed; outputs and changes of sums. `answered`: attribution has been asked anew as well."""
+        """Take up rows that a fact has changed; outputs and changes of sums.
+
+        `moved_since`: the first day on which attribution may be another by it; FOREVER where it was not asked anew.
+        """
         measuring = knowledge.measuring
         self._forget(knowledge)
         before = profile_of(self.standing.spans)
         touched = standing.take(self.standing, rows, measuring, allow_reopen=knowledge.ruleset.allow_reopen)
         self.touched = touched
-        if touched.is_nothing and not answered:
+        if touched.is_nothing and moved_since == FOREVER:
             return (), ()
         self.changed = True
         if as_of is None:
@@ -98,7 +101,7 @@ class MeasuredMember:
             _practice_on(member, as_of, knowledge),
             touched=touched,
             before=before,
-            answered=answered,
+            moved_since=moved_since,
         )
         return _outputs(changes, member, as_of, knowledge), changes.sums
 

@@ -209,4 +209,10 @@ def _october(period: Period) -> Day:
     return dt.date(first.year - 2, 10, 1).toordinal()
 
 
-MEASURE = Measure("BCS", "Breast Cancer Screening", Parameters, roles, rates, population, evaluate)
+def enters(parameters: Parameters) -> frozenset[str]:
+    """What the population reads: a recorded sex and a visit, where the edition asks for them."""
+    sex = {"recorded_sex"} if parameters.recorded_sex else set()
+    return eligibility.roles(parameters.eligibility) | sex
+
+
+MEASURE = Measure("BCS", "Breast Cancer Screening", Parameters, roles, rates, population, evaluate, enters=enters)

@@ -25,11 +25,17 @@ class Credit(msgspec.Struct, frozen=True, array_like=True):
     anchor: Day | None = None
     most_months: bool = False
 
+    def last_day(self, period: Period, as_of: Day) -> Day:
+        """The latest day whose attribution decides: what can matter only after it leaves the credit where it is."""
+        if self.most_months:
+            return max(month_of(min(period.end, as_of)), period.start)
+        return min(period.end if self.anchor is None else self.anchor, as_of)
+
     def practice(self, period: Period, as_of: Day, practice_on: PracticeOn) -> str:
         """The practice that gets the credit: on the anchor, or today where that is earlier; "" for nobody."""
         if self.most_months:
             return most_months(period, as_of, practice_on)
-        return practice_on(min(period.end if self.anchor is None else self.anchor, as_of))
+        return practice_on(self.last_day(period, as_of))
 
 
 def credit_of(outcomes: Iterable[Outcome]) -> Credit:

@@ -225,15 +225,40 @@ class Bound:
         """The last day for a period on which anything that begins can matter to a measure."""
         return MEASURES[measure].looks_until(period, self.edition.parameters[measure])
 
-    def touched_by(self, kept: Kept) -> frozenset[str]:
-        """The measures that a kept fact can touch: of a claim not those that read of it only what is read beside something else."""
-        return frozenset(
-            measure
-            for fact in coded(kept)
-            for role in self.roles_of[fact.code]
-            for measure in self.readers.get(role, ())
-            if not isinstance(kept, KeptClaim) or self._reads_by_itself(measure, role, fact)
-        )
+    def touched_by(self, kept: Kept) -> Mapping[str, frozenset[str]]:
+        """The measures that a kept fact can touch, each with the roles by which it reads the fact.
+
+        Of a claim not those that read of it only what is read beside something else.
+        """
+        found: dict[str, set[str]] = {}
+        for fact in coded(kept):
+            for role in self.roles_of[fact.code]:
+                for measure in self.readers.get(role, ()):
+                    if not isinstance(kept, KeptClaim) or self._reads_by_itself(measure, role, fact):
+                        found.setdefault(measure, set()).add(role)
+        return {measure: frozenset(roles) for measure, roles in found.items()}
+
+    def can_change(
+        self, measure: str, roles: frozenset[str], since: Day, period: Period, counted: frozenset[str] | None
+    ) -> bool:
+        """Whether facts that have these roles and begin on the day `since` or later can change what a measure says for a period.
+
+        `counted` are the rates that count the member; None where the measure has no outcome.
+        """
+        moving = self._moving(measure, roles, counted)
+        if not moving or since <= period.start:
+            return bool(moving)
+        rule, parameters = MEASURES[measure], self.edition.parameters[measure]
+        last, earlier = rule.looks_until(period, parameters), rule.roles_until(period, parameters)
+        return any(since <= earlier.get(role, last) for role in moving)
+
+    def _moving(self, measure: str, roles: frozenset[str], counted: frozenset[str] | None) -> frozenset[str]:
+        """Those of some roles by which facts can change what is said of a member, as it stands."""
+        rule, parameters = MEASURES[measure], self.edition.parameters[measure]
+        if counted is None:
+            return roles if rule.enters is None else roles & rule.enters(parameters)
+        only = rule.only_counted(parameters)
+        return frozenset(role for role in roles if role not in only or only[role] in counted)
 
     def _reads_by_itself(self, measure: str, role: str, fact: Fact) -> bool:
         places = MEASURES[measure].beside.get(role)

@@ -243,12 +243,15 @@ def last_start(kept: Kept) -> Day:
 
 
 def first_start(kept: Kept) -> Day:
-    """The first day to which anything in a kept fact can be dated: that an order was written may lie before its beginning."""
+    """The first day to which anything in a kept fact can be dated: that an order was written may lie before its beginning.
+
+    What is part of another record may be dated by it: 0.
+    """
     match kept:
         case KeptClaim():
             return min(kept.start, min((line.start for line in kept.lines), default=kept.start))
         case KeptRecord():
-            return kept.start if kept.authored is None else min(kept.start, kept.authored)
+            return 0 if kept.part_of else kept.start if kept.authored is None else min(kept.start, kept.authored)
         case _:
             return kept.day
 

@@ -56,6 +56,11 @@ class SaidMeasure(msgspec.Struct, frozen=True, array_like=True):
         """What it is of."""
         return self.edition, self.window, self.measure
 
+    @property
+    def rates(self) -> frozenset[str]:
+        """The rates that count the member."""
+        return frozenset(one.rate for one in self.counted)
+
     def counts_otherwise(self, other: SaidMeasure) -> bool:
         """Whether another is counted for another practice, or with other numbers."""
         return (self.practice, self.counted) != (other.practice, other.counted)
@@ -79,13 +84,13 @@ class Changes(msgspec.Struct, frozen=True):
 
 
 class Touched(msgspec.Struct, frozen=True):
-    """What of a member an event has touched: measures by edition, `since` the day on which the first of its facts begins.
+    """What of a member an event has touched: by edition the measures, each with the roles by which it reads what the event says.
 
-    `everything`: demographics or coverage are others.
+    `since` is the day on which the first of its facts begins. `everything`: demographics or coverage are others.
     """
 
     everything: bool = False
-    measures: Mapping[str, frozenset[str]] = {}
+    measures: Mapping[str, Mapping[str, frozenset[str]]] = {}
     since: Day = 0
 
     @property
@@ -99,7 +104,7 @@ def take(
 ) -> Touched:
     """Take up cold rows as they are now; say what they can touch. Rows that no measure reads change nothing."""
     everything, since = False, FOREVER
-    measures: dict[str, set[str]] = {}
+    measures: dict[str, dict[str, frozenset[str]]] = {}
     for name, row in rows:
         if isinstance(row, History) and isinstance(row.statements[0].body, Enrollment):
             everything |= _take_span(standing, name, row)
@@ -111,9 +116,11 @@ def take(
         _put(standing, name, after)
         since = min(since, *(first_start(one) for one in (before, after) if one is not None))
         for bound in measuring.bounds:
-            touched = measures.setdefault(bound.edition.name, set())
-            touched.update(*(bound.touched_by(one) for one in (before, after) if one is not None))
-    return Touched(everything, {edition: frozenset(names) for edition, names in measures.items()}, since)
+            touched = measures.setdefault(bound.edition.name, {})
+            for one in (before, after):
+                for measure, roles in () if one is None else bound.touched_by(one).items():
+                    touched[measure] = touched.get(measure, frozenset()) | roles
+    return Touched(everything, measures, since)
 
 
 def retake(rows: Mapping[str, Row | None], measuring: Measuring, before: Standing, *, allow_reopen: bool) -> Standing:
@@ -132,13 +139,14 @@ def advance(
     *,
     touched: Touched | None,
     before: Profile,
-    answered: bool = True,
+    moved_since: Day = 0,
 ) -> Changes:
     """Ask again what was touched (None: everything) on a day, remember it, and say the differences.
 
-    `before` is who the member was when things were last said: what is taken back is taken from the strata in which it was counted. Whose
-    credit a measure is, is asked of all where attribution was `answered` anew, since it may be another. What was said of a period that is
-    no longer open stays said; it is remembered for as long as the period could be opened again, or it would then be counted twice.
+    `before` is who the member was when things were last said: what is taken back is taken from the strata in which it was counted.
+    `moved_since` is the first day on which the member may be another practice's than when things were last said: whose credit a measure
+    is, is asked where it looks at that day or a later one. What was said of a period that is no longer open stays said; it is remembered
+    for as long as the period could be opened again, or it would then be counted twice.
     """
     # Not None: what was touched, of a member who is who they were.
     some = None if touched is None or touched.everything else touched
@@ -157,7 +165,7 @@ def advance(
             (
                 window,
                 here,
-                None if some is None else _asked(some, bound, window, here, as_of, practice_on if answered else None),
+                None if some is None else _asked(some, bound, window, here, as_of, practice_on, moved_since),
             )
             for window in windows
             for here in (by_window.get((edition, window.id), {}),)
@@ -203,19 +211,25 @@ def _asked(
     window: Window,
     here: Mapping[Key, SaidMeasure],
     as_of: Day,
-    practice_on: PracticeOn | None,
+    practice_on: PracticeOn,
+    moved_since: Day,
 ) -> frozenset[str]:
-    """The measures to ask: those touched, those whose gap has opened, and those whose credit is another's now (None: nobody's is)."""
+    """The measures to ask: those touched, those whose gap has opened, and those whose credit is another's now."""
     also = {
         one.measure
         for one in here.values()
         if (one.opens_on is not None and one.opens_on <= as_of)
-        or (practice_on is not None and one.credit.practice(window.period, as_of, practice_on) != one.practice)
+        or (
+            moved_since <= one.credit.last_day(window.period, as_of)
+            and one.credit.practice(window.period, as_of, practice_on) != one.practice
+        )
     }
-    named = touched.measures.get(bound.edition.name, frozenset())
-    if touched.since > window.period.end:
-        named = frozenset(name for name in named if touched.since <= bound.looks_until(name, window.period))
-    return named | also
+    edition = bound.edition.name
+    for name, roles in touched.measures.get(edition, {}).items():
+        one = here.get((edition, window.id, name))
+        if bound.can_change(name, roles, touched.since, window.period, None if one is None else one.rates):
+            also.add(name)
+    return frozenset(also)
 
 
 def _said(
