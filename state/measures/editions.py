@@ -20,6 +20,7 @@ from state.measures.facts import Fact, Kept, KeptClaim, Wanted, coded
 from state.measures.measure_tables import NO_TABLES, ROLES_OF_TABLES, MeasureTables
 from state.measures.outcome import Measure
 from state.measures.period import Period
+from state.measures.touching import can_change
 from state.reference.codes import Code, UnknownSystem, UnusableCode, code_of
 from state.reference.tables import BUILT_IN, InvalidTable, TableError, TableFile
 from state.reference.value_sets import Medication, ValueSets
@@ -245,20 +246,7 @@ class Bound:
 
         `counted` are the rates that count the member; None where the measure has no outcome.
         """
-        moving = self._moving(measure, roles, counted)
-        if not moving or since <= period.start:
-            return bool(moving)
-        rule, parameters = MEASURES[measure], self.edition.parameters[measure]
-        last, earlier = rule.looks_until(period, parameters), rule.roles_until(period, parameters)
-        return any(since <= earlier.get(role, last) for role in moving)
-
-    def _moving(self, measure: str, roles: frozenset[str], counted: frozenset[str] | None) -> frozenset[str]:
-        """Those of some roles by which facts can change what is said of a member, as it stands."""
-        rule, parameters = MEASURES[measure], self.edition.parameters[measure]
-        if counted is None:
-            return roles if rule.enters is None else roles & rule.enters(parameters)
-        only = rule.only_counted(parameters)
-        return frozenset(role for role in roles if role not in only or only[role] in counted)
+        return can_change(MEASURES[measure], self.edition.parameters[measure], roles, since, period, counted)
 
     def _reads_by_itself(self, measure: str, role: str, fact: Fact) -> bool:
         places = MEASURES[measure].beside.get(role)
