@@ -85,12 +85,12 @@ class MeasuredMember:
         """
         measuring = knowledge.measuring
         self._forget(knowledge)
-        before = profile_of(self.standing.spans)
+        spans, said, due = self.standing.spans, self.standing.said, self.standing.next_day
         touched = standing.take(self.standing, rows, measuring, allow_reopen=knowledge.ruleset.allow_reopen)
         self.touched = touched
+        self.changed |= touched.everything or touched.since < FOREVER
         if touched.is_nothing and moved_since == FOREVER:
             return (), ()
-        self.changed = True
         if as_of is None:
             return (), ()
         changes = standing.advance(
@@ -100,9 +100,10 @@ class MeasuredMember:
             member.payer,
             _practice_on(member, as_of, knowledge),
             touched=touched,
-            before=before,
+            before=profile_of(spans),
             moved_since=moved_since,
         )
+        self.changed |= said != self.standing.said or due != self.standing.next_day
         return _outputs(changes, member, as_of, knowledge), changes.sums
 
     def advance(self, member: engine.Member, as_of: Day, knowledge: Knowledge, *, everything: bool) -> Said:

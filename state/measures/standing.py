@@ -220,7 +220,8 @@ def _asked(
         for one in here.values()
         if (one.opens_on is not None and one.opens_on <= as_of)
         or (
-            moved_since <= one.credit.last_day(window.period, as_of)
+            moved_since <= as_of
+            and moved_since <= one.credit.last_day(window.period, as_of)
             and one.credit.practice(window.period, as_of, practice_on) != one.practice
         )
     }
