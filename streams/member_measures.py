@@ -183,7 +183,7 @@ class MeasuredMember:
             now, different = asked_again(
                 known,
                 self.profile,
-                self.standing.kept if is_kept else kept_from(because.rows or {}, bounds, allow_reopen=reopen),
+                self.standing.facts() if is_kept else kept_from(because.rows or {}, bounds, allow_reopen=reopen),
                 bounds,
                 one.window,
                 engine.practice_on(member, one, knowledge, because.rows),

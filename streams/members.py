@@ -610,8 +610,8 @@ class MemberPartition:
             mine = working[row.key]
             every = cold[row.key] if needed else None
             try:
-                standing = mine.measured.standing
-                found = freezing.measure(mine.member, mine.measured.profile, standing.kept, every)
+                facts = mine.measured.standing.facts()
+                found = freezing.measure(mine.member, mine.measured.profile, facts, every)
                 mine.more_terms = freezing.take(mine.member, every)
                 freezing.count(mine.member, found)
                 results, changes = mine.measured.freeze(mine.member, found, freezing)

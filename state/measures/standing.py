@@ -6,8 +6,8 @@ difference can be told: results as a whole, and what they add to the sums of pra
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from hashlib import blake2b
 
 import msgspec
@@ -31,6 +31,7 @@ from state.measures.results import LIVE, Asked, Result
 Key = tuple[str, str, str]
 """Edition, window and measure."""
 _encoder = msgspec.msgpack.Encoder()
+_kept: msgspec.msgpack.Decoder[Kept] = msgspec.msgpack.Decoder(Kept)
 
 
 class SaidMeasure(msgspec.Struct, frozen=True, array_like=True):
@@ -67,13 +68,22 @@ class SaidMeasure(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Standing(msgspec.Struct, array_like=True):
-    """A member's measures as a state file keeps them. `kept` is sorted by row; `frozen` are readings that are closed."""
+    """A member's measures as a state file keeps them. `frozen` are readings that are closed.
+
+    `kept` are the kept facts by row, sorted, each as it is stored, without its row: few events need any of them. `last_start` is the
+    last day on which anything in them begins; 0 for none.
+    """
 
     spans: list[SaidSpan] = []
-    kept: list[Kept] = []
+    kept: dict[str, bytes] = {}
     said: list[SaidMeasure] = []
     next_day: Day | None = None
     frozen: list[FrozenReading] = []
+    last_start: Day = 0
+
+    def facts(self) -> list[Kept]:
+        """The kept facts, by row."""
+        return [_unpacked(row, stored) for row, stored in self.kept.items()]
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -109,11 +119,13 @@ def take(
         if isinstance(row, History) and isinstance(row.statements[0].body, Enrollment):
             everything |= _take_span(standing, name, row)
             continue
-        before = _kept(standing, name)
         after = kept_of(name, row, measuring.wanted, allow_reopen=allow_reopen)
-        if before == after:
+        stored, packed = standing.kept.get(name), None if after is None else _packed(after)
+        if stored == packed:
             continue
-        _put(standing, name, after)
+        before = None if stored is None else _unpacked(name, stored)
+        _put(standing, name, packed)
+        standing.last_start = _last_start(standing, before, after)
         since = min(since, *(first_start(one) for one in (before, after) if one is not None))
         for bound in measuring.bounds:
             touched = measures.setdefault(bound.edition.name, {})
@@ -152,6 +164,7 @@ def advance(
     some = None if touched is None or touched.everything else touched
     profile = profile_of(standing.spans) if some is None else before
     windows = measuring.windows(as_of)
+    facts = cache(standing.facts)
     known = {one.key: one for one in standing.said}
     by_window: dict[tuple[str, str], dict[Key, SaidMeasure]] = {}
     for key, one in known.items():
@@ -171,7 +184,7 @@ def advance(
             for here in (by_window.get((edition, window.id), {}),)
         ]
         only = None if some is None else frozenset(name for _, _, asked in asked_in for name in asked or ())
-        person = None if only is not None and not only else seen(profile, standing.kept, bound, as_of, only=only)
+        person = None if only is not None and not only else seen(profile, facts(), bound, as_of, only=only)
         for window, here, asked in asked_in:
             if person is None or (asked is not None and not asked):
                 found.update(here)
@@ -195,13 +208,12 @@ def advance(
                 if old is None or old.counts_otherwise(one) or before != profile:
                     sums.extend(() if old is None else _taken_back(old, payer, before))
                     sums.extend(_cells(one, payer, profile))
-    opens = [one.opens_on for one in found.values() if one.opens_on is not None]
+    days = [one.opens_on for one in found.values() if one.opens_on is not None]
     found.update({key: one for key, one in known.items() if key not in found and key[1] in measuring.settled})
     standing.said = [found[key] for key in sorted(found)]
-    ahead = (
-        fact.start for one in standing.kept if last_start(one) > as_of for fact in coded(one) if fact.start > as_of
-    )
-    standing.next_day = min((*opens, *ahead), default=None)
+    if standing.last_start > as_of:
+        days += [fact.start for one in facts() for fact in coded(one) if fact.start > as_of]
+    standing.next_day = min(days, default=None)
     return Changes(tuple(results), tuple(sums))
 
 
@@ -283,14 +295,28 @@ def _take_span(standing: Standing, name: str, row: History) -> bool:
     return True
 
 
-def _kept(standing: Standing, name: str) -> Kept | None:
-    at = bisect_left(standing.kept, name, key=lambda one: one.row)
-    return standing.kept[at] if at < len(standing.kept) and standing.kept[at].row == name else None
+def _packed(one: Kept) -> bytes:
+    return _encoder.encode(msgspec.structs.replace(one, row=""))
 
 
-def _put(standing: Standing, name: str, one: Kept | None) -> None:
-    at = bisect_left(standing.kept, name, key=lambda kept: kept.row)
-    if at < len(standing.kept) and standing.kept[at].row == name:
-        del standing.kept[at]
-    if one is not None:
-        insort(standing.kept, one, key=lambda kept: kept.row)
+def _unpacked(row: str, stored: bytes) -> Kept:
+    one = _kept.decode(stored)
+    # It was made just now and is nobody else's yet.
+    msgspec.structs.force_setattr(one, "row", row)
+    return one
+
+
+def _put(standing: Standing, name: str, packed: bytes | None) -> None:
+    if packed is None:
+        del standing.kept[name]
+    elif name in standing.kept:
+        standing.kept[name] = packed
+    else:
+        standing.kept = dict(sorted([*standing.kept.items(), (name, packed)]))
+
+
+def _last_start(standing: Standing, before: Kept | None, after: Kept | None) -> Day:
+    """The last day on which anything kept begins, now that `after` stands for `before`."""
+    if before is not None and last_start(before) == standing.last_start:
+        return max(map(last_start, standing.facts()), default=0)
+    return standing.last_start if after is None else max(standing.last_start, last_start(after))
