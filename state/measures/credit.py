@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -37,6 +37,18 @@ class Credit(msgspec.Struct, frozen=True, array_like=True):
             return most_months(period, as_of, practice_on)
         return practice_on(self.last_day(period, as_of))
 
+    def stays(self, practice: str, since: Day, period: Period, as_of: Day, practice_on: PracticeOn) -> bool:
+        """Whether a practice that had the credit has it still, where attribution can be another from the day `since` on alone.
+
+        Who had most months, and has every month from that day on, has most months and the latest.
+        """
+        if since > self.last_day(period, as_of):
+            return True
+        has_all_since = self.most_months and all(
+            practice_on(day) == practice for day in months_of(period, as_of) if day >= since
+        )
+        return has_all_since or self.practice(period, as_of, practice_on) == practice
+
 
 def credit_of(outcomes: Iterable[Outcome]) -> Credit:
     """How the credit is found for a measure, as its outcomes name it; of several anchors the first."""
@@ -45,16 +57,17 @@ def credit_of(outcomes: Iterable[Outcome]) -> Credit:
     return Credit(min(anchors, default=None), any(outcome.most_months for outcome in some))
 
 
-def attributed_months(period: Period, as_of: Day, practice_on: PracticeOn) -> list[str]:
-    """The practice of each attributed month of a period up to a day, in order; a month is attributed as on its first day."""
-    found: list[str] = []
+def months_of(period: Period, as_of: Day) -> Iterator[Day]:
+    """The first day of each month of a period up to a day."""
     month = month_of(period.start)
     while month <= min(period.end, as_of):
-        practice = practice_on(max(month, period.start))
-        if practice:
-            found.append(practice)
+        yield max(month, period.start)
         month = add_months(month, 1)
-    return found
+
+
+def attributed_months(period: Period, as_of: Day, practice_on: PracticeOn) -> list[str]:
+    """The practice of each attributed month of a period up to a day, in order; a month is attributed as on its first day."""
+    return [practice for day in months_of(period, as_of) if (practice := practice_on(day))]
 
 
 def most_months(period: Period, as_of: Day, practice_on: PracticeOn) -> str:

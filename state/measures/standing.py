@@ -231,11 +231,7 @@ def _asked(
         one.measure
         for one in here.values()
         if (one.opens_on is not None and one.opens_on <= as_of)
-        or (
-            moved_since <= as_of
-            and moved_since <= one.credit.last_day(window.period, as_of)
-            and one.credit.practice(window.period, as_of, practice_on) != one.practice
-        )
+        or (moved_since <= as_of and not one.credit.stays(one.practice, moved_since, window.period, as_of, practice_on))
     }
     edition = bound.edition.name
     for name, roles in touched.measures.get(edition, {}).items():
