@@ -183,7 +183,7 @@ class KeptResult(msgspec.Struct, frozen=True, array_like=True, tag="p"):
 Kept = KeptClaim | KeptDispensing | KeptRecord | KeptResult
 
 
-class Fact(msgspec.Struct, frozen=True, gc=False):
+class Fact(msgspec.Struct, frozen=True):
     """One coded thing that was said of a member. `of` is what it stands in; `line` the service line, where it is of one."""
 
     kind: Kind
