@@ -45,7 +45,7 @@ class Credit(msgspec.Struct, frozen=True, array_like=True):
         if since > self.last_day(period, as_of):
             return True
         has_all_since = self.most_months and all(
-            practice_on(day) == practice for day in months_of(period, as_of) if day >= since
+            practice_on(day) == practice for day in _months_of(period, as_of) if day >= since
         )
         return has_all_since or self.practice(period, as_of, practice_on) == practice
 
@@ -57,7 +57,7 @@ def credit_of(outcomes: Iterable[Outcome]) -> Credit:
     return Credit(min(anchors, default=None), any(outcome.most_months for outcome in some))
 
 
-def months_of(period: Period, as_of: Day) -> Iterator[Day]:
+def _months_of(period: Period, as_of: Day) -> Iterator[Day]:
     """The first day of each month of a period up to a day."""
     month = month_of(period.start)
     while month <= min(period.end, as_of):
@@ -67,7 +67,7 @@ def months_of(period: Period, as_of: Day) -> Iterator[Day]:
 
 def attributed_months(period: Period, as_of: Day, practice_on: PracticeOn) -> list[str]:
     """The practice of each attributed month of a period up to a day, in order; a month is attributed as on its first day."""
-    return [practice for day in months_of(period, as_of) if (practice := practice_on(day))]
+    return [practice for day in _months_of(period, as_of) if (practice := practice_on(day))]
 
 
 def most_months(period: Period, as_of: Day, practice_on: PracticeOn) -> str:
