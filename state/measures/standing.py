@@ -7,7 +7,6 @@ difference can be told: results as a whole, and what they add to the sums of pra
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
 from hashlib import blake2b
 
 import msgspec
@@ -164,7 +163,6 @@ def advance(
     some = None if touched is None or touched.everything else touched
     profile = profile_of(standing.spans) if some is None else before
     windows = measuring.windows(as_of)
-    facts = cache(standing.facts)
     known = {one.key: one for one in standing.said}
     by_window: dict[tuple[str, str], dict[Key, SaidMeasure]] = {}
     for key, one in known.items():
@@ -184,7 +182,7 @@ def advance(
             for here in (by_window.get((edition, window.id), {}),)
         ]
         only = None if some is None else frozenset(name for _, _, asked in asked_in for name in asked or ())
-        person = None if only is not None and not only else seen(profile, facts(), bound, as_of, only=only)
+        person = None if only is not None and not only else seen(profile, standing.facts(), bound, as_of, only=only)
         for window, here, asked in asked_in:
             if person is None or (asked is not None and not asked):
                 found.update(here)
@@ -212,7 +210,7 @@ def advance(
     found.update({key: one for key, one in known.items() if key not in found and key[1] in measuring.settled})
     standing.said = [found[key] for key in sorted(found)]
     if standing.last_start > as_of:
-        days += [fact.start for one in facts() for fact in coded(one) if fact.start > as_of]
+        days += [fact.start for one in standing.facts() for fact in coded(one) if fact.start > as_of]
     standing.next_day = min(days, default=None)
     return Changes(tuple(results), tuple(sums))
 
