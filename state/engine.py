@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from functools import cache
 from hashlib import blake2b
 
 import msgspec
@@ -175,12 +174,14 @@ def practices_of(member: Member, knowledge: Knowledge) -> Callable[[Day], str]:
     For as long as the member is not folded or advanced. A day that was asked before costs nothing.
     """
     view: View | None = None
+    known: dict[Day, str] = {}
 
-    @cache
     def practice_on(day: Day) -> str:
         nonlocal view
-        view = view or View.of(member, knowledge)
-        return decide(view, day).practice_id or ""
+        if day not in known:
+            view = view or View.of(member, knowledge)
+            known[day] = decide(view, day).practice_id or ""
+        return known[day]
 
     return practice_on
 

@@ -70,7 +70,21 @@ RULES: Mapping[str, tuple[ModuleType, ...]] = {
 """The modules in which the rule of a measure stands, the measure's own first."""
 SHARED = (eligibility, enrollment, hospice, death, palliative, frailty, status, credit)
 """The modules of steps that several measures share."""
-_FRAME = frozenset({"compare", "evaluate", "measure", "looks_until", "needs", "rates", "roles", "value"})
+_FRAME = frozenset(
+    {
+        "compare",
+        "enters",
+        "evaluate",
+        "looks_until",
+        "measure",
+        "needs",
+        "only_counted",
+        "rates",
+        "roles",
+        "roles_until",
+        "value",
+    }
+)
 """Functions of a measure's module that are no step of its rule."""
 _ALIKE = ("death", "frailty", "statuses")
 """Parameters that an edition gives to most of its measures alike."""

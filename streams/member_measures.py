@@ -78,17 +78,20 @@ class MeasuredMember:
         as_of: Day | None,
         knowledge: Knowledge,
         *,
-        answered: bool,
+        moved_since: Day,
     ) -> Said:
-        """Take up rows that a fact has changed; outputs and changes of sums. `answered`: attribution has been asked anew as well."""
+        """Take up rows that a fact has changed; outputs and changes of sums.
+
+        `moved_since`: the first day on which attribution may be another by it; FOREVER where it was not asked anew.
+        """
         measuring = knowledge.measuring
         self._forget(knowledge)
-        before = profile_of(self.standing.spans)
+        spans, said, due = self.standing.spans, self.standing.said, self.standing.next_day
         touched = standing.take(self.standing, rows, measuring, allow_reopen=knowledge.ruleset.allow_reopen)
         self.touched = touched
-        if touched.is_nothing and not answered:
+        self.changed |= touched.everything or touched.since < FOREVER
+        if touched.is_nothing and moved_since == FOREVER:
             return (), ()
-        self.changed = True
         if as_of is None:
             return (), ()
         changes = standing.advance(
@@ -98,9 +101,10 @@ class MeasuredMember:
             member.payer,
             _practice_on(member, as_of, knowledge),
             touched=touched,
-            before=before,
-            answered=answered,
+            before=profile_of(spans),
+            moved_since=moved_since,
         )
+        self.changed |= said != self.standing.said or due != self.standing.next_day
         return _outputs(changes, member, as_of, knowledge), changes.sums
 
     def advance(self, member: engine.Member, as_of: Day, knowledge: Knowledge, *, everything: bool) -> Said:
@@ -179,7 +183,7 @@ class MeasuredMember:
             now, different = asked_again(
                 known,
                 self.profile,
-                self.standing.kept if is_kept else kept_from(because.rows or {}, bounds, allow_reopen=reopen),
+                self.standing.facts() if is_kept else kept_from(because.rows or {}, bounds, allow_reopen=reopen),
                 bounds,
                 one.window,
                 engine.practice_on(member, one, knowledge, because.rows),

@@ -319,20 +319,20 @@ class MemberPartition:
                         mine, self.state.as_of, engine.CAUSE_OF_FACT[fact.kind], str(fact.position), folded.since
                     )
                 )
+        moved_since = folded.since if folded.changed else FOREVER
         if not self.knowledge.measuring.is_nothing and (folded.changed or folded.stored):
             said, changes = mine.measured.take(
                 [(name, mine.rows[name]) for name in sorted(folded.stored)],
                 mine.member,
                 None if self.state.as_of is None else from_date(self.state.as_of),
                 self.knowledge,
-                answered=folded.changed,
+                moved_since=moved_since,
             )
             made.extend(said)
             sums.extend((one.offset, change) for change in changes)
             mine.due = _sooner(mine.due, mine.measured.due)
             if self.state.as_of is not None and self.knowledge.frozen:
-                cause, since = engine.CAUSE_OF_FACT[fact.kind], folded.since if folded.changed else FOREVER
-                because = self._because(cause, str(fact.position), since, mine)
+                because = self._because(engine.CAUSE_OF_FACT[fact.kind], str(fact.position), moved_since, mine)
                 said, changes = mine.measured.adjust(mine.member, from_date(self.state.as_of), self.knowledge, because)
                 made.extend(said)
                 sums.extend((one.offset, change) for change in changes)
@@ -618,8 +618,8 @@ class MemberPartition:
             mine = working[row.key]
             every = cold[row.key] if needed else None
             try:
-                standing = mine.measured.standing
-                found = freezing.measure(mine.member, mine.measured.profile, standing.kept, every)
+                facts = mine.measured.standing.facts()
+                found = freezing.measure(mine.member, mine.measured.profile, facts, every)
                 mine.more_terms = freezing.take(mine.member, every)
                 freezing.count(mine.member, found)
                 results, changes = mine.measured.freeze(mine.member, found, freezing)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import functools
+import gc
 import logging
 import sqlite3
 import threading
@@ -69,6 +70,9 @@ FAREWELL = 20.0
 """Seconds an orderly end may take."""
 TICK_LOOK = 5.0
 """Seconds between two looks at the calendar."""
+OBJECTS_BETWEEN_LOOKS = 50_000
+"""New objects after which Python looks for rings among them. A batch makes hundreds of thousands, nearly all of which go without such a
+look; with Python's own 700 the looks took a third of the time of a member agent with measures."""
 
 
 @dataclass(slots=True)
@@ -440,6 +444,7 @@ def run(settings: Settings) -> int:
     except (TableError, RegistryError, InvalidValueSets) as problem:
         raise Stop(str(problem), EXIT_CONFIG) from None
     _make_folder(settings.state)
+    gc.set_threshold(OBJECTS_BETWEEN_LOOKS)
     if settings.metrics_port is not None:
         status.serve(settings.metrics_host, settings.metrics_port, worker.pulse)
     logs.set_up(settings.log)

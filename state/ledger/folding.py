@@ -254,7 +254,7 @@ def _fold_claim(
     # Whoever is known is answered, also one of whom nothing but a claim that is no evidence is known.
     first = member.said is None and not histories
     changed = first or (derived != before and (member.said is None or _is_evidence(derived, before, knowledge)))
-    since = _first_day(derived, before) if changed and knowledge.frozen else 0
+    since = _first_day(derived, before) if changed else 0
     return Folded(changed=changed, cause="claim", refusal=refusal, stored=frozenset(stored), since=since, new=new)
 
 

@@ -25,14 +25,9 @@ from state.measures.status import Statuses
 
 RATE = "ratio"
 _VISITS = frozenset({"outpatient", "telephone_visit", "online_assessment"})
-_ROLES = _VISITS | {
-    "acute_inpatient",
-    "asthma",
-    "ed_visit",
-    "inpatient_stay",
-    "nonacute_inpatient_stay",
-    "other_respiratory_disease",
-}
+_CONTACTS = _VISITS | {"acute_inpatient", "ed_visit", "inpatient_stay", "nonacute_inpatient_stay"}
+"""What is read with the asthma on its claim alone."""
+_ROLES = _CONTACTS | {"asthma", "other_respiratory_disease"}
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -197,6 +192,6 @@ MEASURE = Measure(
     rates,
     population,
     evaluate,
-    beside=dict.fromkeys(_VISITS, ()),
+    beside=dict.fromkeys(_CONTACTS, ()),
     needs=needs,
 )

@@ -6,11 +6,11 @@ Sources: measures.md 3 (program); CMS125 CQL (eCQM). The same steps; ages, eligi
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from state.calendar import Day, to_date
+from state.calendar import FOREVER, Day, to_date
 from state.measures import eligibility, exclusions, status
 from state.measures.bands import Band, band_of
 from state.measures.eligibility import Eligibility
@@ -209,4 +209,25 @@ def _october(period: Period) -> Day:
     return dt.date(first.year - 2, 10, 1).toordinal()
 
 
-MEASURE = Measure("BCS", "Breast Cancer Screening", Parameters, roles, rates, population, evaluate)
+def enters(parameters: Parameters) -> frozenset[str]:
+    """What the population reads: a recorded sex and a visit, where the edition asks for them."""
+    sex = {"recorded_sex"} if parameters.recorded_sex else set()
+    return eligibility.roles(parameters.eligibility) | sex
+
+
+def roles_until(_period: Period, parameters: Parameters) -> Mapping[str, Day]:
+    """A recorded sex counts whenever it was recorded."""
+    return {"recorded_sex": FOREVER} if parameters.recorded_sex else {}
+
+
+MEASURE = Measure(
+    "BCS",
+    "Breast Cancer Screening",
+    Parameters,
+    roles,
+    rates,
+    population,
+    evaluate,
+    roles_until=roles_until,
+    enters=enters,
+)

@@ -5,7 +5,7 @@ Sources: measures.md 4; for the eCQM editions CMS165 CQL (FHIR; 0.1.000 for 2025
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -196,6 +196,22 @@ def controlled(person: Person, first: Day, last: Day, parameters: Parameters) ->
     return found if is_controlled(on_last_day, parameters.reading) else Step(asks, holds=False, evidence=found.evidence)
 
 
+def enters(parameters: Parameters) -> frozenset[str]:
+    """What the population reads: hypertension, where it was stated, and visits where the edition asks for one."""
+    return _of_hypertension(parameters) | eligibility.roles(parameters.eligibility)
+
+
+def roles_until(period: Period, parameters: Parameters) -> Mapping[str, Day]:
+    """Hypertension is looked for in the first months of the period alone."""
+    last = add_months(period.start, parameters.hypertension.months_into) - 1
+    return dict.fromkeys(_of_hypertension(parameters), last)
+
+
+def _of_hypertension(parameters: Parameters) -> frozenset[str]:
+    by_visits = isinstance(parameters.hypertension, DiagnosedVisits)
+    return frozenset({"hypertension", "diagnosed_visit"} if by_visits else {"hypertension"})
+
+
 def needs(parameters: Parameters) -> tuple[frozenset[str], ...]:
     """Nobody has hypertension of whom nobody says so, and by visits nobody without one."""
     if isinstance(parameters.hypertension, DiagnosedVisits):
@@ -213,4 +229,6 @@ MEASURE = Measure(
     evaluate,
     beside={"diagnosed_visit": ()},
     needs=needs,
+    roles_until=roles_until,
+    enters=enters,
 )

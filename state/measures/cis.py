@@ -7,9 +7,16 @@ a visit in it. Doses, windows and mixes are in the editions; the rule is `immuni
 
 from __future__ import annotations
 
-from state.measures.immunizations import Immunizations, evaluate, population, rates, roles
+from state.measures.immunizations import Immunizations, enters, evaluate, population, rates, roles
 from state.measures.outcome import Measure
 
 MEASURE = Measure(
-    "CIS", "Childhood Immunization Status, Combination 10", Immunizations, roles, rates, population, evaluate
+    "CIS",
+    "Childhood Immunization Status, Combination 10",
+    Immunizations,
+    roles,
+    rates,
+    population,
+    evaluate,
+    enters=enters,
 )

@@ -160,4 +160,9 @@ def without_colon(person: Person, period: Period, statuses: Statuses) -> Step:
     )
 
 
-MEASURE = Measure("COL", "Colorectal Cancer Screening", Parameters, roles, rates, population, evaluate)
+def enters(parameters: Parameters) -> frozenset[str]:
+    """What the population reads: a visit, where the edition asks for one."""
+    return eligibility.roles(parameters.eligibility)
+
+
+MEASURE = Measure("COL", "Colorectal Cancer Screening", Parameters, roles, rates, population, evaluate, enters=enters)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -25,11 +25,29 @@ class Credit(msgspec.Struct, frozen=True, array_like=True):
     anchor: Day | None = None
     most_months: bool = False
 
+    def last_day(self, period: Period, as_of: Day) -> Day:
+        """The latest day whose attribution decides: what can matter only after it leaves the credit where it is."""
+        if self.most_months:
+            return max(month_of(min(period.end, as_of)), period.start)
+        return min(period.end if self.anchor is None else self.anchor, as_of)
+
     def practice(self, period: Period, as_of: Day, practice_on: PracticeOn) -> str:
         """The practice that gets the credit: on the anchor, or today where that is earlier; "" for nobody."""
         if self.most_months:
             return most_months(period, as_of, practice_on)
-        return practice_on(min(period.end if self.anchor is None else self.anchor, as_of))
+        return practice_on(self.last_day(period, as_of))
+
+    def stays(self, practice: str, since: Day, period: Period, as_of: Day, practice_on: PracticeOn) -> bool:
+        """Whether a practice that had the credit has it still, where attribution can be another from the day `since` on alone.
+
+        Who had most months, and has every month from that day on, has most months and the latest.
+        """
+        if since > self.last_day(period, as_of):
+            return True
+        has_all_since = self.most_months and all(
+            practice_on(day) == practice for day in _months_of(period, as_of) if day >= since
+        )
+        return has_all_since or self.practice(period, as_of, practice_on) == practice
 
 
 def credit_of(outcomes: Iterable[Outcome]) -> Credit:
@@ -39,16 +57,17 @@ def credit_of(outcomes: Iterable[Outcome]) -> Credit:
     return Credit(min(anchors, default=None), any(outcome.most_months for outcome in some))
 
 
-def attributed_months(period: Period, as_of: Day, practice_on: PracticeOn) -> list[str]:
-    """The practice of each attributed month of a period up to a day, in order; a month is attributed as on its first day."""
-    found: list[str] = []
+def _months_of(period: Period, as_of: Day) -> Iterator[Day]:
+    """The first day of each month of a period up to a day."""
     month = month_of(period.start)
     while month <= min(period.end, as_of):
-        practice = practice_on(max(month, period.start))
-        if practice:
-            found.append(practice)
+        yield max(month, period.start)
         month = add_months(month, 1)
-    return found
+
+
+def attributed_months(period: Period, as_of: Day, practice_on: PracticeOn) -> list[str]:
+    """The practice of each attributed month of a period up to a day, in order; a month is attributed as on its first day."""
+    return [practice for day in _months_of(period, as_of) if (practice := practice_on(day))]
 
 
 def most_months(period: Period, as_of: Day, practice_on: PracticeOn) -> str:

@@ -20,7 +20,8 @@ from state.measures.status import Statuses
 from state.measures.timing import latest
 
 DISORDERS = ("bipolar_disorder", "personality_disorder", "psychotic_disorder", "pervasive_developmental_disorder")
-VISITED = (frozenset({"major_depression_or_dysthymia"}), frozenset({"depression_visit"}))
+OF_VISITS = frozenset({"depression_visit", "major_depression_or_dysthymia"})
+VISITED = tuple(frozenset({role}) for role in sorted(OF_VISITS))
 """Without a fact of each there is no visit for depression."""
 BESIDE: dict[str, tuple[str, ...]] = {"depression_visit": ()}
 """A visit is read with the diagnosis on its claim alone."""

@@ -140,6 +140,11 @@ def _total(outcomes: list[Outcome], period: Period) -> Outcome:
     )
 
 
+def enters(parameters: Parameters) -> frozenset[str]:
+    """What the population reads: visits for depression."""
+    return depression_scores.OF_VISITS | eligibility.roles(parameters.eligibility)
+
+
 def needs(_parameters: Parameters) -> tuple[frozenset[str], ...]:
     """Nobody has a visit for depression without both."""
     return depression_scores.VISITED
@@ -155,4 +160,5 @@ MEASURE = Measure(
     evaluate,
     beside=depression_scores.BESIDE,
     needs=needs,
+    enters=enters,
 )

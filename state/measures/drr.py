@@ -170,6 +170,12 @@ def looks_until(period: Period, parameters: Parameters) -> Day:
     return max(day_after(period, parameters), intake_of(period, parameters).end + parameters.follow_up[1])
 
 
+def enters(parameters: Parameters) -> frozenset[str]:
+    """What the population reads: visits for depression, and totals near them."""
+    of_episodes = depression_scores.OF_VISITS | depression_scores.QUESTIONNAIRES
+    return of_episodes | eligibility.roles(parameters.eligibility)
+
+
 def needs(_parameters: Parameters) -> tuple[frozenset[str], ...]:
     """Nobody has an episode without a total, and a visit for depression near it."""
     return *depression_scores.VISITED, depression_scores.QUESTIONNAIRES
@@ -185,5 +191,6 @@ MEASURE = Measure(
     evaluate,
     beside=depression_scores.BESIDE,
     needs=needs,
+    enters=enters,
     looks_until=looks_until,
 )

@@ -5,12 +5,12 @@ Sources: measures.md 2.1 and 15 (why they are two rules); CMS2 CQL.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from state.calendar import Day
-from state.measures import dsf_program, dsf_visits, status
+from state.measures import dsf_program, dsf_visits, eligibility, status
 from state.measures.dsf_program import Screening
 from state.measures.dsf_visits import AtVisits
 from state.measures.facts import Person
@@ -64,6 +64,19 @@ def looks_until(period: Period, parameters: Parameters) -> Day:
     return end if isinstance(rule, AtVisits) else max(end, period.end - rule.days_left + rule.follow_up_days)
 
 
+def enters(parameters: Parameters) -> frozenset[str]:
+    """What the population reads: nothing but age and coverage by the program's rule, visits by the eCQM's."""
+    rule = parameters.rule
+    return dsf_visits.VISITS if isinstance(rule, AtVisits) else eligibility.roles(rule.eligibility)
+
+
+def only_counted(parameters: Parameters) -> Mapping[str, str]:
+    """By the program's rule a follow-up is looked for after a positive screen alone, and who had one counts for that rate."""
+    if isinstance(parameters.rule, AtVisits):
+        return {}
+    return dict.fromkeys(dsf_program.FOLLOW_UP_ROLES, dsf_program.FOLLOWED_UP)
+
+
 MEASURE = Measure(
     "DSF",
     "Depression Screening and Follow-Up",
@@ -74,4 +87,6 @@ MEASURE = Measure(
     evaluate,
     beside=dsf_program.BESIDE,
     looks_until=looks_until,
+    enters=enters,
+    only_counted=only_counted,
 )

@@ -53,7 +53,7 @@ class Screening(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     follow_up_days: int = 30
 
 
-_FOLLOW_UP_ROLES = frozenset(
+FOLLOW_UP_ROLES = frozenset(
     {
         "antidepressant",
         "behavioral_health_condition",
@@ -64,7 +64,7 @@ _FOLLOW_UP_ROLES = frozenset(
         "follow_up_visit",
     }
 )
-
+"""What is read of a follow-up alone; a depression takes out as well."""
 
 BESIDE: dict[str, tuple[str, ...]] = {"depression_case_management": (), "follow_up_visit": ()}
 """A follow-up by a visit or by case management is read with the diagnosis on its claim alone."""
@@ -73,7 +73,7 @@ BESIDE: dict[str, tuple[str, ...]] = {"depression_case_management": (), "follow_
 def roles(rule: Screening, *, death_excludes: bool) -> frozenset[str]:
     """The roles that the rule reads."""
     return (
-        _FOLLOW_UP_ROLES
+        FOLLOW_UP_ROLES
         | {"bipolar_disorder", "depression", *(one.role for one in rule.instruments)}
         | eligibility.roles(rule.eligibility)
         | exclusions.roles_of_all(death_excludes=death_excludes)

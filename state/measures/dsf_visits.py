@@ -46,10 +46,10 @@ class AtVisits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     supply_goes_on: bool = False
 
 
-ROLES = frozenset(
+VISITS = frozenset({"depression_visit"})
+ROLES = VISITS.union(
     {
         "bipolar_disorder",
-        "depression_visit",
         "reason_not_to_screen",
         "screening_negative",
         "screening_positive",

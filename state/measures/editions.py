@@ -20,6 +20,7 @@ from state.measures.facts import Fact, Kept, KeptClaim, Wanted, coded
 from state.measures.measure_tables import NO_TABLES, ROLES_OF_TABLES, MeasureTables
 from state.measures.outcome import Measure
 from state.measures.period import Period
+from state.measures.touching import can_change
 from state.reference.codes import Code, UnknownSystem, UnusableCode, code_of
 from state.reference.tables import BUILT_IN, InvalidTable, TableError, TableFile
 from state.reference.value_sets import Medication, ValueSets
@@ -225,15 +226,27 @@ class Bound:
         """The last day for a period on which anything that begins can matter to a measure."""
         return MEASURES[measure].looks_until(period, self.edition.parameters[measure])
 
-    def touched_by(self, kept: Kept) -> frozenset[str]:
-        """The measures that a kept fact can touch: of a claim not those that read of it only what is read beside something else."""
-        return frozenset(
-            measure
-            for fact in coded(kept)
-            for role in self.roles_of[fact.code]
-            for measure in self.readers.get(role, ())
-            if not isinstance(kept, KeptClaim) or self._reads_by_itself(measure, role, fact)
-        )
+    def touched_by(self, kept: Kept) -> Mapping[str, frozenset[str]]:
+        """The measures that a kept fact can touch, each with the roles by which it reads the fact.
+
+        Of a claim not those that read of it only what is read beside something else.
+        """
+        found: dict[str, set[str]] = {}
+        for fact in coded(kept):
+            for role in self.roles_of[fact.code]:
+                for measure in self.readers.get(role, ()):
+                    if not isinstance(kept, KeptClaim) or self._reads_by_itself(measure, role, fact):
+                        found.setdefault(measure, set()).add(role)
+        return {measure: frozenset(roles) for measure, roles in found.items()}
+
+    def can_change(
+        self, measure: str, roles: frozenset[str], since: Day, period: Period, counted: frozenset[str] | None
+    ) -> bool:
+        """Whether facts that have these roles and begin on the day `since` or later can change what a measure says for a period.
+
+        `counted` are the rates that count the member; None where the measure has no outcome.
+        """
+        return can_change(MEASURES[measure], self.edition.parameters[measure], roles, since, period, counted)
 
     def _reads_by_itself(self, measure: str, role: str, fact: Fact) -> bool:
         places = MEASURES[measure].beside.get(role)

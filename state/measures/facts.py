@@ -84,7 +84,8 @@ class KeptLine(msgspec.Struct, frozen=True, order=True, array_like=True):
 class KeptClaim(msgspec.Struct, frozen=True, array_like=True, tag="c"):
     """The version of a claim family that stands. `principal` is its first diagnosis, `diagnoses` are all, in their order.
 
-    `start` and `end` are admission and discharge, where given, else the first and last day of its lines. `places` are the places of
+    `start` and `end` are admission and discharge, where given, else the first and last day of its lines. `lines` are in the order of
+    their days. `places` are the places of
     service of all its lines, of those too that no value set can touch.
     """
 
@@ -182,8 +183,7 @@ class KeptResult(msgspec.Struct, frozen=True, array_like=True, tag="p"):
 Kept = KeptClaim | KeptDispensing | KeptRecord | KeptResult
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True):
     """One coded thing that was said of a member. `of` is what it stands in; `line` the service line, where it is of one."""
 
     kind: Kind
@@ -235,7 +235,7 @@ def last_start(kept: Kept) -> Day:
     """The last day on which anything in a kept fact begins."""
     match kept:
         case KeptClaim():
-            return max(kept.start, max((line.start for line in kept.lines), default=kept.start))
+            return max(kept.start, kept.lines[-1].start) if kept.lines else kept.start
         case KeptRecord():
             return kept.start
         case _:
@@ -243,47 +243,59 @@ def last_start(kept: Kept) -> Day:
 
 
 def first_start(kept: Kept) -> Day:
-    """The first day to which anything in a kept fact can be dated: that an order was written may lie before its beginning."""
+    """The first day to which anything in a kept fact can be dated: that an order was written may lie before its beginning.
+
+    What is part of another record may be dated by it: 0.
+    """
     match kept:
         case KeptClaim():
-            return min(kept.start, min((line.start for line in kept.lines), default=kept.start))
+            return min(kept.start, kept.lines[0].start) if kept.lines else kept.start
         case KeptRecord():
-            return kept.start if kept.authored is None else min(kept.start, kept.authored)
+            return 0 if kept.part_of else kept.start if kept.authored is None else min(kept.start, kept.authored)
         case _:
             return kept.day
 
 
-def coded(kept: Kept) -> Iterator[Fact]:
-    """Every coded thing in a kept fact."""
+def _every(_code: Code) -> bool:
+    return True
+
+
+def coded(kept: Kept, is_read: Callable[[Code], object] = _every) -> Iterator[Fact]:
+    """Every coded thing in a kept fact, or those alone whose code `is_read`: most are not, and are not made."""
+    code: Code
     match kept:
         case KeptClaim():
             for line in kept.lines:
-                if line.hcpcs:
-                    yield Fact("service", (line.hcpcs_system or "HCPCS", line.hcpcs), line.start, line.end, kept, line)
-                if line.revenue:
-                    yield Fact("service", ("UBREV", line.revenue), line.start, line.end, kept, line)
+                if line.hcpcs and is_read(code := (line.hcpcs_system or "HCPCS", line.hcpcs)):
+                    yield Fact("service", code, line.start, line.end, kept, line)
+                if line.revenue and is_read(code := ("UBREV", line.revenue)):
+                    yield Fact("service", code, line.start, line.end, kept, line)
             for diagnosis in kept.diagnoses:
-                yield Fact("diagnosis", (kept.diagnosis_system, diagnosis), kept.start, kept.end, kept)
+                if is_read(code := (kept.diagnosis_system, diagnosis)):
+                    yield Fact("diagnosis", code, kept.start, kept.end, kept)
             for procedure in kept.procedures:
-                yield Fact("service", ("ICD10PCS", procedure), kept.start, kept.end, kept)
-            if kept.bill_type:
-                yield Fact("service", ("UBTOB", kept.bill_type), kept.start, kept.end, kept)
-            if kept.drg:
-                yield Fact("service", ("MSDRG", kept.drg), kept.start, kept.end, kept)
-            if kept.disposition:
-                yield Fact("service", ("DISCHARGE_STATUS", kept.disposition), kept.start, kept.end, kept)
+                if is_read(code := ("ICD10PCS", procedure)):
+                    yield Fact("service", code, kept.start, kept.end, kept)
+            if kept.bill_type and is_read(code := ("UBTOB", kept.bill_type)):
+                yield Fact("service", code, kept.start, kept.end, kept)
+            if kept.drg and is_read(code := ("MSDRG", kept.drg)):
+                yield Fact("service", code, kept.start, kept.end, kept)
+            if kept.disposition and is_read(code := ("DISCHARGE_STATUS", kept.disposition)):
+                yield Fact("service", code, kept.start, kept.end, kept)
         case KeptDispensing():
             last = kept.day + max(kept.days_supply, 1) - 1
-            if kept.ndc:
-                yield Fact("dispensing", ("NDC", kept.ndc), kept.day, last, kept)
-            if kept.rxnorm:
-                yield Fact("dispensing", ("RXNORM", kept.rxnorm), kept.day, last, kept)
+            if kept.ndc and is_read(code := ("NDC", kept.ndc)):
+                yield Fact("dispensing", code, kept.day, last, kept)
+            if kept.rxnorm and is_read(code := ("RXNORM", kept.rxnorm)):
+                yield Fact("dispensing", code, kept.day, last, kept)
         case KeptRecord():
-            yield Fact(kept.kind, (kept.system, kept.code), kept.start, kept.end, kept)
-            if kept.kind == "encounter" and kept.category:
-                yield Fact(kept.kind, (ENCOUNTER_CLASS, kept.category), kept.start, kept.end, kept)
+            if is_read(code := (kept.system, kept.code)):
+                yield Fact(kept.kind, code, kept.start, kept.end, kept)
+            if kept.kind == "encounter" and kept.category and is_read(code := (ENCOUNTER_CLASS, kept.category)):
+                yield Fact(kept.kind, code, kept.start, kept.end, kept)
         case KeptResult():
-            yield Fact("observation", (kept.system, kept.code), kept.day, kept.day, kept)
+            if is_read(code := (kept.system, kept.code)):
+                yield Fact("observation", code, kept.day, kept.day, kept)
 
 
 class CoverSpan(msgspec.Struct, frozen=True, order=True, array_like=True):
@@ -367,14 +379,11 @@ def person_of(
     roles: dict[str, list[Fact]] = {}
     next_start: Day | None = None
     for one in kept:
-        for fact in coded(one):
-            named = by_code[fact.code]
-            if not named:
-                continue
+        for fact in coded(one, by_code.__getitem__):
             if fact.start > as_of:
                 next_start = fact.start if next_start is None else min(next_start, fact.start)
                 continue
-            for role in named:
+            for role in by_code[fact.code]:
                 roles.setdefault(role, []).append(fact)
     for found in roles.values():
         if len(found) > 1:

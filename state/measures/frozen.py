@@ -7,7 +7,7 @@ difference once. Source: design.md, closing a period; attribution.md 2.9.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -24,7 +24,7 @@ from state.measures.results import RESTATED, Asked, Result
 
 Key = tuple[str, str]
 """Edition and measure."""
-Touched = Mapping[str, frozenset[str]]
+Touched = Mapping[str, Collection[str]]
 """Measures by edition."""
 NOT_COUNTED = "0/0"
 
@@ -112,7 +112,7 @@ def asked_again(
         only = (
             None
             if touched is None
-            else touched.get(edition, frozenset()) | _moved(results, edition, window, practice_on)
+            else frozenset(touched.get(edition, ())) | _moved(results, edition, window, practice_on)
         )
         if only is not None and not only:
             continue

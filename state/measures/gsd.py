@@ -237,6 +237,12 @@ def _wanted(rate: GlycemicRate) -> str:
     return f"at most {rate.above} %" if rate.above is not None else f"less than {rate.below} %"
 
 
+def enters(parameters: Parameters) -> frozenset[str]:
+    """What the population reads: diabetes, and the drugs for it where the edition asks for them."""
+    drugs = parameters.diabetes.drugs if isinstance(parameters.diabetes, StatedDiabetes) else ()
+    return eligibility.roles(parameters.eligibility).union(("diabetes",), drugs)
+
+
 def needs(_parameters: Parameters) -> tuple[frozenset[str], ...]:
     """Nobody has diabetes without a diagnosis: a drug alone does not say so."""
     return (frozenset({"diabetes"}),)
@@ -251,4 +257,5 @@ MEASURE = Measure(
     population,
     evaluate,
     needs=needs,
+    enters=enters,
 )

@@ -6,9 +6,16 @@ each by itself. HPV: two doses 146 days apart, or three. The rule is `immunizati
 
 from __future__ import annotations
 
-from state.measures.immunizations import Immunizations, evaluate, population, rates, roles
+from state.measures.immunizations import Immunizations, enters, evaluate, population, rates, roles
 from state.measures.outcome import Measure
 
 MEASURE = Measure(
-    "IMA", "Immunizations for Adolescents, Combination 2", Immunizations, roles, rates, population, evaluate
+    "IMA",
+    "Immunizations for Adolescents, Combination 2",
+    Immunizations,
+    roles,
+    rates,
+    population,
+    evaluate,
+    enters=enters,
 )

@@ -48,10 +48,14 @@ class Immunizations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def roles(parameters: Immunizations) -> frozenset[str]:
     """The roles that the rule reads."""
-    visits = eligibility.roles(parameters.eligibility) if isinstance(parameters.eligibility, Visited) else frozenset()
     antigens = (antigen.roles() for antigen in parameters.antigens.values())
     out = exclusions.roles_of_all(death_excludes=parameters.death)
-    return visits.union(out, status.ROLES, parameters.exclusions, *antigens)
+    return enters(parameters).union(out, status.ROLES, parameters.exclusions, *antigens)
+
+
+def enters(parameters: Immunizations) -> frozenset[str]:
+    """What the population reads: a visit, where the edition asks for one."""
+    return eligibility.roles(parameters.eligibility) if isinstance(parameters.eligibility, Visited) else frozenset()
 
 
 def rates(parameters: Immunizations) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ class Window(msgspec.Struct, frozen=True, order=True):
     period: Period
 
 
+@lru_cache(maxsize=64)
 def rolling(as_of: Day) -> Period:
     """The twelve months that end with the month of a day: a month's worth of days gives one answer, so that a day costs nothing."""
     end = add_months(month_of(as_of), 1) - 1

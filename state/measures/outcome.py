@@ -171,6 +171,14 @@ def _nothing(_parameters: Any) -> tuple[frozenset[str], ...]:
     return ()
 
 
+def _no_other(_period: Period, _parameters: Any) -> Mapping[str, Day]:
+    return {}
+
+
+def _whoever(_parameters: Any) -> Mapping[str, str]:
+    return {}
+
+
 class Measure(msgspec.Struct, frozen=True):
     """A measure as the engine knows it.
 
@@ -182,9 +190,10 @@ class Measure(msgspec.Struct, frozen=True):
     where it has none or another than its name says. `compare`, where given, is asked in its place where all practices are known: it
     takes the sums of the practice and those of all together. `needs` are groups of roles: without a fact of each the measure does not
     concern a member, which is seen before anything is asked. `looks_until` is the last day for a period on which anything that begins
-    can matter. `beside` are roles that are read only beside another fact of the same claim, each with the roles of places at which they
-    are read by themselves. With fewer than `small`
-    members a rate is flagged.
+    can matter; `roles_until` are roles that matter until another day than that. `enters` are the roles that `population` reads, None for
+    all: who is outside stays outside whatever else is said. `only_counted` are roles that are read only of members whom a rate counts,
+    each with that rate. `beside` are roles that are read only beside another fact of the same claim, each with the roles of places at
+    which they are read by themselves. With fewer than `small` members a rate is flagged.
     """
 
     id: str
@@ -200,6 +209,9 @@ class Measure(msgspec.Struct, frozen=True):
     small: int = SMALL
     needs: Callable[[Any], tuple[frozenset[str], ...]] = _nothing
     looks_until: Callable[[Period, Any], Day] = day_after
+    roles_until: Callable[[Period, Any], Mapping[str, Day]] = _no_other
+    enters: Callable[[Any], frozenset[str]] | None = None
+    only_counted: Callable[[Any], Mapping[str, str]] = _whoever
 
 
 def none_of(rate: str) -> Outcome:

@@ -6,7 +6,6 @@ difference can be told: results as a whole, and what they add to the sums of pra
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 
@@ -31,6 +30,7 @@ from state.measures.results import LIVE, Asked, Result
 Key = tuple[str, str, str]
 """Edition, window and measure."""
 _encoder = msgspec.msgpack.Encoder()
+_kept: msgspec.msgpack.Decoder[Kept] = msgspec.msgpack.Decoder(Kept)
 
 
 class SaidMeasure(msgspec.Struct, frozen=True, array_like=True):
@@ -56,19 +56,33 @@ class SaidMeasure(msgspec.Struct, frozen=True, array_like=True):
         """What it is of."""
         return self.edition, self.window, self.measure
 
+    @property
+    def rates(self) -> frozenset[str]:
+        """The rates that count the member."""
+        return frozenset(one.rate for one in self.counted)
+
     def counts_otherwise(self, other: SaidMeasure) -> bool:
         """Whether another is counted for another practice, or with other numbers."""
         return (self.practice, self.counted) != (other.practice, other.counted)
 
 
 class Standing(msgspec.Struct, array_like=True):
-    """A member's measures as a state file keeps them. `kept` is sorted by row; `frozen` are readings that are closed."""
+    """A member's measures as a state file keeps them. `frozen` are readings that are closed.
+
+    `kept` are the kept facts by row, sorted, each as it is stored, without its row: few events need any of them. `last_start` is the
+    last day on which anything in them begins; 0 for none.
+    """
 
     spans: list[SaidSpan] = []
-    kept: list[Kept] = []
+    kept: dict[str, bytes] = {}
     said: list[SaidMeasure] = []
     next_day: Day | None = None
     frozen: list[FrozenReading] = []
+    last_start: Day = 0
+
+    def facts(self) -> list[Kept]:
+        """The kept facts, by row."""
+        return [_unpacked(row, stored) for row, stored in self.kept.items()]
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -79,13 +93,13 @@ class Changes(msgspec.Struct, frozen=True):
 
 
 class Touched(msgspec.Struct, frozen=True):
-    """What of a member an event has touched: measures by edition, `since` the day on which the first of its facts begins.
+    """What of a member an event has touched: by edition the measures, each with the roles by which it reads what the event says.
 
-    `everything`: demographics or coverage are others.
+    `since` is the day on which the first of its facts begins. `everything`: demographics or coverage are others.
     """
 
     everything: bool = False
-    measures: Mapping[str, frozenset[str]] = {}
+    measures: Mapping[str, Mapping[str, frozenset[str]]] = {}
     since: Day = 0
 
     @property
@@ -99,21 +113,25 @@ def take(
 ) -> Touched:
     """Take up cold rows as they are now; say what they can touch. Rows that no measure reads change nothing."""
     everything, since = False, FOREVER
-    measures: dict[str, set[str]] = {}
+    measures: dict[str, dict[str, frozenset[str]]] = {}
     for name, row in rows:
         if isinstance(row, History) and isinstance(row.statements[0].body, Enrollment):
             everything |= _take_span(standing, name, row)
             continue
-        before = _kept(standing, name)
         after = kept_of(name, row, measuring.wanted, allow_reopen=allow_reopen)
-        if before == after:
+        stored, packed = standing.kept.get(name), None if after is None else _packed(after)
+        if stored == packed:
             continue
-        _put(standing, name, after)
+        before = None if stored is None else _unpacked(name, stored)
+        _put(standing, name, packed)
+        standing.last_start = _last_start(standing, before, after)
         since = min(since, *(first_start(one) for one in (before, after) if one is not None))
         for bound in measuring.bounds:
-            touched = measures.setdefault(bound.edition.name, set())
-            touched.update(*(bound.touched_by(one) for one in (before, after) if one is not None))
-    return Touched(everything, {edition: frozenset(names) for edition, names in measures.items()}, since)
+            touched = measures.setdefault(bound.edition.name, {})
+            for one in (before, after):
+                for measure, roles in () if one is None else bound.touched_by(one).items():
+                    touched[measure] = touched.get(measure, frozenset()) | roles
+    return Touched(everything, measures, since)
 
 
 def retake(rows: Mapping[str, Row | None], measuring: Measuring, before: Standing, *, allow_reopen: bool) -> Standing:
@@ -132,13 +150,14 @@ def advance(
     *,
     touched: Touched | None,
     before: Profile,
-    answered: bool = True,
+    moved_since: Day = 0,
 ) -> Changes:
     """Ask again what was touched (None: everything) on a day, remember it, and say the differences.
 
-    `before` is who the member was when things were last said: what is taken back is taken from the strata in which it was counted. Whose
-    credit a measure is, is asked of all where attribution was `answered` anew, since it may be another. What was said of a period that is
-    no longer open stays said; it is remembered for as long as the period could be opened again, or it would then be counted twice.
+    `before` is who the member was when things were last said: what is taken back is taken from the strata in which it was counted.
+    `moved_since` is the first day on which the member may be another practice's than when things were last said: whose credit a measure
+    is, is asked where it looks at that day or a later one. What was said of a period that is no longer open stays said; it is remembered
+    for as long as the period could be opened again, or it would then be counted twice.
     """
     # Not None: what was touched, of a member who is who they were.
     some = None if touched is None or touched.everything else touched
@@ -157,13 +176,13 @@ def advance(
             (
                 window,
                 here,
-                None if some is None else _asked(some, bound, window, here, as_of, practice_on if answered else None),
+                None if some is None else _asked(some, bound, window, here, as_of, practice_on, moved_since),
             )
             for window in windows
             for here in (by_window.get((edition, window.id), {}),)
         ]
         only = None if some is None else frozenset(name for _, _, asked in asked_in for name in asked or ())
-        person = None if only is not None and not only else seen(profile, standing.kept, bound, as_of, only=only)
+        person = None if only is not None and not only else seen(profile, standing.facts(), bound, as_of, only=only)
         for window, here, asked in asked_in:
             if person is None or (asked is not None and not asked):
                 found.update(here)
@@ -187,13 +206,12 @@ def advance(
                 if old is None or old.counts_otherwise(one) or before != profile:
                     sums.extend(() if old is None else _taken_back(old, payer, before))
                     sums.extend(_cells(one, payer, profile))
-    opens = [one.opens_on for one in found.values() if one.opens_on is not None]
+    days = [one.opens_on for one in found.values() if one.opens_on is not None]
     found.update({key: one for key, one in known.items() if key not in found and key[1] in measuring.settled})
     standing.said = [found[key] for key in sorted(found)]
-    ahead = (
-        fact.start for one in standing.kept if last_start(one) > as_of for fact in coded(one) if fact.start > as_of
-    )
-    standing.next_day = min((*opens, *ahead), default=None)
+    if standing.last_start > as_of:
+        days += [fact.start for one in standing.facts() for fact in coded(one) if fact.start > as_of]
+    standing.next_day = min(days, default=None)
     return Changes(tuple(results), tuple(sums))
 
 
@@ -203,19 +221,22 @@ def _asked(
     window: Window,
     here: Mapping[Key, SaidMeasure],
     as_of: Day,
-    practice_on: PracticeOn | None,
+    practice_on: PracticeOn,
+    moved_since: Day,
 ) -> frozenset[str]:
-    """The measures to ask: those touched, those whose gap has opened, and those whose credit is another's now (None: nobody's is)."""
+    """The measures to ask: those touched, those whose gap has opened, and those whose credit is another's now."""
     also = {
         one.measure
         for one in here.values()
         if (one.opens_on is not None and one.opens_on <= as_of)
-        or (practice_on is not None and one.credit.practice(window.period, as_of, practice_on) != one.practice)
+        or (moved_since <= as_of and not one.credit.stays(one.practice, moved_since, window.period, as_of, practice_on))
     }
-    named = touched.measures.get(bound.edition.name, frozenset())
-    if touched.since > window.period.end:
-        named = frozenset(name for name in named if touched.since <= bound.looks_until(name, window.period))
-    return named | also
+    edition = bound.edition.name
+    for name, roles in touched.measures.get(edition, {}).items():
+        one = here.get((edition, window.id, name))
+        if bound.can_change(name, roles, touched.since, window.period, None if one is None else one.rates):
+            also.add(name)
+    return frozenset(also)
 
 
 def _said(
@@ -268,14 +289,28 @@ def _take_span(standing: Standing, name: str, row: History) -> bool:
     return True
 
 
-def _kept(standing: Standing, name: str) -> Kept | None:
-    at = bisect_left(standing.kept, name, key=lambda one: one.row)
-    return standing.kept[at] if at < len(standing.kept) and standing.kept[at].row == name else None
+def _packed(one: Kept) -> bytes:
+    return _encoder.encode(msgspec.structs.replace(one, row=""))
 
 
-def _put(standing: Standing, name: str, one: Kept | None) -> None:
-    at = bisect_left(standing.kept, name, key=lambda kept: kept.row)
-    if at < len(standing.kept) and standing.kept[at].row == name:
-        del standing.kept[at]
-    if one is not None:
-        insort(standing.kept, one, key=lambda kept: kept.row)
+def _unpacked(row: str, stored: bytes) -> Kept:
+    one = _kept.decode(stored)
+    # It was made just now and is nobody else's yet.
+    msgspec.structs.force_setattr(one, "row", row)
+    return one
+
+
+def _put(standing: Standing, name: str, packed: bytes | None) -> None:
+    if packed is None:
+        del standing.kept[name]
+    elif name in standing.kept:
+        standing.kept[name] = packed
+    else:
+        standing.kept = dict(sorted([*standing.kept.items(), (name, packed)]))
+
+
+def _last_start(standing: Standing, before: Kept | None, after: Kept | None) -> Day:
+    """The last day on which anything kept begins, now that `after` stands for `before`."""
+    if before is not None and last_start(before) == standing.last_start:
+        return max(map(last_start, standing.facts()), default=0)
+    return standing.last_start if after is None else max(standing.last_start, last_start(after))

@@ -210,6 +210,21 @@ def _sum(sums: Sums, name: str) -> Decimal:
     return sum((number for _, number in _strata(sums, name)), NOTHING)
 
 
+def enters(_parameters: Parameters) -> frozenset[str]:
+    """The population reads no code: age and months of coverage alone."""
+    return frozenset()
+
+
 MEASURE = Measure(
-    "TCOC", "Total Cost of Care", Parameters, roles, rates, population, evaluate, value, compare, small=SMALL_COST
+    "TCOC",
+    "Total Cost of Care",
+    Parameters,
+    roles,
+    rates,
+    population,
+    evaluate,
+    value,
+    compare,
+    small=SMALL_COST,
+    enters=enters,
 )

@@ -93,6 +93,7 @@ def measure(
         value,
         beside={RISK_DIAGNOSIS: (), **beside},
         small=SMALL_UTILISATION,
+        enters=lambda parameters: eligibility.roles(parameters.eligibility),
     )
 
 

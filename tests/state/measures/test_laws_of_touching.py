@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
@@ -13,7 +14,9 @@ from state.measures.catalogue import MEASURES
 from state.measures.editions import Bound, built_in
 from state.measures.evaluation import evaluate, seen
 from state.measures.facts import CoverSpan, Kept, KeptClaim, KeptLine, KeptRecord, Profile, first_start
+from state.measures.outcome import Outcome
 from state.measures.period import Period
+from state.measures.rates import counted_of
 from state.reference.starter_sets import starter_sets
 from tests.fixtures.lengths import LONG
 
@@ -133,15 +136,30 @@ DRAWN = [_member(seed) for seed in range(10_000 if LONG else 500)]
 
 @pytest.mark.parametrize("period", PERIODS)
 def test_a_fact_changes_no_measure_that_it_does_not_touch(period: Period) -> None:
+    """Neither when it comes nor when it is taken back, as the member then stands."""
     for profile, kept in DRAWN:
-        after = evaluate(profile, kept, BOUND, period, AS_OF).outcomes
-        for new in kept:
-            others = [one for one in kept if one is not new]
-            touched = {name for name in BOUND.touched_by(new) if first_start(new) <= BOUND.looks_until(name, period)}
-            before = evaluate(profile, others, BOUND, period, AS_OF).outcomes
-            assert {name: after.get(name) for name in BOUND.measures if name not in touched} == {
-                name: before.get(name) for name in BOUND.measures if name not in touched
-            }
+        there = evaluate(profile, kept, BOUND, period, AS_OF).outcomes
+        for one in kept:
+            gone = evaluate(profile, [other for other in kept if other is not one], BOUND, period, AS_OF).outcomes
+            for before, after in ((gone, there), (there, gone)):
+                asked = _asked(one, period, before)
+                assert {name: after.get(name) for name in BOUND.measures if name not in asked} == {
+                    name: before.get(name) for name in BOUND.measures if name not in asked
+                }
+
+
+def _asked(fact: Kept, period: Period, before: Mapping[str, tuple[Outcome, ...]]) -> set[str]:
+    return {
+        name
+        for name, roles in BOUND.touched_by(fact).items()
+        if BOUND.can_change(
+            name,
+            roles,
+            first_start(fact),
+            period,
+            frozenset(one.rate for one in counted_of(before[name])) if name in before else None,
+        )
+    }
 
 
 @pytest.mark.parametrize("period", PERIODS)
@@ -159,9 +177,29 @@ def test_what_is_not_asked_of_a_member_would_have_had_no_outcome(period: Period)
 def test_an_office_visit_touches_what_its_diagnosis_is_read_for() -> None:
     line = KeptLine(start=AS_OF - 9, end=AS_OF - 9, hcpcs="99213", hcpcs_system="CPT", place="11")
     visit = KeptClaim("claim:1", "C1", institutional=False, start=line.start, end=line.end, denied=False, lines=(line,))
-    assert BOUND.touched_by(visit) == frozenset()
-    assert BOUND.touched_by(_with_diagnosis(visit, "I10")) == {"CBP"}
-    assert BOUND.touched_by(_with_diagnosis(visit, "R079")) == frozenset()
+    assert not BOUND.touched_by(visit)
+    assert BOUND.touched_by(_with_diagnosis(visit, "I10")) == {"CBP": {"hypertension"}}
+    assert not BOUND.touched_by(_with_diagnosis(visit, "R079"))
+
+
+def test_hypertension_that_is_first_stated_late_in_the_period_changes_nothing() -> None:
+    period, hypertension = PERIODS[0], frozenset({"hypertension"})
+    last = _day("2024-06-30")
+    assert BOUND.can_change("CBP", hypertension, last, period, counted=None)
+    assert not BOUND.can_change("CBP", hypertension, last + 1, period, counted=None)
+    assert BOUND.can_change("CBP", hypertension | {"pregnancy"}, last + 1, period, counted=frozenset({"controlled"}))
+
+
+def test_who_is_outside_comes_in_by_what_the_population_reads_alone() -> None:
+    period, readings = PERIODS[0], frozenset({"systolic_blood_pressure", "pregnancy"})
+    assert not BOUND.can_change("CBP", readings, period.start, period, counted=None)
+    assert BOUND.can_change("CBP", readings, period.start, period, counted=frozenset())
+
+
+def test_a_follow_up_is_looked_for_after_a_positive_screen_alone() -> None:
+    period, visit = PERIODS[0], frozenset({"behavioral_health_encounter"})
+    assert not BOUND.can_change("DSF", visit, period.start, period, counted=frozenset({"screened"}))
+    assert BOUND.can_change("DSF", visit, period.start, period, counted=frozenset({"screened", "followed_up"}))
 
 
 def _with_diagnosis(claim: KeptClaim, code: str) -> KeptClaim:
