@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from schemas.money import Contract, PaymentPosted, StatementRelease
-from schemas.records import Close, CloseAnnul, MemberFact, Partial, ReferenceRecord, Tick
+from schemas.records import Close, CloseAnnul, MemberFact, Partial, ReferenceRecord, Restated, Site, Tick
 
-MoneyRecord = Contract | PaymentPosted
-"""What plans say of money. The conductor alone reads it: it is not broadcast to members."""
+MoneyRecord = Contract | PaymentPosted | Site
+"""What only money rests on. The conductor alone reads it: it is not broadcast to members."""
 Record = MemberFact | ReferenceRecord | MoneyRecord
-ControlRecord = ReferenceRecord | MoneyRecord | Tick | Close | CloseAnnul | Partial | StatementRelease
+ControlRecord = ReferenceRecord | MoneyRecord | Tick | Close | CloseAnnul | Partial | Restated | StatementRelease

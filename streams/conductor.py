@@ -27,6 +27,8 @@ from schemas.records import (
     Practice,
     ReferenceRecord,
     Refused,
+    Restated,
+    Site,
     Snapshot,
     Table,
     Tick,
@@ -37,6 +39,7 @@ from schemas.unions import ControlRecord, MoneyRecord
 from state import closing
 from state.calendar import EARLIEST
 from state.engine import Refusal
+from state.payment.terms import PAID_BY
 from state.reference.tables import TableStore
 from state.reference.usable_tables import why_unusable
 from state.stores.log_state import OutboxRow
@@ -69,6 +72,8 @@ class Made:
     """Event id and content digest of a reference record."""
     period: Period | None = None
     partial: Partial | None = None
+    restated: tuple[Restated, int] | None = None
+    """What a partition hands over with a close, and the offset of the close's request."""
     closes: tuple[tuple[Close, Snapshot], ...] = ()
     """Requests of closes with what they stand at now: kept, and said on `snapshots`."""
     answers: tuple[Snapshot, ...] = ()
@@ -137,6 +142,8 @@ class Conductor:
                 await state.note_period(made.period)
             if made.partial:
                 await state.note_partial(made.partial)
+            if made.restated:
+                await state.note_restated(*made.restated)
             for request, snapshot in made.closes:
                 await state.note_close(request, snapshot)
             await self._keep_money(made.booked)
@@ -150,6 +157,8 @@ class Conductor:
     async def _keep_money(self, booked: Booked) -> None:
         if booked.practice:
             await self.state.note_practice(booked.practice)
+        if booked.site:
+            await self.state.note_site(booked.site)
         if booked.contract:
             await self.state.note_contract(booked.contract)
         for stated in booked.statements:
@@ -177,6 +186,9 @@ class Conductor:
                 return await self._annul(record)
             case Partial():
                 return await self._partial(record)
+            case Restated():
+                known = await self.state.snapshot(record.close_id)
+                return Made() if known is None else Made(restated=(record, known.control))
             case StatementRelease():
                 # Before the first tick nothing is stated.
                 booked = await paying.order(self.state, record, self.state.ticked or _time(received).date())
@@ -198,6 +210,8 @@ class Conductor:
             why = why_unusable(record, self._tables)
             if why is not None:
                 return Made(refusal=Refusal("unusable_table", "digest", why))
+            if record.kind in PAID_BY:
+                return Made(seen=seen)
         return Made(
             broadcast=record,
             seen=seen,
@@ -208,6 +222,8 @@ class Conductor:
     async def _money(self, record: MoneyRecord) -> Booked:
         if isinstance(record, Contract):
             return await paying.contract(self.state, self._tables, record)
+        if isinstance(record, Site):
+            return await paying.site(self.state, record)
         return await paying.posting(self.state, record)
 
     # -- closes ---------------------------------------------------------------------------------------------------------

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import msgspec
 
-from schemas.money import Contract, LedgerEntry, MoneySaid, PaymentPosted, Statement, StatementRelease
-from schemas.records import Close, Partial, PeopleCount, Period, Practice, Snapshot
+from schemas.money import Contract, LedgerEntry, MoneySaid, PaymentPosted, StatementRelease
+from schemas.records import Close, Partial, PeopleCount, Period, Practice, Site, Snapshot
 from state.engine import Refusal
-from state.payment import acceptance, contracts, drafting, money_ledger, releases
+from state.payment import acceptance, contracts, corrections, drafting, money_ledger, releases
 from state.payment.amounts import dollars, total
 from state.payment.closes import NothingStated
-from state.payment.drafting import Known, Panel
+from state.payment.drafting import Drafted, Known, Panel
 from state.payment.frozen_rates import FrozenRates
 from state.payment.service_classes import BadCodes
 from state.reference.tables import TableError, TableStore
@@ -42,6 +40,7 @@ class Booked:
     """What a record makes of the money: to be kept and said in one transaction."""
 
     practice: Practice | None = None
+    site: Site | None = None
     contract: Contract | None = None
     statements: tuple[Stated, ...] = ()
     entries: tuple[LedgerEntry, ...] = ()
@@ -73,6 +72,12 @@ class Booked:
 
 
 NOTHING = Booked()
+TWO_MAIN_SITES = Refusal(
+    "two_main_sites",
+    "main",
+    "another site of the practice is its main site on some of the same days: end that one first (a record of its site_id and "
+    "effective_from with effective_to, or with main false), then send this one again.",
+)
 
 
 def key(payer: str, practice_id: str, period: str) -> str:
@@ -89,6 +94,25 @@ async def contract(state: ProgramState, tables: TableStore, given: Contract) -> 
     if wrong is None:
         return Booked(contract=given)
     return Booked(refusal=acceptance.said(wrong[0].rpartition(", ")[2], wrong[1]))
+
+
+async def site(state: ProgramState, given: Site) -> Booked:
+    """Take up where a practice is, unless it would have two main sites on one day."""
+    others = [
+        one
+        for one in await state.sites()
+        if one.practice_id == given.practice_id
+        and (one.site_id, one.effective_from) != (given.site_id, given.effective_from)
+    ]
+    if given.main and any(one.main and _together(one, given) for one in others):
+        return Booked(refusal=TWO_MAIN_SITES)
+    return Booked(site=given)
+
+
+def _together(one: Site, other: Site) -> bool:
+    """Whether there is a day on which both are in force."""
+    ends = [site.effective_to or dt.date.max for site in (one, other)]
+    return max(one.effective_from, other.effective_from) < min(ends)
 
 
 async def posting(state: ProgramState, payment: PaymentPosted) -> Booked:
@@ -114,7 +138,7 @@ async def order(state: ProgramState, given: StatementRelease, on: dt.date) -> Bo
     if why is not None:
         refused = msgspec.structs.replace(_said(found, on), kind="refused", statement=None, order=given, message=why)
         return Booked(refused=(refused,))
-    now = Stated(statement, releases.state_after(given), given)
+    now = msgspec.structs.replace(found, state=releases.state_after(given), order=given)
     if now.state != "released":
         return Booked(statements=(now,))
     return Booked(statements=(now,), entries=money_ledger.released(await state.ledger(), given.statement_id, on))
@@ -136,24 +160,36 @@ async def drafts(
     if not every or snapshot.as_of is None:
         return NOTHING
     stated_on = request.closed_on or snapshot.as_of
-    stands = [one.statement for one in await state.statements() if one.state != "withdrawn"]
+    every_statement = [one for one in await state.statements() if one.state != "withdrawn"]
     period = await state.period(snapshot.period)
-    months = drafting.quarter_of(snapshot.as_of) if snapshot.reading == "panel" else ()
+    months = set(drafting.quarter_of(snapshot.as_of) if snapshot.reading == "panel" else ())
     if period is not None and snapshot.reading != "panel":
-        months = drafting.panels_for(period)
-    panels = {
-        one.as_of: Panel(snapshot=one, people=_people(await state.partials(one.close_id)))
-        for one in await state.panels()
-        if one.as_of in months
-    }
-    if snapshot.reading == "panel":
-        panels[snapshot.as_of] = Panel(snapshot=snapshot, people=_people(partials))
-    known = Known(contracts=every, practices=await state.practices(), panels=panels, standing=stands, store=tables)
-    try:
-        with _all_tables():
-            made = _made(known, snapshot, period, rates_of(snapshot, partials), stated_on)
-    except NothingStated as problem:
-        return Booked(message=f"no statement was made: {problem}")
+        months.update(drafting.panels_for(period))
+    panels, adjustable = await _panels(state, snapshot, partials, months, stated_on)
+    known = Known(
+        contracts=every,
+        practices=await state.practices(),
+        panels=panels,
+        standing=[one.statement for one in every_statement],
+        store=tables,
+        sites=await state.sites(),
+        bases={one.statement.statement_id: one.basis for one in every_statement if one.basis is not None},
+    )
+    again = msgspec.structs.replace(known, panels=adjustable)
+    drafted: list[Drafted] = []
+    problems: list[str] = []
+    with _all_tables():
+        try:
+            drafted += corrections.adjusted_months(again, snapshot.close_id, stated_on)
+        except NothingStated as problem:
+            problems.append(f"no statement was adjusted: {problem}")
+        try:
+            services = corrections.services_to_tell(again, drafted)
+            drafted += _made(known, snapshot, period, rates_of(snapshot, partials), stated_on, services)
+        except NothingStated as problem:
+            problems.append(f"no statement was made: {problem}")
+    made = [one.statement for one in drafted]
+    stands = known.standing
     before = await state.ledger()
     entries: list[LedgerEntry] = []
     for one in made:
@@ -161,18 +197,49 @@ async def drafts(
     wrong = money_ledger.disagreements([*before, *entries], [*stands, *made])
     if wrong:
         raise Stop(f"Statements and the money ledger disagree ({wrong[0]}): nothing was stated; report it.", EXIT_FAULT)
-    amount = dollars(total(one.difference for one in made))
-    said = (
-        f"{len(made):,} {'statement' if len(made) == 1 else 'statements'} drafted, {amount} dollars" if made else None
+    if made:
+        amount = dollars(total(one.difference for one in made))
+        problems.insert(0, f"{len(made):,} {'statement' if len(made) == 1 else 'statements'} drafted, {amount} dollars")
+    return Booked(
+        statements=tuple(Stated(one.statement, "draft", None, one.basis) for one in drafted),
+        entries=tuple(entries),
+        message="; ".join(problems) or None,
     )
-    return Booked(statements=tuple(Stated(one, "draft") for one in made), entries=tuple(entries), message=said)
+
+
+async def _panels(
+    state: ProgramState, snapshot: Snapshot, partials: Sequence[Partial], months: set[dt.date], on: dt.date
+) -> tuple[dict[dt.date, Panel], dict[dt.date, Panel]]:
+    """The complete panels of some months with that of the close itself, and those that may still be adjusted, by their first days.
+
+    A quarter that is paid at once may be adjusted as long as one of its panels may.
+    """
+    every = [one for one in await state.panels() if one.as_of is not None and one.close_id != snapshot.close_id]
+    if snapshot.reading == "panel":
+        every.append(snapshot)
+    recent = {one.as_of for one in every if one.as_of and one.retro_until is not None and on < one.retro_until}
+    recent = {month for one in recent for month in drafting.quarter_of(one)}
+    found: dict[dt.date, Panel] = {}
+    for one in every:
+        if one.as_of is None or not (one.as_of in months or one.as_of in recent or one is snapshot):
+            continue
+        given = partials if one is snapshot else await state.partials(one.close_id)
+        people, services = await state.restated(one.close_id, snapshot.control)
+        found[one.as_of] = Panel(
+            snapshot=one,
+            people=_people(given),
+            moved=corrections.people_together(people),
+            services=corrections.services_together(services),
+        )
+    return found, {month: panel for month, panel in found.items() if month in recent}
 
 
 async def withdrawals(state: ProgramState, snapshot: Snapshot, on: dt.date) -> Booked | str:
     """The drafts of a close that is annulled, withdrawn; or why it cannot be, as a sentence."""
     every = [one for one in await state.statements() if one.state != "withdrawn"]
-    stands = [one.statement for one in every]
     mine = [one for one in every if one.statement.snapshot.close_id == snapshot.close_id]
+    # The adjustments of its statements go along with them.
+    stands = [one.statement for one in every if one not in mine]
     why = next((said for one in mine if (said := releases.why_not_withdrawn(one.statement, one.state, stands))), None)
     why = why or drafting.why_kept(snapshot, stands, await state.periods())
     if why is not None:
@@ -181,18 +248,25 @@ async def withdrawals(state: ProgramState, snapshot: Snapshot, on: dt.date) -> B
     entries: list[LedgerEntry] = []
     for one in mine:
         entries += money_ledger.withdrawn([*before, *entries], one.statement.statement_id, on)
-    gone = tuple(Stated(one.statement, "withdrawn", one.order) for one in mine)
+    gone = tuple(msgspec.structs.replace(one, state="withdrawn") for one in mine)
     return Booked(statements=gone, entries=tuple(entries))
 
 
 def _made(
-    known: Known, snapshot: Snapshot, period: Period | None, frozen: FrozenRates | None, stated_on: dt.date
-) -> tuple[Statement, ...]:
+    known: Known,
+    snapshot: Snapshot,
+    period: Period | None,
+    frozen: FrozenRates | None,
+    stated_on: dt.date,
+    services: drafting.Services,
+) -> Sequence[Drafted]:
     if snapshot.reading == "panel":
-        return drafting.month_drafts(known, snapshot.as_of or stated_on, stated_on)
+        return drafting.month_drafts(known, snapshot.as_of or stated_on, stated_on, services)
     if period is None or frozen is None:
         raise NothingStated(["the reading has no rates of measures, which element 3 is paid on."])
-    return drafting.period_drafts(known, period, snapshot.reading, snapshot, frozen, stated_on)
+    return [
+        Drafted(one) for one in drafting.period_drafts(known, period, snapshot.reading, snapshot, frozen, stated_on)
+    ]
 
 
 @contextlib.contextmanager
@@ -206,14 +280,7 @@ def _all_tables() -> Iterator[None]:
 
 def _people(partials: Iterable[Partial]) -> tuple[PeopleCount, ...]:
     """The people of a close, those of all partitions together."""
-    found: Counter[tuple[str, str, str, Literal["F", "M", "U"], int]] = Counter()
-    for partial in partials:
-        for one in partial.people:
-            found[one.payer, one.practice_id, one.product, one.gender, one.age] += one.members
-    return tuple(
-        PeopleCount(payer=payer, practice_id=practice, product=product, gender=gender, age=age, members=members)
-        for (payer, practice, product, gender, age), members in sorted(found.items())
-    )
+    return corrections.people_together(one for partial in partials for one in partial.people)
 
 
 def _said(stated: Stated, on: dt.date) -> MoneySaid:
