@@ -22,7 +22,7 @@ COLUMNS = ("census_tract", "percentile")
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True):
-    """A site of a practice: its tract's percentile (None: no score), its attributed members (None: not known), whether it is the main one."""
+    """A site of a practice: its tract's percentile (None: no score), its members (None: not known), whether it is the main one."""
 
     site_id: str
     percentile: Decimal | None

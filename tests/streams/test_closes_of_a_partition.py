@@ -45,7 +45,8 @@ def panel(close_id: str = "july", as_of: dt.date = JULY) -> Close:
 async def outputs(agent: MemberPartition, topic: str) -> list[Any]:
     rows = [one for one in await agent.state.waiting(100_000) if one.topic == topic and one.value is not None]
     if topic == "control":
-        return [CODEC.decode_control(one.value or b"") for one in rows]
+        answers = [CODEC.decode_control(one.value or b"") for one in rows]
+        return [one for one in answers if isinstance(one, Partial)]
     return [CODEC.decode_output(topic, one.value or b"")[0] for one in rows]
 
 
