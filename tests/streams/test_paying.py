@@ -112,7 +112,13 @@ class Said:
         return next(name for name, one in self.money.statements.items() if one.statement.period == period)
 
 
-async def worked(folder: Path, *records: Any, rates_of: RatesOf = nothing_measured, cuts: Sequence[int] = ()) -> Said:
+async def worked(
+    folder: Path,
+    *records: Any,
+    rates_of: RatesOf = nothing_measured,
+    cuts: Sequence[int] = (),
+    partitions: int = PARTITIONS,
+) -> Said:
     log = [LogRecord("control", 0, place, 0, b"", CODEC.encode_control(one)) for place, one in enumerate(records)]
     rows: list[Any] = []
     for last in (*cuts, len(log)):
@@ -121,7 +127,7 @@ async def worked(folder: Path, *records: Any, rates_of: RatesOf = nothing_measur
         )
         try:
             agent = Conductor(
-                state, CODEC, prefix="", partitions=PARTITIONS, tables=TableStore([folder]), rates_of=rates_of
+                state, CODEC, prefix="", partitions=partitions, tables=TableStore([folder]), rates_of=rates_of
             )
             await agent.apply(Batch(TP("control", 0), 1, 0, last, tuple(log[:last])))
             rows = await state.waiting(100_000)
