@@ -27,15 +27,24 @@ class MemberServices:
 
     def __init__(self, stored: bytes | None) -> None:
         self._stored = stored
-        self._standing = NONE if stored is None else _decoder.decode(stored)
+        self._decoded: Services | None = None
         self.changes: Changes = {}
         """What cells change by."""
         self.terms: frozenset[str] = frozenset()
         """By what else a change of roster finds the member: who rendered and billed the lines that are new."""
 
+    @property
+    def _standing(self) -> Services:
+        """What is counted of the member; decoded when first asked."""
+        if self._decoded is None:
+            self._decoded = NONE if self._stored is None else _decoder.decode(self._stored)
+        return self._decoded
+
     def rewritten(self) -> tuple[bool, bytes | None]:
         """Whether there is anything to write, and what: None where nothing is counted of the member any more."""
-        data = None if self._standing == NONE else _encoder.encode(self._standing)
+        if self._decoded is None:
+            return False, self._stored
+        data = None if self._decoded == NONE else _encoder.encode(self._decoded)
         return data != self._stored, data
 
     def take(
@@ -62,12 +71,12 @@ class MemberServices:
         if rows is not None:
             found = services.on_panels(services.from_rows(self._standing, rows, knowledge), member, knowledge, as_of)
             self.terms |= services.terms_of(found)
-            self._standing = found
+            self._decoded = found
         restating.add(self.changes, restating.cells(member, self._standing, (one,)))
 
     def _put(self, found: Services, member: Member, as_of: Day | None, knowledge: Knowledge) -> None:
         before, panels = self._standing, services.panels_of(knowledge, as_of)
-        after = self._standing = services.on_panels(found, member, knowledge, as_of)
+        after = self._decoded = services.on_panels(found, member, knowledge, as_of)
         if before == after:
             return
         both = frozenset(before.rendered) & frozenset(after.rendered)

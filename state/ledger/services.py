@@ -6,7 +6,6 @@ Kept for the months that may still be stated, in a row of its own that attributi
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
@@ -27,7 +26,7 @@ LATE = 3
 """So many months after its own a month's lines are kept though no panel of it is frozen; for one frozen later they are read anew."""
 
 
-class Person(msgspec.Struct, frozen=True, order=True, array_like=True):
+class Person(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):
     """What payments tell a member on the list of a practice by: the payer's product, gender, and age in whole years on the panel's day."""
 
     practice_id: str
@@ -36,7 +35,7 @@ class Person(msgspec.Struct, frozen=True, order=True, array_like=True):
     age: int
 
 
-class Service(msgspec.Struct, frozen=True, order=True, array_like=True):
+class Service(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):
     """Lines of one claim family that payments do not tell apart. Missing identifiers and codes are "". Amounts are cents.
 
     `practice_id`: who rendered them, by the roster as it was when they were last counted; "" for nobody who is known.
@@ -55,7 +54,7 @@ class Service(msgspec.Struct, frozen=True, order=True, array_like=True):
     paid: int
 
 
-class Moved(msgspec.Struct, frozen=True, order=True, array_like=True):
+class Moved(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):
     """As whom a panel has a member by now, where that differs from the panel as frozen. `person` None: it is on nobody's list."""
 
     close: int
@@ -90,25 +89,22 @@ def rendered(history: History, knowledge: Knowledge) -> list[Service]:
     claim = resolve(history, Claim, allow_reopen=knowledge.ruleset.allow_reopen).current
     if claim is None or claim.claim_status not in CONTRIBUTES:
         return []
-    found: Counter[tuple[Day, str, str, str]] = Counter()
-    allowed: Counter[tuple[Day, str, str, str]] = Counter()
-    paid: Counter[tuple[Day, str, str, str]] = Counter()
+    billing_npi, billing_tin = claim.billing_npi or "", claim.billing_tin or ""
+    practices: dict[tuple[str, Day], str] = {}
+    found: dict[tuple[Day, str, str, str], list[int]] = {}
     for line in claim.lines:
         if line.line_status == "denied":
             continue
         day, npi = line.claim_line_start_date.toordinal(), line.rendering_npi or ""
-        alike = (day, line.hcpcs_code or "", line.place_of_service_code or "", npi)
-        found[alike] += 1
-        allowed[alike] += _cents(line.allowed_amount)
-        paid[alike] += _cents(line.paid_amount)
-    family, billing_npi, billing_tin = history.numbers[0], claim.billing_npi or "", claim.billing_tin or ""
+        if (npi, day) not in practices:
+            practices[npi, day] = _practice(npi, billing_npi, billing_tin, day, knowledge)
+        sums = found.setdefault((day, line.hcpcs_code or "", line.place_of_service_code or "", npi), [0, 0, 0])
+        sums[0] += 1
+        sums[1] += _cents(line.allowed_amount)
+        sums[2] += _cents(line.paid_amount)
     return [
-        _at(
-            Service(day, family, code, place, npi, billing_npi, billing_tin, "", lines, allowed[alike], paid[alike]),
-            knowledge,
-        )
-        for alike, lines in found.items()
-        for day, code, place, npi in (alike,)
+        Service(day, history.numbers[0], code, place, npi, billing_npi, billing_tin, practices[npi, day], *sums)
+        for (day, code, place, npi), sums in found.items()
     ]
 
 
@@ -131,7 +127,11 @@ def from_rows(services: Services, rows: Mapping[str, Row | None], knowledge: Kno
 
 def placed(services: Services, knowledge: Knowledge) -> Services:
     """The services with who rendered them as the roster has it now."""
-    return msgspec.structs.replace(services, rendered=tuple(_at(one, knowledge) for one in services.rendered))
+    found = []
+    for one in services.rendered:
+        practice = _practice(one.npi, one.billing_npi, one.billing_tin, one.day, knowledge)
+        found.append(one if practice == one.practice_id else msgspec.structs.replace(one, practice_id=practice))
+    return msgspec.structs.replace(services, rendered=tuple(found))
 
 
 def on_panels(services: Services, member: Member, knowledge: Knowledge, as_of: Day | None) -> Services:
@@ -183,17 +183,15 @@ def frozen_person(member: Member, close: int) -> Person | None:
     return Person(listed.practice_id, listed.product, listed.gender, listed.age)
 
 
-def _at(service: Service, knowledge: Knowledge) -> Service:
-    """The service with the practice that rendered it by what is known: of attribution.md 2.4 the ways that lead to a known practice."""
-    setting = Setting(
-        service.npi, service.billing_npi, service.billing_tin, "no", practice_level=False, preventive=False, needs=""
-    )
-    rows = [row for row in knowledge.roster.rows_of(service.npi) if row.in_force(service.day)]
-    practice = practice_of(setting, rows, service.day, knowledge)
-    nobody = (None, f"TIN:{service.billing_tin}", f"NPI:{service.billing_npi or service.npi}")
-    named = "" if practice is None or practice in nobody else practice
-    return service if named == service.practice_id else msgspec.structs.replace(service, practice_id=named)
+def _practice(npi: str, billing_npi: str, billing_tin: str, day: Day, knowledge: Knowledge) -> str:
+    """The practice that rendered a line, by what is known; "" where none of the ways of attribution.md 2.4 leads to a known one."""
+    rows = [row for row in knowledge.roster.rows_of(npi) if row.in_force(day)]
+    if not rows and not knowledge.roster.by_organisation.get(billing_npi):
+        return ""
+    setting = Setting(npi, billing_npi, billing_tin, "no", practice_level=False, preventive=False, needs="")
+    practice = practice_of(setting, rows, day, knowledge)
+    return "" if practice in (None, f"TIN:{billing_tin}", f"NPI:{billing_npi or npi}") else practice
 
 
 def _cents(amount: Decimal | None) -> int:
-    return 0 if amount is None else int((amount * 100).to_integral_value(ROUND_HALF_UP))
+    return 0 if amount is None else int(amount.scaleb(2).to_integral_value(ROUND_HALF_UP))
