@@ -37,6 +37,7 @@ from state.measures.editions import Bound, Edition
 from state.measures.measuring import Window, months_to
 from state.measures.period import Period
 from state.measures.results import LIVE, period_named
+from state.payment.terms import PAID_BY
 from state.reference.knowledge import Knowledge
 from state.reference.tables import TableStore
 from state.reference.value_sets import ValueSets
@@ -197,7 +198,7 @@ class History:
                     self._refuse(number, row, refusal)
                 elif isinstance(record, MemberFact):
                     self._note_fact(record, number, row, only)
-                elif not isinstance(record, MoneyRecord):
+                elif not (isinstance(record, MoneyRecord) or (isinstance(record, Table) and record.kind in PAID_BY)):
                     # No answer of a member rests on money.
                     self._apply(record, number, row, None if says is None else says.log, seen)
         if cut is not None:
