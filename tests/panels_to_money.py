@@ -90,29 +90,31 @@ def void(member: str, number: str = "", day: dt.date = dt.date(2025, 5, 1)) -> M
     return claim(member, number or f"V{member}", day, npi=STAYS, claim_frequency_code="8", claim_status="reversed")
 
 
+async def opened(folder: Path, partition: int = 0, partitions: int = 1) -> MemberPartition:
+    """A partition at work on its file in a folder."""
+    state = await MemberState.open(
+        folder / f"{partition}.sqlite", topic=TOPIC, partition=partition, partitions=partitions, patience=1
+    )
+    return await MemberPartition.resume(state, KNOWLEDGE, CODEC, prefix="", partition=partition, partitions=partitions)
+
+
 async def answers(
     folder: Path, records: Sequence[Any], partitions: int = 1, *, step: int | None = None
 ) -> dict[str, list[Any]]:
     """What partitions answer to each close: everything handed over and the partials, partition by partition. `step`: records of a batch."""
     found: dict[str, list[Any]] = {}
     for partition in range(partitions):
-        log = list(_log(records, partition, partitions))
-        state = await MemberState.open(
-            folder / f"{partition}.sqlite", topic=TOPIC, partition=partition, partitions=partitions, patience=1
-        )
-        agent = await MemberPartition.resume(
-            state, KNOWLEDGE, CODEC, prefix="", partition=partition, partitions=partitions
-        )
+        log, agent = log_of(records, partition, partitions), await opened(folder, partition, partitions)
         size = step or max(1, len(log))
         for start in range(0, len(log), size):
             some = log[start : start + size]
             await agent.apply(Batch(TP(TOPIC, partition), 1, start, start + len(some), tuple(some)))
-        for out in await state.waiting(100_000):
+        for out in await agent.state.waiting(100_000):
             if out.topic == "control":
                 record = CODEC.decode_control(out.value or b"")
                 assert isinstance(record, Restated | Partial)
                 found.setdefault(record.close_id, []).append(record)
-        await state.close()
+        await agent.state.close()
     return found
 
 
@@ -123,6 +125,7 @@ async def stated(
     *,
     of: Sequence[Any] = (CONTRACT,),
     step: int | None = None,
+    cuts: Sequence[int] = (),
 ) -> Said:
     """What the conductor says of a log of member facts and control records (a `Closed` is a close) under contracts and the like."""
     given = await answers(folder, records, partitions, step=step)
@@ -132,12 +135,17 @@ async def stated(
             log += [record.asked, *_filled(given[record.id], partitions)]
         elif not isinstance(record, MemberFact):
             log.append(record)
-    return await conducted(folder, *log, partitions=partitions)
+    return await conducted(folder, *log, partitions=partitions, cuts=cuts)
 
 
 def _filled(given: Sequence[Any], partitions: int) -> Iterable[Any]:
     assert sum(isinstance(one, Partial) for one in given) == partitions
     return given
+
+
+def log_of(records: Sequence[Any], partition: int = 0, partitions: int = 1) -> list[LogRecord]:
+    """What stands of some records in a partition of `member-events`."""
+    return list(_log(records, partition, partitions))
 
 
 def _log(records: Sequence[Any], partition: int, partitions: int) -> Iterable[LogRecord]:

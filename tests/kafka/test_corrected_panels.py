@@ -63,10 +63,10 @@ def span(member: str, version: int = 1, end: dt.date | None = None) -> Enrollmen
 
 
 def reference(tables: Path) -> list[Any]:
-    """A practice with one clinician and one site, and its contract: 20.00 capitation, 4.00 population health, the printed
-    classes of track B; what the guide leaves open is fee for service.
+    """A practice with one clinician and one site, and its contract: 20.00 capitation, 4.00 population health.
 
-    Its tables are laid where the service finds them: every member counts 1, and the site's HPI adds nothing.
+    Of the printed classes of track B, what the guide leaves open is fee for service. Its tables are laid where the service finds them: all
+    members count 1, and the site's HPI adds nothing.
     """
     supplied = {
         "age_gender_factors": "gender,age_from,age_to,factor\nF,0,,1\nM,0,,1\n",

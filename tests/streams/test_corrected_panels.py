@@ -9,11 +9,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from faust.types import TP
 
 from schemas.money import Statement
 from schemas.records import CloseAnnul, Restated, Tick
 from state import restating
 from state.payment import money_ledger
+from streams import members as members_module
+from streams.batching import Batch
 from tests.money_cases import d
 from tests.panels_to_money import (
     AUGUST,
@@ -29,6 +32,8 @@ from tests.panels_to_money import (
     answers,
     belongs,
     ended,
+    log_of,
+    opened,
     row,
     span,
     stated,
@@ -313,3 +318,60 @@ async def test_only_what_has_changed_is_handed_over(tmp_path: Path) -> None:
         for name, found in given.items()
     }
     assert handed == {"2025-07-panel": [], "2025-08-panel": ["99213", "99395"], "2025-09-panel": ["99213"]}
+
+
+LIFE = [*BEGUN, visit("0", "C0"), visit("1", "C1"), ended("1"), *belongs("7"), visit("7", "C7"), void("2"), *NEXT]
+
+
+@pytest.mark.parametrize("cut", [4, 6, 7, 8])
+async def test_the_conductor_states_the_same_bytes_wherever_it_is_killed(tmp_path: Path, cut: int) -> None:
+    whole, killed = await stated(tmp_path / "whole", LIFE), await stated(tmp_path / "killed", LIFE, cuts=[cut])
+    assert killed.bytes == whole.bytes
+
+
+class Killed(Exception):
+    """The worker dies here."""
+
+
+@pytest.mark.parametrize("at", [("before_step", 3), ("after_step", 3), ("before_partial", 1), ("after_partial", 1)])
+async def test_a_partition_killed_in_a_close_hands_over_the_same_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: tuple[str, int]
+) -> None:
+    monkeypatch.setattr(members_module, "STEP", 1)
+    log = log_of(LIFE)
+    batch = Batch(TP("member-events", 0), 1, 0, len(log), tuple(log))
+
+    async def run(folder: Path, *, killed: bool) -> tuple[str, list[tuple[bytes, bytes | None]]]:
+        agent = await opened(folder)
+        if killed:
+            left = dict([at])
+
+            def failpoint(name: str) -> None:
+                left[name] = left.get(name, 0) - 1
+                if left[name] == 0:
+                    raise Killed
+
+            with monkeypatch.context() as patch:
+                patch.setattr(members_module, "failpoint", failpoint)
+                with pytest.raises(Killed):
+                    await agent.apply(batch)
+            await agent.state.close()
+            agent = await opened(folder)
+        await agent.apply(batch)
+        digest = await agent.state.digest()
+        said = [(one.key, one.value) for one in await agent.state.waiting(100_000) if one.topic == "control"]
+        await agent.state.close()
+        return digest, said
+
+    assert await run(tmp_path / "killed", killed=True) == await run(tmp_path / "whole", killed=False)
+
+
+async def test_a_released_statement_is_adjusted_by_the_terms_that_it_was_stated_by(tmp_path: Path) -> None:
+    name = (await stated(tmp_path / "draft", BEGUN)).id_of("2025-07")
+    held = released(name, action="hold")
+    dearer = msgspec.structs.replace(CONTRACT, phm_pmpm=d("9.00"))
+    said = await stated(tmp_path / "out", [*BEGUN, held, released(name), dearer, ended("1"), *NEXT])
+    (july, state), (adjusted, after) = [
+        (one.statement, one.state) for one in said.money.statements.values() if one.statement.period == "2025-07"
+    ]
+    assert (state, after, july.total, adjusted.total) == ("released", "draft", d("96.00"), d("72.00"))
