@@ -146,6 +146,8 @@ class Conductor:
                 await state.note_restated(*made.restated)
             for request, snapshot in made.closes:
                 await state.note_close(request, snapshot)
+                if snapshot.state == "complete":
+                    await state.forget_restated(snapshot.control)
             await self._keep_money(made.booked)
             await state.put_out(self._outputs(made, received))
             if made.broadcast:

@@ -187,7 +187,7 @@ async def drafts(
             services = corrections.services_to_tell(again, drafted)
             drafted += _made(known, snapshot, period, rates_of(snapshot, partials), stated_on, services)
         except NothingStated as problem:
-            problems.append(f"no statement was made: {problem}")
+            problems.append(f"of the {snapshot.reading} reading no statement was made: {problem}")
     made = [one.statement for one in drafted]
     stands = known.standing
     before = await state.ledger()

@@ -39,22 +39,25 @@ ROSTER = (row(STAYS, "B"), row(MOVES, "A"))
 
 
 class Closed(msgspec.Struct, frozen=True):
-    """A close as it is asked for."""
+    """A close as it is asked for: of a month's panel, or of a period whose last day is `month`."""
 
     month: dt.date
     on: dt.date
     close_id: str = ""
-    retro_months: int = 6
+    reading: Any = "panel"
+    period: str = ""
 
     @property
     def id(self) -> str:
-        return self.close_id or f"{self.month:%Y-%m}-panel"
+        return self.close_id or f"{self.name}-{self.reading}"
+
+    @property
+    def name(self) -> str:
+        return self.period or f"{self.month:%Y-%m}"
 
     @property
     def asked(self) -> Close:
-        return Close(
-            close_id=self.id, period=f"{self.month:%Y-%m}", reading="panel", actor="ann", retro_months=self.retro_months
-        )
+        return Close(close_id=self.id, period=self.name, reading=self.reading, actor="ann")
 
 
 def belongs(member: str, **changes: Any) -> list[MemberFact]:

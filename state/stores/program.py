@@ -153,6 +153,17 @@ class ProgramState(LogState):
         ]
         await self._db.executemany("INSERT OR REPLACE INTO restated VALUES (?, ?, ?, ?, ?)", rows)
 
+    async def forget_restated(self, control: int) -> None:
+        """Forget counts that others have taken the place of by the close asked for at an offset. Inside a transaction.
+
+        Those of closes that were asked for later stay beside them: they are not for this one.
+        """
+        await self._db.execute(
+            "DELETE FROM restated WHERE control < (SELECT max(control) FROM restated AS later WHERE later.panel = restated.panel "
+            "AND later.partition = restated.partition AND later.cell = restated.cell AND later.control <= ?)",
+            (control,),
+        )
+
     async def contracts(self) -> list[Contract]:
         """The contracts, of one id the last, by id."""
         rows = await self.fetch("SELECT record FROM contracts ORDER BY contract_id")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ import pytest
 from faust.types import TP
 
 from schemas.money import Statement
-from schemas.records import CloseAnnul, Restated, Tick
+from schemas.records import CloseAnnul, MemberFact, Restated, Tick
 from state import restating
 from state.payment import money_ledger
 from streams import members as members_module
 from streams.batching import Batch
-from tests.money_cases import d
+from tests.money_cases import P2, d
 from tests.panels_to_money import (
     AUGUST,
     AUGUST_31,
@@ -41,6 +42,7 @@ from tests.panels_to_money import (
     void,
 )
 from tests.streams.test_paying import Said, released
+from tests.streams.test_paying import worked as conducted
 
 CLOSE_JULY = Closed(JULY, JUNE_30)
 CLOSE_AUGUST = Closed(AUGUST, JULY_31)
@@ -375,3 +377,33 @@ async def test_a_released_statement_is_adjusted_by_the_terms_that_it_was_stated_
         (one.statement, one.state) for one in said.money.statements.values() if one.statement.period == "2025-07"
     ]
     assert (state, after, july.total, adjusted.total) == ("released", "draft", d("96.00"), d("72.00"))
+
+
+async def test_the_next_close_of_any_reading_brings_the_adjustment(tmp_path: Path) -> None:
+    """An initial close of a period, though it states nothing itself, because nothing was measured."""
+    initial = Closed(P2.performance_end, P2.k1, reading="initial", period="P2")
+    said = await stated(tmp_path, [P2, *BEGUN, ended("1"), Tick(date=P2.k1), initial])
+    assert [one.difference for one in statements(said, "2025-07")] == [d("96.00"), d("-24.00")]
+    message = said.closes[-1].message or ""
+    assert message.startswith("1 statement drafted, -24.00 dollars; of the initial reading no statement was made: ")
+
+
+async def test_what_is_handed_over_with_a_later_close_is_not_for_an_earlier_one(tmp_path: Path) -> None:
+    """Partition 1 answers both closes before partition 0 answers the first: July is adjusted as if each had waited for the other."""
+    september = Closed(dt.date(2025, 9, 1), JULY_31)
+    records = [*BEGUN, ended("1"), *NEXT, ended("2"), september]
+    given = await answers(tmp_path / "answers", records, 2)
+    of = [CONTRACT, *(one for one in records if not isinstance(one, MemberFact | Closed))]
+    first, second, third = (given[one.id] for one in (CLOSE_JULY, CLOSE_AUGUST, september))
+
+    def by(partition: int, found: Sequence[Any]) -> list[Any]:
+        return [one for one in found if one.partition == partition]
+
+    begun = [*of, CLOSE_JULY.asked, *first, CLOSE_AUGUST.asked]
+    in_turn = await conducted(tmp_path / "one", *begun, *second, september.asked, *third, partitions=2)
+    apart = [september.asked, *by(1, second), *by(1, third), *by(0, second), *by(0, third)]
+    crossed = await conducted(tmp_path / "other", *begun, *apart, partitions=2)
+    assert [one.statement for one in crossed.money.statements.values()] == [
+        one.statement for one in in_turn.money.statements.values()
+    ]
+    assert [one.difference for one in statements(crossed, "2025-07")] == [d("96.00"), d("-24.00"), d("-24.00")]
