@@ -73,6 +73,7 @@ REASONS = {
     "denominator_below_minimum": "too few patients to score",
     "no_risk_weights": "no risk adjustment is available, and unadjusted rates are never paid on",
     "hpi_no_score": "the practice's location has no Healthy Places score; nothing is added for it",
+    "hpi_sites_weighed_alike": "every site weighs the same, because it is not known which patient goes where",
 }
 
 
@@ -150,7 +151,7 @@ def _statement(view: View) -> Iterator[str]:
         yield from _incentive(statement, incentive)
     if informing:
         yield from _table(
-            "For your information: services of the month",
+            "For your information: services rendered, as they are known by now",
             ("Month", "Services", "Allowed amount"),
             [(line.item, escape(line.label), _amount(line.information or Decimal(0))) for line in informing],
             (),
