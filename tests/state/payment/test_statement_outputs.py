@@ -255,6 +255,6 @@ def test_services_are_told_on_the_page_and_in_the_lines_and_pay_nothing() -> Non
         ("2025-07", "population_health", "392.00", ""),
         ("2025-06", "fee_for_service", "0.00", "360.50"),
     ]
-    html = page("A", [View(statement=with_services, state="draft")])
+    html = page("A", [View(statement=with_services, state="draft")]).decode()
     assert "All other services, paid fee for service by the plan" in html
     assert "$360.50" in html
