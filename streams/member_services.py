@@ -69,25 +69,26 @@ class MemberServices:
         `knowledge` has the panel; `rows` are all cold rows of the member, where `services.needs_rows`.
         """
         if rows is not None:
-            found = services.on_panels(services.from_rows(self._standing, rows, knowledge), member, knowledge, as_of)
+            panels = services.panels_of(knowledge, as_of)
+            found = services.on_panels(services.from_rows(self._standing, rows, knowledge), member, panels, as_of)
             self.terms |= services.terms_of(found)
             self._decoded = found
         restating.add(self.changes, restating.cells(member, self._standing, (one,)))
 
     def _put(self, found: Services, member: Member, as_of: Day | None, knowledge: Knowledge) -> None:
         before, panels = self._standing, services.panels_of(knowledge, as_of)
-        after = self._decoded = services.on_panels(found, member, knowledge, as_of)
+        after = self._decoded = services.on_panels(found, member, panels, as_of)
         if before == after:
             return
         both = frozenset(before.rendered) & frozenset(after.rendered)
         gone, come = (tuple(line for line in one.rendered if line not in both) for one in (before, after))
         self.terms |= services.terms_of(Services(come))
-        if not panels:
-            return
         if before.moved == after.moved:
             # What stays counts where it did.
             before, after = Services(gone, before.moved), Services(come, after.moved)
-        restating.add(
-            self.changes,
-            restating.changes(restating.cells(member, before, panels), restating.cells(member, after, panels)),
-        )
+            panels = services.concerned(panels, (*gone, *come))
+        if panels:
+            restating.add(
+                self.changes,
+                restating.changes(restating.cells(member, before, panels), restating.cells(member, after, panels)),
+            )

@@ -6,8 +6,9 @@ Kept for the months that may still be stated, in a row of its own that attributi
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -76,12 +77,16 @@ def person_on(member: Member, practice_id: str, day: Day) -> Person:
 
     One on a list has been enrolled; a decision may have put somebody there whose coverage is not known: product "", age 0.
     """
-    covering = [span for span in member.spans if span.start <= day < span.end]
-    span = max(covering or member.spans, key=lambda one: (one.start, one.span_id), default=None)
-    if span is None:
+    covering = [span for span in member.spans if span.start <= day < span.end] or member.spans
+    if not covering:
         return Person(practice_id, "", "U", 0)
-    age = age_on(dt.date.fromordinal(span.birth), dt.date.fromordinal(day))
-    return Person(practice_id, span.product, span.gender, age)
+    span = covering[0] if len(covering) == 1 else max(covering, key=lambda one: (one.start, one.span_id))
+    return Person(practice_id, span.product, span.gender, _age(span.birth, day))
+
+
+@lru_cache(maxsize=1 << 16)
+def _age(birth: Day, day: Day) -> int:
+    return age_on(dt.date.fromordinal(birth), dt.date.fromordinal(day))
 
 
 def rendered(history: History, knowledge: Knowledge) -> list[Service]:
@@ -134,14 +139,13 @@ def placed(services: Services, knowledge: Knowledge) -> Services:
     return msgspec.structs.replace(services, rendered=tuple(found))
 
 
-def on_panels(services: Services, member: Member, knowledge: Knowledge, as_of: Day | None) -> Services:
-    """The services of months that may still be stated, and as whom the panels have the member now.
+def on_panels(services: Services, member: Member, panels: Sequence[FrozenList], as_of: Day | None) -> Services:
+    """The services of months that may still be stated, and as whom the panels (`panels_of`) have the member now.
 
     Such months have a panel that may be adjusted, or are at most `LATE` months old. Before the first tick nobody knows, and all are kept.
     """
     if as_of is None:
         return Services(tuple(sorted(services.rendered)), ())
-    panels = panels_of(knowledge, as_of)
     months = {one.as_of for one in panels}
     kept = [
         one
@@ -173,6 +177,12 @@ def panels_of(knowledge: Knowledge, as_of: Day | None) -> tuple[FrozenList, ...]
     if as_of is None:
         return ()
     return tuple(one for one in knowledge.frozen if one.close.reading == "panel" and one.until > as_of)
+
+
+def concerned(panels: Iterable[FrozenList], lines: Iterable[Service]) -> tuple[FrozenList, ...]:
+    """The panels of the months of some lines."""
+    months = {month_of(one.day) for one in lines}
+    return tuple(one for one in panels if one.as_of in months)
 
 
 def frozen_person(member: Member, close: int) -> Person | None:

@@ -407,3 +407,12 @@ async def test_what_is_handed_over_with_a_later_close_is_not_for_an_earlier_one(
         one.statement for one in in_turn.money.statements.values()
     ]
     assert [one.difference for one in statements(crossed, "2025-07")] == [d("96.00"), d("-24.00"), d("-24.00")]
+
+
+@pytest.mark.parametrize(("months", "adjusted"), [(1, 0), (2, 1)])
+async def test_a_contract_may_end_adjustments_before_the_panel_does(tmp_path: Path, months: int, adjusted: int) -> None:
+    """July was stated on its first day: with one month nothing is adjusted from August on."""
+    of = [msgspec.structs.replace(CONTRACT, retro_limit_months=months)]
+    september = [Tick(date=AUGUST_31), Closed(dt.date(2025, 9, 1), AUGUST_31)]
+    said = await stated(tmp_path, [*BEGUN, *NEXT, ended("1"), *september], of=of)
+    assert len(statements(said, "2025-07")) == 1 + adjusted
