@@ -55,6 +55,8 @@ from schemas.records import (
     PracticeResult,
     Provider,
     Refused,
+    Restated,
+    Site,
     Snapshot,
     Source,
     Table,
@@ -88,11 +90,12 @@ TOPIC_OF: Mapping[type, str] = {
     Period: "reference",
     Contract: "reference",
     PaymentPosted: "reference",
+    Site: "reference",
 }
 """The input topic of each record."""
 BY_KIND: Mapping[str, type] = {
     str(record.__struct_config__.tag): record  # type: ignore[attr-defined]
-    for record in (*TOPIC_OF, Tick, Close, CloseAnnul, Partial, PartialSums, StatementRelease)
+    for record in (*TOPIC_OF, Tick, Close, CloseAnnul, Partial, PartialSums, Restated, StatementRelease)
 }
 INPUT_OF_TOPIC: Mapping[str, type] = {
     "claims": Claim,

@@ -347,6 +347,24 @@ class Practice(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     type_override: str | None = None
 
 
+class Site(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="site"):
+    """Where a practice is while effective_from <= D < effective_to.
+
+    Identity: (practice_id, site_id, effective_from), the later record wins. `hpi_percentile`: of the site, where it is known; else that of
+    its `census_tract` (11 digits) in the contract's HPI file. Source: payment.md 4.2.
+    """
+
+    practice_id: PracticeId
+    site_id: str
+    address: str
+    census_tract: str
+    effective_from: dt.date
+    effective_to: dt.date | None = None
+    county: str | None = None
+    hpi_percentile: Decimal | None = None
+    main: bool = False
+
+
 class PayerRecord(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="payer"):
     """A payer's terms. Identity: (payer, effective_from), the later record wins. No products means every product is in scope."""
 
@@ -494,6 +512,47 @@ class PeopleCount(msgspec.Struct, frozen=True, order=True, kw_only=True):
     gender: Literal["F", "M", "U"]
     age: int
     members: int
+
+
+class ServiceCount(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """Standing claim lines of a month that a practice has rendered to members of a payer, those alike together.
+
+    `code` and `place_of_service`: "" where the line has none. `frozen_product`: the plan as whose members the month's panel has them at
+    this practice, as frozen; `product`: as corrected since; None: they are not on it. Amounts in dollars, each line rounded to the cent.
+    """
+
+    payer: str
+    practice_id: str
+    code: str
+    place_of_service: str
+    frozen_product: str | None
+    product: str | None
+    lines: int
+    allowed: Decimal
+    paid: Decimal
+
+
+class RestatedPanel(msgspec.Struct, frozen=True, kw_only=True):
+    """What is different by now in one partition under a frozen panel, and what was rendered in its month.
+
+    Absolute: each count takes the place of what the partition has said of it before, and one of 0 takes it back. `people` are the
+    differences to the people as frozen: negative where there are fewer.
+    """
+
+    close_id: str
+    people: tuple[PeopleCount, ...] = ()
+    services: tuple[ServiceCount, ...] = ()
+
+
+class Restated(msgspec.Struct, frozen=True, kw_only=True, tag_field="event_type", tag="restated"):
+    """What one partition hands over with a close, before its partial; in several records where it is much.
+
+    Of the panels that may still be adjusted all that has changed since the close before.
+    """
+
+    close_id: str
+    partition: int
+    panels: tuple[RestatedPanel, ...]
 
 
 class Passed(msgspec.Struct, frozen=True, order=True, kw_only=True):

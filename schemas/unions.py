@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from schemas.money import Contract, PaymentPosted, StatementRelease
-from schemas.records import Close, CloseAnnul, MemberFact, Partial, PartialSums, ReferenceRecord, Tick
+from schemas.records import Close, CloseAnnul, MemberFact, Partial, PartialSums, ReferenceRecord, Restated, Site, Tick
 
-MoneyRecord = Contract | PaymentPosted
-"""What plans say of money. The conductor alone reads it: it is not broadcast to members."""
+MoneyRecord = Contract | PaymentPosted | Site
+"""What only money rests on. The conductor alone reads it: it is not broadcast to members."""
 Record = MemberFact | ReferenceRecord | MoneyRecord
-ControlRecord = ReferenceRecord | MoneyRecord | Tick | Close | CloseAnnul | Partial | PartialSums | StatementRelease
+ControlRecord = (
+    ReferenceRecord | MoneyRecord | Tick | Close | CloseAnnul | Partial | PartialSums | Restated | StatementRelease
+)

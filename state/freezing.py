@@ -23,17 +23,16 @@ from schemas.records import (
     TableInForce,
 )
 from state import engine, results
-from state.calendar import Day
 from state.closing import kind_and_status
 from state.ledger.member import Member
 from state.ledger.rows import Row
+from state.ledger.services import person_on
 from state.measures import digest
 from state.measures.editions import Bound
 from state.measures.facts import Kept, Profile
 from state.measures.frozen import kept_from, results_of
 from state.measures.outcome import Sums
 from state.measures.results import Asked, Result, gap_rows, measure_row
-from state.payment.age_gender import age_on
 from state.reference.frozen_lists import FrozenList
 from state.reference.knowledge import Knowledge
 
@@ -93,7 +92,8 @@ class Freezing:
         practice_id = frozen.attribution.practice_id or ""
         counts[practice_id] = counts.get(practice_id, 0) + 1
         if practice_id:
-            self._people[_person(member, practice_id, self.one.as_of)] += 1
+            person = person_on(member, practice_id, self.one.as_of)
+            self._people[member.payer, person.practice_id, person.product, person.gender, person.age] += 1
         return frozen.terms
 
     def measure(
@@ -226,19 +226,6 @@ class Freezing:
 
 def _alike(one: PeopleCount) -> Alike:
     return (one.payer, one.practice_id, one.product, one.gender, one.age)
-
-
-def _person(member: Member, practice_id: str, day: Day) -> Alike:
-    """What a member on a list counts as, by the span that starts last of those that cover the day, else of all.
-
-    One on a list has been enrolled; a decision may have put somebody there whose coverage is not known: product "", age 0.
-    """
-    covering = [span for span in member.spans if span.start <= day < span.end]
-    span = max(covering or member.spans, key=lambda one: (one.start, one.span_id), default=None)
-    if span is None:
-        return (member.payer, practice_id, "", "U", 0)
-    age = age_on(dt.date.fromordinal(span.birth), dt.date.fromordinal(day))
-    return (member.payer, practice_id, span.product, span.gender, age)
 
 
 def _parts(entries: Iterable[PanelEntry]) -> Iterator[tuple[PanelEntry, ...]]:

@@ -29,6 +29,7 @@ from schemas.records import (
     Practice,
     PracticeResult,
     Provider,
+    Site,
     Table,
 )
 from schemas.unions import Record
@@ -53,8 +54,10 @@ _MONTH = re.compile(r"\d{4}-\d{2}")
 _NDC = re.compile(r"\d{10,11}|\d{4,5}-\d{3,4}-\d{1,2}")
 _HAPPENED = frozenset({"observation", "immunization", "procedure"})
 """What cannot lie ahead; an encounter, a device or a medication may be ordered for a day to come."""
+_TRACT = re.compile(r"[0-9]{11}")
 _TIN = re.compile(r"[0-9]{9}")
 _CENT = Decimal("0.01")
+_HIGHEST = Decimal(100)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -98,6 +101,8 @@ def refusal(record: Record, accepted_on: dt.date) -> Refusal | None:
             return _start(record.effective_from, "effective_from")
         case PaymentPosted():
             return _payment(record)
+        case Site():
+            return _site(record)
         case Table():
             return (
                 None
@@ -148,6 +153,26 @@ def _payment(payment: PaymentPosted) -> Refusal | None:
     if not payment.amount or payment.amount != payment.amount.quantize(_CENT):
         return Refusal("impossible_value", "amount", "amount is zero or no whole number of cents: correct it.")
     return _start(payment.date, "date")
+
+
+def _site(site: Site) -> Refusal | None:
+    """A site that could not be found in an HPI file, or that is nowhere. Source: payment.md 4.2."""
+    lacking = _lacking(site, "practice_id", "site_id", "address")
+    if lacking is not None:
+        return lacking
+    if not _TRACT.fullmatch(site.census_tract):
+        return Refusal(
+            "bad_code",
+            "census_tract",
+            "census_tract is not 11 digits: give state, county and tract without a point, as in 06001400100.",
+        )
+    if site.hpi_percentile is not None and not 0 <= site.hpi_percentile <= _HIGHEST:
+        return Refusal(
+            "impossible_value",
+            "hpi_percentile",
+            "hpi_percentile does not lie in 0 to 100: correct it, or leave it out for that of the census tract.",
+        )
+    return _reference_span(site.effective_from, site.effective_to, "effective_to")
 
 
 def flags(record: Record) -> tuple[str, ...]:

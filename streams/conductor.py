@@ -28,6 +28,8 @@ from schemas.records import (
     Practice,
     ReferenceRecord,
     Refused,
+    Restated,
+    Site,
     Snapshot,
     Table,
     Tick,
@@ -38,7 +40,7 @@ from schemas.unions import ControlRecord, MoneyRecord
 from state import closing
 from state.calendar import EARLIEST
 from state.engine import Refusal
-from state.payment import incentive_tables
+from state.payment.terms import PAID_BY
 from state.reference.tables import TableStore
 from state.reference.usable_tables import why_unusable
 from state.stores.log_state import OutboxRow
@@ -74,6 +76,8 @@ class Made:
     """A close that is taken up, and the record of its period that it is paid by, whatever is published later."""
     partial: Partial | None = None
     sums: PartialSums | None = None
+    restated: tuple[Restated, int] | None = None
+    """What a partition hands over with a close, and the offset of the close's request."""
     closes: tuple[tuple[Close, Snapshot], ...] = ()
     """Requests of closes with what they stand at now: kept, and said on `snapshots`."""
     answers: tuple[Snapshot, ...] = ()
@@ -144,8 +148,12 @@ class Conductor:
                 await state.note_sums(made.sums)
             if made.partial:
                 await state.note_partial(made.partial)
+            if made.restated:
+                await state.note_restated(*made.restated)
             for request, snapshot in made.closes:
                 await state.note_close(request, snapshot)
+                if snapshot.state == "complete":
+                    await state.forget_restated(snapshot.control)
             await self._keep_money(made.booked)
             await state.put_out(self._outputs(made, received))
             if made.broadcast:
@@ -157,6 +165,8 @@ class Conductor:
     async def _keep_money(self, booked: Booked) -> None:
         if booked.practice:
             await self.state.note_practice(booked.practice)
+        if booked.site:
+            await self.state.note_site(booked.site)
         if booked.contract:
             await self.state.note_contract(booked.contract)
         for stated in booked.statements:
@@ -186,6 +196,9 @@ class Conductor:
                 return await self._partial(record)
             case PartialSums():
                 return await self._sums(record)
+            case Restated():
+                known = await self.state.snapshot(record.close_id)
+                return Made() if known is None else Made(restated=(record, known.control))
             case StatementRelease():
                 # Before the first tick nothing is stated.
                 booked = await paying.order(self.state, record, self.state.ticked or _time(received).date())
@@ -207,8 +220,7 @@ class Conductor:
             why = why_unusable(record, self._tables)
             if why is not None:
                 return Made(refusal=Refusal("unusable_table", "digest", why))
-            if record.kind in incentive_tables.PARSERS:
-                # Contracts name it by its digest; no answer of a member rests on it.
+            if record.kind in PAID_BY:
                 return Made(seen=seen)
         return Made(
             broadcast=record,
@@ -220,6 +232,8 @@ class Conductor:
     async def _money(self, record: MoneyRecord) -> Booked:
         if isinstance(record, Contract):
             return await paying.contract(self.state, self._tables, record)
+        if isinstance(record, Site):
+            return await paying.site(self.state, record)
         return await paying.posting(self.state, record)
 
     # -- closes ---------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from schemas.records import (
     Position,
     ReferenceRecord,
     Refused,
+    Restated,
     Table,
     Tick,
     Version,
@@ -33,14 +34,17 @@ from schemas.records import (
 from schemas.topics import TOPICS
 from schemas.topics import name as topic_name
 from schemas.unions import ControlRecord
-from state import engine
+from state import engine, restating
 from state.calendar import FOREVER, Day, from_date, month_of, to_date
 from state.freezing import Freezing
+from state.ledger.services import needs_rows, panels_of
 from state.reference.knowledge import Knowledge, Touch
+from state.restating import Changes
 from state.stores.log_state import OutboxRow
 from state.stores.members import AT_ONCE, ChangeRow, Cursor, MemberRow, MemberState, Selection
 from streams.batching import Batch, Record
 from streams.member_measures import Because, MeasuredMember, SumChange, summed, sums_at_close, sums_withdrawn
+from streams.member_services import MemberServices
 from streams.stopping import EXIT_FAULT, EXIT_HOLE, Stop, failpoint
 
 logger = logging.getLogger(__name__)
@@ -79,6 +83,7 @@ class Working:
     stored: set[str] = field(default_factory=set)
     held: list[tuple[int, bytes]] = field(default_factory=list)
     measured: MeasuredMember = field(default_factory=lambda: MeasuredMember(None))
+    services: MemberServices = field(default_factory=lambda: MemberServices(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +231,7 @@ class MemberPartition:
         async with self.state.transaction(watermark=end):
             await self._write(working)
             await self._write_sums()
+            await self._write_services(working)
             await self.state.put_out(self._outbox(outputs))
             await self._note_changes(outputs)
             await self.state.note_accepted(max(one.envelope.accepted_at for one in run))
@@ -259,6 +265,7 @@ class MemberPartition:
             for key, rows in (await self._all_rows(list(working))).items():
                 working[key].rows.update(rows)
         await self._fetch_measures(working)
+        await self._fetch_services(working)
         needed = [
             (one.key, name)
             for one, fact in zip(run, facts, strict=True)
@@ -282,6 +289,10 @@ class MemberPartition:
         if not self.knowledge.measuring.is_nothing:
             for key, stored in (await self.state.standings(list(working))).items():
                 working[key].measured = MeasuredMember(stored)
+
+    async def _fetch_services(self, working: Mapping[str, Working]) -> None:
+        for key, stored in (await self.state.services(list(working))).items():
+            working[key].services = MemberServices(stored)
 
     async def _all_rows(self, keys: Sequence[str]) -> dict[str, dict[str, engine.Row | None]]:
         """Every cold row of some members."""
@@ -336,7 +347,15 @@ class MemberPartition:
                 said, changes = mine.measured.adjust(mine.member, from_date(self.state.as_of), self.knowledge, because)
                 made.extend(said)
                 sums.extend((one.offset, change) for change in changes)
+        if folded.changed or folded.stored:
+            rows = [(name, mine.rows[name]) for name in sorted(folded.stored)]
+            mine.services.take(rows, mine.member, self._today, self.knowledge)
+            mine.more_terms |= mine.services.terms
         outputs.extend((Version(self._partition, one.offset, ordinal), out) for ordinal, out in enumerate(made))
+
+    @property
+    def _today(self) -> Day | None:
+        return None if self.state.as_of is None else from_date(self.state.as_of)
 
     def _because(self, cause: str, position: str, since: Day, mine: Working) -> Because:
         return Because(cause, position, since, mine.rows if self._needs_history else None)
@@ -490,6 +509,7 @@ class MemberPartition:
         cold = await self._all_rows([row.key for row in rows]) if codes_changed or self._needs_history else {}
         working = {row.key: _stored(row) for row in rows}
         await self._fetch_measures(working)
+        await self._fetch_services(working)
         outputs: list[tuple[Version, engine.Output | Refused]] = []
         sums: list[SumChange] = []
         ordinal = cursor.ordinal
@@ -505,6 +525,11 @@ class MemberPartition:
                 since = FOREVER if touch is None or cause == "tick" else touch.since
                 if as_of is not None:
                     made = self._advance(mine, as_of, cause, position, since)
+                day = None if as_of is None else from_date(as_of)
+                if codes_changed:
+                    mine.services.retake(mine.rows, mine.member, day, self.knowledge)
+                else:
+                    mine.services.advance(mine.member, day, self.knowledge)
                 if not self.knowledge.measuring.is_nothing:
                     if codes_changed:
                         mine.measured.retake(mine.rows, self.knowledge)
@@ -538,6 +563,7 @@ class MemberPartition:
         async with self.state.transaction():
             await self._write(working)
             await self._write_sums()
+            await self._write_services(working)
             await self.state.put_out(self._outbox(outputs))
             await self._note_changes(outputs)
             await self.state.move_cursor(after)
@@ -565,6 +591,16 @@ class MemberPartition:
             await self.state.write_sums(self._sums)
             self._sums = []
 
+    async def _write_services(self, working: Mapping[str, Working]) -> None:
+        rewritten = [(key, data) for key, mine in working.items() for new, data in (mine.services.rewritten(),) if new]
+        if rewritten:
+            await self.state.write_services(rewritten)
+        changed: Changes = {}
+        for mine in working.values():
+            restating.add(changed, mine.services.changes)
+        if changed:
+            await self.state.add_restated(changed)
+
     # -- closes ---------------------------------------------------------------------------------------------------------
 
     async def _close(self, one: Arrived, close: Close) -> None:
@@ -575,11 +611,12 @@ class MemberPartition:
             raise Stop(f"{self._place(one.offset)} closes a period before the first tick: report it.", EXIT_FAULT)
         tally = await self.state.tally(one.offset)
         freezing = Freezing.of(self.knowledge.frozen_list(close, number), today, self.knowledge, tally)
+        applied = self.knowledge.apply(close, Position("control", 0, number), as_of=today)
         cursor = self.state.cursor
         if cursor is None or cursor.offset != one.offset:
             cursor = Cursor(one.offset, "", 0)
         while rows := await self.state.concerned(Selection(), cursor.last_key, STEP):
-            cursor = await self._freeze_step(one, rows, cursor, freezing)
+            cursor = await self._freeze_step(one, rows, cursor, freezing, applied.knowledge)
         sums, parts = await sums_at_close(self.state, self.knowledge, close, self._partition, from_date(today))
         partial = freezing.partial(
             partition=self._partition,
@@ -590,16 +627,23 @@ class MemberPartition:
             sums=sums,
             sums_parts=len(parts),
         )
+        panels = {panel.number: panel.close.close_id for panel in panels_of(applied.knowledge, from_date(today))}
+        counted = await self.state.to_hand_over(panels)
         topic = topic_name(self._prefix, "control")
-        said: list[tuple[bytes, ControlRecord]] = [*((b"partial_sums", part) for part in parts), (b"partial", partial)]
+        said: list[tuple[bytes, ControlRecord]] = [(b"partial_sums", part) for part in parts]
+        said += (
+            (b"restated", Restated(close_id=close.close_id, partition=self._partition, panels=part))
+            for part in restating.handed_over(counted, panels)
+        )
+        said.append((b"partial", partial))
         answers = [
             OutboxRow(topic, key, 0, self._codec.encode_control(record), one.offset, cursor.ordinal + place)
             for place, (key, record) in enumerate(said)
         ]
-        applied = self.knowledge.apply(close, Position("control", 0, number), as_of=self.state.as_of)
         failpoint("before_partial")
         async with self.state.transaction(watermark=one.offset + 1):
             await self.state.put_out(answers)
+            await self.state.note_handed_over(panels)
             await self.state.note_tally(one.offset, None)
             await self.state.finish_control(
                 one.envelope.sequence or 0, as_of=None, record=one.envelope.facts, offset=number
@@ -607,11 +651,19 @@ class MemberPartition:
         self.knowledge = applied.knowledge
         failpoint("after_partial")
 
-    async def _freeze_step(self, one: Arrived, rows: Sequence[MemberRow], cursor: Cursor, freezing: Freezing) -> Cursor:
-        needed = freezing.needs_rows()
+    async def _freeze_step(
+        self, one: Arrived, rows: Sequence[MemberRow], cursor: Cursor, freezing: Freezing, then: Knowledge
+    ) -> Cursor:
+        """Freeze some members. `then` is what is known with the close."""
+        today = from_date(self.state.as_of)
+        is_panel = freezing.one.close.reading == "panel"
+        late = is_panel and needs_rows(freezing.one, today)
+        needed = freezing.needs_rows() or late
         cold = await self._all_rows([row.key for row in rows]) if needed else {}
         working = {row.key: _stored(row) for row in rows}
         await self._fetch_measures(working)
+        if is_panel:
+            await self._fetch_services(working)
         said: list[engine.Output] = []
         sums: list[SumChange] = []
         for row in rows:
@@ -621,6 +673,9 @@ class MemberPartition:
                 facts = mine.measured.standing.facts()
                 found = freezing.measure(mine.member, mine.measured.profile, facts, every)
                 mine.more_terms = freezing.take(mine.member, every)
+                if is_panel:
+                    mine.services.freeze(mine.member, freezing.one, today, then, every if late else None)
+                    mine.more_terms |= mine.services.terms
                 freezing.count(mine.member, found)
                 results, changes = mine.measured.freeze(mine.member, found, freezing)
                 said.extend(results)
@@ -655,6 +710,7 @@ class MemberPartition:
         async with self.state.transaction():
             await self._write(working)
             await self._write_sums()
+            await self._write_services(working)
             await self.state.put_out([*outputs, *self._outbox(measured)])
             await self.state.note_tally(one.offset, freezing.tally())
             await self.state.move_cursor(after)

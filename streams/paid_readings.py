@@ -6,15 +6,13 @@ Reads, changes nothing; the rules are in `state.payment`.
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
-from collections.abc import Container, Iterable
-from typing import Literal
+from collections.abc import Container, Iterable, Sequence
 
 import msgspec
 
 from schemas.money import Statement
 from schemas.records import Partial, PeopleCount, Period, Snapshot
-from state.payment import drafting, frozen_rates
+from state.payment import corrections, drafting, frozen_rates
 from state.payment.closes import NothingStated
 from state.payment.drafting import Known, Panel
 from state.payment.frozen_rates import FrozenRates, NotMeasured, Reading
@@ -32,16 +30,35 @@ async def panels(state: ProgramState, months: Container[dt.date]) -> dict[dt.dat
     }
 
 
+async def adjustable(
+    state: ProgramState, snapshot: Snapshot, partials: Sequence[Partial], on: dt.date
+) -> dict[dt.date, Panel]:
+    """The panels that may still be adjusted on a day, with what the close `snapshot` has told of them, by the first day of each.
+
+    A quarter that is paid at once may be adjusted as long as one of its panels may.
+    """
+    every = [one for one in await state.panels() if one.close_id != snapshot.close_id]
+    if snapshot.reading == "panel":
+        every.append(snapshot)
+    recent = {one.as_of for one in every if one.as_of and one.retro_until is not None and on < one.retro_until}
+    months = {month for one in recent for month in drafting.quarter_of(one)}
+    found: dict[dt.date, Panel] = {}
+    for one in every:
+        if one.as_of not in months:
+            continue
+        people, services = await state.restated(one.close_id, snapshot.control)
+        found[one.as_of] = Panel(
+            snapshot=one,
+            people=people_of(partials if one is snapshot else await state.partials(one.close_id)),
+            moved=corrections.people_together(people),
+            services=corrections.services_together(services),
+        )
+    return found
+
+
 def people_of(partials: Iterable[Partial]) -> tuple[PeopleCount, ...]:
     """The people of a close, those of all partitions together."""
-    found: Counter[tuple[str, str, str, Literal["F", "M", "U"], int]] = Counter()
-    for partial in partials:
-        for one in partial.people:
-            found[one.payer, one.practice_id, one.product, one.gender, one.age] += one.members
-    return tuple(
-        PeopleCount(payer=payer, practice_id=practice, product=product, gender=gender, age=age, members=members)
-        for (payer, practice, product, gender, age), members in sorted(found.items())
-    )
+    return corrections.people_together(one for partial in partials for one in partial.people)
 
 
 async def rates(
@@ -72,7 +89,7 @@ async def adjustments(
     made: list[Statement] = []
     refused: list[str] = []
     stated = {one.snapshot.close_id for one in known.standing}
-    for close_id in await state.restated(later.close_id):
+    for close_id in await state.restated_readings(later.close_id):
         # A reading that pays nobody, as a baseline's, may have no edition by which to pay.
         final = await state.snapshot(close_id) if close_id in stated else None
         period = None if final is None else await state.closed_period(close_id)

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import msgspec
 
-from schemas.money import Contract, LedgerEntry, MoneySaid, PaymentPosted, Statement, StatementRelease
-from schemas.records import Close, Partial, Practice, Snapshot
+from schemas.money import Contract, LedgerEntry, MoneySaid, PaymentPosted, StatementRelease
+from schemas.records import Close, Partial, Practice, Site, Snapshot
 from state.engine import Refusal
-from state.payment import acceptance, contracts, drafting, money_ledger, releases
+from state.payment import acceptance, contracts, corrections, drafting, money_ledger, releases
 from state.payment.amounts import dollars, total
 from state.payment.closes import NothingStated
-from state.payment.drafting import Known, Panel
+from state.payment.drafting import Drafted, Known, Panel
 from state.payment.service_classes import BadCodes
 from state.reference.tables import TableError, TableStore
 from state.stores.program import ProgramState, Stated
@@ -32,6 +32,7 @@ class Booked:
     """What a record makes of the money: to be kept and said in one transaction."""
 
     practice: Practice | None = None
+    site: Site | None = None
     contract: Contract | None = None
     statements: tuple[Stated, ...] = ()
     entries: tuple[LedgerEntry, ...] = ()
@@ -63,6 +64,12 @@ class Booked:
 
 
 NOTHING = Booked()
+TWO_MAIN_SITES = Refusal(
+    "two_main_sites",
+    "main",
+    "another site of the practice is its main site on some of the same days: end that one first (a record of its site_id and "
+    "effective_from with effective_to, or with main false), then send this one again.",
+)
 
 
 def key(payer: str, practice_id: str, period: str) -> str:
@@ -79,6 +86,25 @@ async def contract(state: ProgramState, tables: TableStore, given: Contract) -> 
     if wrong is None:
         return Booked(contract=given)
     return Booked(refusal=acceptance.said(wrong[0].rpartition(", ")[2], wrong[1]))
+
+
+async def site(state: ProgramState, given: Site) -> Booked:
+    """Take up where a practice is, unless it would have two main sites on one day."""
+    others = [
+        one
+        for one in await state.sites()
+        if one.practice_id == given.practice_id
+        and (one.site_id, one.effective_from) != (given.site_id, given.effective_from)
+    ]
+    if given.main and any(one.main and _together(one, given) for one in others):
+        return Booked(refusal=TWO_MAIN_SITES)
+    return Booked(site=given)
+
+
+def _together(one: Site, other: Site) -> bool:
+    """Whether there is a day on which both are in force."""
+    ends = [site.effective_to or dt.date.max for site in (one, other)]
+    return max(one.effective_from, other.effective_from) < min(ends)
 
 
 async def posting(state: ProgramState, payment: PaymentPosted) -> Booked:
@@ -104,7 +130,7 @@ async def order(state: ProgramState, given: StatementRelease, on: dt.date) -> Bo
     if why is not None:
         refused = msgspec.structs.replace(_said(found, on), kind="refused", statement=None, order=given, message=why)
         return Booked(refused=(refused,))
-    now = Stated(statement, releases.state_after(given), given)
+    now = msgspec.structs.replace(found, state=releases.state_after(given), order=given)
     if now.state != "released":
         return Booked(statements=(now,))
     return Booked(statements=(now,), entries=money_ledger.released(await state.ledger(), given.statement_id, on))
@@ -122,26 +148,39 @@ async def drafts(
     if not every or snapshot.as_of is None:
         return NOTHING
     stated_on = request.closed_on or snapshot.as_of
-    stands = [one.statement for one in await state.statements() if one.state != "withdrawn"]
-    known = Known(contracts=every, practices=await state.practices(), panels={}, standing=stands, store=tables)
-    made: list[Statement] = []
+    every_statement = [one for one in await state.statements() if one.state != "withdrawn"]
+    known = Known(
+        contracts=every,
+        practices=await state.practices(),
+        panels={},
+        standing=[one.statement for one in every_statement],
+        store=tables,
+        sites=await state.sites(),
+        bases={one.statement.statement_id: one.basis for one in every_statement if one.basis is not None},
+    )
+    late = msgspec.structs.replace(known, panels=await paid_readings.adjustable(state, snapshot, partials, stated_on))
+    drafted: list[Drafted] = []
     said: list[str] = []
     with _all_tables():
         try:
-            own = await _own(state, known, snapshot, partials, stated_on)
-            if own:
-                amount = dollars(total(one.difference for one in own))
-                said.append(f"{_statements(own)} drafted, {amount} dollars")
-            made += own
+            drafted += corrections.adjusted_months(late, snapshot.close_id, stated_on)
+            said += _told(drafted, "of earlier months adjusted")
         except NothingStated as problem:
-            said.append(f"no statement was made: {problem}")
+            said.append(f"no statement of an earlier month was adjusted: {problem}")
+        try:
+            services = corrections.services_to_tell(late, drafted)
+            own = await _own(state, known, snapshot, partials, stated_on, services)
+            said = [*_told(own, "drafted"), *said]
+            drafted += own
+        except NothingStated as problem:
+            said.insert(0, f"no statement was made: {problem}")
         adjusted, refused = await paid_readings.adjustments(state, known, snapshot, stated_on)
-        if adjusted:
-            amount = dollars(total(one.difference for one in adjusted))
-            said.append(f"{_statements(adjusted)} of final readings adjusted, {amount} dollars")
+        said += _told([Drafted(one) for one in adjusted], "of final readings adjusted")
         if refused:
-            said.append(f"no statement was adjusted: {' '.join(refused)}")
-        made += adjusted
+            said.append(f"no statement of a final reading was adjusted: {' '.join(refused)}")
+        drafted += map(Drafted, adjusted)
+    made = [one.statement for one in drafted]
+    stands = known.standing
     before = await state.ledger()
     entries: list[LedgerEntry] = []
     for one in made:
@@ -150,18 +189,19 @@ async def drafts(
     if wrong:
         raise Stop(f"Statements and the money ledger disagree ({wrong[0]}): nothing was stated; report it.", EXIT_FAULT)
     return Booked(
-        statements=tuple(Stated(one, "draft") for one in made), entries=tuple(entries), message="; ".join(said) or None
+        statements=tuple(Stated(one.statement, "draft", None, one.basis) for one in drafted),
+        entries=tuple(entries),
+        message="; ".join(said) or None,
     )
 
 
 async def withdrawals(state: ProgramState, snapshot: Snapshot, on: dt.date) -> Booked | str:
     """The drafts of a close that is annulled, withdrawn; or why it cannot be, as a sentence."""
     every = [one for one in await state.statements() if one.state != "withdrawn"]
-    stands = [one.statement for one in every]
     mine = [one for one in every if one.statement.snapshot.close_id == snapshot.close_id]
     # Adjustments go with the close whose statement they take the place of.
-    others = [one.statement for one in every if one not in mine]
-    why = next((said for one in mine if (said := releases.why_not_withdrawn(one.statement, one.state, others))), None)
+    stands = [one.statement for one in every if one not in mine]
+    why = next((said for one in mine if (said := releases.why_not_withdrawn(one.statement, one.state, stands))), None)
     why = why or drafting.why_kept(snapshot, stands, await state.periods())
     if why is not None:
         return why
@@ -169,29 +209,38 @@ async def withdrawals(state: ProgramState, snapshot: Snapshot, on: dt.date) -> B
     entries: list[LedgerEntry] = []
     for one in mine:
         entries += money_ledger.withdrawn([*before, *entries], one.statement.statement_id, on)
-    gone = tuple(Stated(one.statement, "withdrawn", one.order) for one in mine)
+    gone = tuple(msgspec.structs.replace(one, state="withdrawn") for one in mine)
     return Booked(statements=gone, entries=tuple(entries))
 
 
 async def _own(
-    state: ProgramState, known: Known, snapshot: Snapshot, partials: Sequence[Partial], stated_on: dt.date
-) -> tuple[Statement, ...]:
+    state: ProgramState,
+    known: Known,
+    snapshot: Snapshot,
+    partials: Sequence[Partial],
+    stated_on: dt.date,
+    services: drafting.Services,
+) -> Sequence[Drafted]:
     """The statements that a close pays: elements 1 and 2 of a panel, element 3 of a period."""
     if snapshot.reading == "panel":
         month = snapshot.as_of or stated_on
         panels = await paid_readings.panels(state, drafting.quarter_of(month))
         panels[month] = Panel(snapshot=snapshot, people=paid_readings.people_of(partials))
-        return drafting.month_drafts(msgspec.structs.replace(known, panels=panels), month, stated_on)
+        return drafting.month_drafts(msgspec.structs.replace(known, panels=panels), month, stated_on, services)
     period = await state.closed_period(snapshot.close_id)
     if period is None or not any(drafting.in_force(one, period.performance_end) for one in known.contracts):
         return ()
     frozen = await paid_readings.rates(state, known.store, period, snapshot)
     known = msgspec.structs.replace(known, panels=await paid_readings.panels(state, drafting.panels_for(period)))
-    return drafting.period_drafts(known, period, snapshot.reading, snapshot, frozen, stated_on)
+    made = drafting.period_drafts(known, period, snapshot.reading, snapshot, frozen, stated_on)
+    return [Drafted(one) for one in made]
 
 
-def _statements(some: Sequence[Statement]) -> str:
-    return f"{len(some):,} {'statement' if len(some) == 1 else 'statements'}"
+def _told(some: Sequence[Drafted], what: str) -> list[str]:
+    """What there is to say of statements that are made, if there are any."""
+    amount = dollars(total(one.statement.difference for one in some))
+    noun = "statement" if len(some) == 1 else "statements"
+    return [f"{len(some):,} {noun} {what}, {amount} dollars"] if some else []
 
 
 @contextlib.contextmanager

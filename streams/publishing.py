@@ -21,6 +21,7 @@ from schemas.records import (
     Period,
     Practice,
     Provider,
+    Site,
     Table,
 )
 from schemas.topics import TOPICS
@@ -176,3 +177,5 @@ def _key(record: Record) -> str:
             return f"contract:{record.contract_id}"
         case PaymentPosted():
             return f"payment_posted:{record.payer}"
+        case Site():
+            return f"site:{record.practice_id}"

@@ -29,6 +29,7 @@ from schemas.records import (
     Position,
     Practice,
     ReferenceRecord,
+    Site,
     Table,
 )
 from schemas.registry import EmbeddedRegistry
@@ -39,7 +40,7 @@ from state.measures.editions import Bound, Edition
 from state.measures.measuring import Window, months_to
 from state.measures.period import Period
 from state.measures.results import LIVE, Asked, period_named
-from state.payment import incentive_tables
+from state.payment.terms import PAID_BY
 from state.reference.knowledge import Knowledge
 from state.reference.tables import TableStore
 from state.reference.value_sets import ValueSets
@@ -151,6 +152,8 @@ class History:
     """No answer of a member rests on them; of one id the last."""
     practices: dict[tuple[str, dt.date], Practice] = field(default_factory=dict)
     """Of one practice and first day the last."""
+    sites: dict[tuple[str, str, dt.date], Site] = field(default_factory=dict)
+    """Of one site and first day the last."""
     first_accepted: dt.datetime | None = None
     last_accepted: dt.datetime | None = None
 
@@ -207,7 +210,10 @@ class History:
                     self._note_fact(record, number, row, only)
                 elif isinstance(record, Contract):
                     self.contracts[record.contract_id] = record
-                elif not isinstance(record, MoneyRecord):
+                elif isinstance(record, Site):
+                    self.sites[record.practice_id, record.site_id, record.effective_from] = record
+                elif not (isinstance(record, MoneyRecord) or (isinstance(record, Table) and record.kind in PAID_BY)):
+                    # No answer of a member rests on money.
                     self._apply(record, number, row, None if says is None else says.log, seen)
         if cut is not None:
             cut.check_complete()
@@ -314,9 +320,6 @@ class History:
         known = seen.setdefault(event_id, digest)
         if known != digest:
             self._refuse(number, row, _CONFLICT)
-        elif isinstance(record, Table) and record.kind in incentive_tables.PARSERS:
-            # Money alone reads it.
-            return
         elif not (self.question.ruleset and isinstance(record, Table) and record.kind == "ruleset"):
             position = self._position(number, row, place)
             self.knowledge = self.knowledge.apply(record, position, as_of=None).knowledge

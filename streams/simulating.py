@@ -152,11 +152,18 @@ class _Side:
 
         def known() -> Known:
             ordered = [self.contracts[name] for name in sorted(self.contracts)]
-            return Known(contracts=ordered, practices=self.practices, panels=panels, standing=made, store=tables)
+            return Known(
+                contracts=ordered,
+                practices=self.practices,
+                panels=panels,
+                standing=made,
+                store=tables,
+                sites=tuple(self.history.sites.values()),
+            )
 
         for month in asked.months:
             try:
-                made = [*made, *drafting.month_drafts(known(), month, month)]
+                made = [*made, *(one.statement for one in drafting.month_drafts(known(), month, month))]
             except NothingStated as problem:
                 why += [f"{month_name(month)}: {reason}" for reason in problem.reasons]
         for name in asked.periods:

@@ -18,6 +18,7 @@ from state.calendar import Day, add_months, first_live, to_date
 from state.ledger.folding import rederive
 from state.ledger.member import KEPT_MONTHS, Listed, Member, prune, terms
 from state.ledger.rows import Row
+from state.ledger.services import person_on
 from state.reference.frozen_lists import FrozenList
 from state.reference.knowledge import Knowledge
 
@@ -82,7 +83,18 @@ def freeze(member: Member, one: FrozenList, as_of: Day, knowledge: Knowledge, ro
         rederive(member, rows, knowledge)
         prune(member, as_of, min(day, knowledge.earliest_needed(as_of)), knowledge.ruleset.longest_window)
     if practice is not None and close.reading != "initial":
-        listed = Listed(one.number, practice, practice, found.provider_npi or "", found.step or "", since)
+        person = person_on(member, practice, day)
+        listed = Listed(
+            one.number,
+            practice,
+            practice,
+            found.provider_npi or "",
+            found.step or "",
+            since,
+            person.product,
+            person.gender,
+            person.age,
+        )
         member.listed = sorted([*member.listed, listed])
     return Frozen(found, tuple(entries), frozenset() if rows is None else terms(read))
 

@@ -169,7 +169,8 @@ class Listed(msgspec.Struct, frozen=True, order=True, array_like=True):
     """The practice on whose frozen list a member stands. Who is on none has no entry.
 
     `close`: the number of the close. `now`: the practice after the adjustments made since; "" for none. `npi`, `step`: as frozen.
-    `since`: the first of the unbroken row of monthly panels that lead here.
+    `since`: the first of the unbroken row of monthly panels that lead here. `product`, `gender`, `age`: as payments count the member, as
+    frozen.
     """
 
     close: int
@@ -178,6 +179,9 @@ class Listed(msgspec.Struct, frozen=True, order=True, array_like=True):
     npi: str
     step: str
     since: Day
+    product: str = ""
+    gender: Literal["F", "M", "U"] = "U"
+    age: int = 0
 
 
 class Member(msgspec.Struct, array_like=True):

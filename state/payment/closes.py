@@ -13,10 +13,9 @@ from typing import TypeVar
 
 import msgspec
 
-from schemas.money import Statement
+from schemas.money import Statement, StatementLine
 from schemas.records import Period
 from state.payment.age_gender import MissingBand, Person
-from state.payment.element1 import Classed
 from state.payment.element2 import Risk, month_name, months_paid
 from state.payment.incentive import IncentiveReading, Performance
 from state.payment.pool import PoolMonth
@@ -34,12 +33,12 @@ class NothingStated(Exception):
 
 
 class MonthOf(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """What a month's panel pays a practice by: terms, the panels of every month paid, risk, and its services for information."""
+    """What a month's panel pays a practice by: terms, the panels of every month paid, risk, and what services came to, for information."""
 
     terms: Terms
     panels: Mapping[dt.date, Sequence[Person]]
     risk: Risk
-    services: tuple[Classed, ...] = ()
+    services: tuple[StatementLine, ...] = ()
 
 
 class PeriodOf(msgspec.Struct, frozen=True, kw_only=True, eq=False):

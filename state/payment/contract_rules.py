@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from schemas.money import Contract, TableUse
-from state.payment import age_gender, hpi, program_tables
+from state.payment import program_tables
+from state.payment.age_gender import Factors
 from state.payment.amounts import number
 from state.payment.incentive import COMPLETED, gold_sum
 from state.payment.pool import INCENTIVE_LIMIT, TOTAL_LIMIT, design_limits
 from state.payment.program_tables import PRACTICE_TYPES, MeasureTerms
 from state.payment.service_classes import BadCodes, span_of
+from state.payment.terms import PAID_BY
 from state.reference.tables import TableError, TableStore
 
 Said = tuple[str, str]
@@ -231,23 +233,14 @@ def _table(use: TableUse, store: TableStore) -> Iterator[str]:
     """What is wrong with a table that a contract names: it is not there, cannot be read, or has a gap."""
     try:
         file = store.load(use.kind, use.digest)
-        match use.kind:
-            case "age_gender_factors":
-                factors = age_gender.parse(file)
-                gaps = factors.missing()
-                if gaps:
-                    yield f"{use.name} {use.version} has no factor for {', '.join(gaps)}: complete the table."
-                for band in factors.bands:
-                    if band.factor == 0:
-                        yield f"the factor of {band.name} is 0: members of that band would count nothing; correct it."
-            case "hpi":
-                hpi.parse_scores(file)
-            case "hpi_adjustments":
-                program_tables.parse_hpi_adjustments(file)
-            case "incentive_measures":
-                program_tables.parse_measures(file)
-            case "incentive_shares":
-                program_tables.parse_shares(file)
+        found = PAID_BY[use.kind](file)
+        if isinstance(found, Factors):
+            gaps = found.missing()
+            if gaps:
+                yield f"{use.name} {use.version} has no factor for {', '.join(gaps)}: complete the table."
+            for band in found.bands:
+                if band.factor == 0:
+                    yield f"the factor of {band.name} is 0: members of that band would count nothing; correct it."
     except TableError as problem:
         unknown = ", is not known" if "in no folder" in str(problem) else ""
         yield f"{use.kind} {use.name}, version {use.version}{unknown}: {problem}"

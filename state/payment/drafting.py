@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from fractions import Fraction
 
 import msgspec
 
-from schemas.money import Contract, PracticeTypeRule, SnapshotUse, Statement
-from schemas.records import PeopleCount, Period, Practice, Snapshot
+from schemas.money import Contract, PracticeTypeRule, SnapshotUse, Statement, StatementLine
+from schemas.records import PeopleCount, Period, Practice, ServiceCount, Site, Snapshot
 from state.calendar import add_months, from_date, month_of
 from state.payment.age_gender import MissingBand, Person, normaliser
 from state.payment.amounts import plain
@@ -27,7 +28,7 @@ from state.payment.closes import (
 )
 from state.payment.element2 import MONTHS_OF_A_QUARTER, Risk, month_name, months_paid
 from state.payment.frozen_rates import FrozenRates, performances
-from state.payment.hpi import Location
+from state.payment.hpi import Adjustment, Location
 from state.payment.incentive import IncentiveReading
 from state.payment.pool import PoolMonth, months_of, pool_month
 from state.payment.practice_type import MemberMonths, TypeOfPeriod, member_months, practice_type
@@ -40,17 +41,47 @@ _AGAIN = "then annul this close and close again."
 
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """The frozen panel of a month: its manifest, and its people."""
+    """The frozen panel of a month: its manifest, its people as frozen, and what is known since.
+
+    `moved`: differences to the people; `services`: what practices have rendered in its month.
+    """
 
     snapshot: Snapshot
     people: tuple[PeopleCount, ...]
+    moved: tuple[PeopleCount, ...] = ()
+    services: tuple[ServiceCount, ...] = ()
+
+
+class Basis(msgspec.Struct, frozen=True, kw_only=True):
+    """What a month was stated by, apart from its panels: it holds for the month's adjustments too, whatever is agreed or learned since.
+
+    Population constants are frozen with the snapshot (design.md, closing a period), and a later record of a contract is for what is stated
+    from then on.
+    """
+
+    contract: Contract
+    normaliser: Decimal
+    population: str
+    hpi: Adjustment
+
+    def terms(self, store: TableStore) -> tuple[Terms, Risk]:
+        """The terms, and what adjusts the month's PMPMs. Raises `TableError`, `BadCodes`."""
+        terms = resolve(self.contract, store)
+        return terms, Risk(factors=terms.factors, normaliser=self.normaliser, population=self.population, hpi=self.hpi)
+
+
+class Drafted(msgspec.Struct, frozen=True):
+    """A statement and, of a month's, what it was stated by."""
+
+    statement: Statement
+    basis: Basis | None = None
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What the program knows when a close is complete.
 
     `contracts`: one of each id, the last. `panels`: complete ones, by the first day of their month. `standing`: statements that were not
-    withdrawn, in the order in which they were stated.
+    withdrawn, in the order in which they were stated. `bases`: what those of months were stated by, by their ids.
     """
 
     contracts: Sequence[Contract]
@@ -58,20 +89,42 @@ class Known(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     panels: Mapping[dt.date, Panel]
     standing: Sequence[Statement]
     store: TableStore
+    sites: Sequence[Site] = ()
+    bases: Mapping[str, Basis] = msgspec.field(default_factory=dict)
 
 
-def month_drafts(known: Known, month: dt.date, stated_on: dt.date) -> tuple[Statement, ...]:
+Services = Mapping[tuple[str, str], tuple[StatementLine, ...]]
+"""What there is to say of services, for information, by payer and practice."""
+NO_SERVICES: Services = {}
+
+
+def month_drafts(
+    known: Known, month: dt.date, stated_on: dt.date, services: Services = NO_SERVICES
+) -> tuple[Drafted, ...]:
     """What the panel of a month lets be stated: elements 1 and 2 of the month, and of a quarter whose last panel it was.
 
     A contract that pays by the quarter is stated when the three panels of the quarter stand. Statements that stand are not made again;
-    a contract that pays nothing by the month has none. Raises `NothingStated`, `TableError`.
+    a contract that pays nothing by the month has none. What there is to say of services stands on the first statement that a practice and
+    payer has. Raises `NothingStated`, `TableError`.
     """
-    made: list[Statement] = []
+    made: list[Drafted] = []
+    told: set[tuple[str, str]] = set()
     for one in sorted({quarter_of(month)[0], month}):
-        if one in known.panels:
-            practices = list(_months_of(known, one, month))
-            made += month_statements(_statable(known.panels[one].snapshot, stated_on), one, practices)
-    return tuple(statement for statement in made if statement.lines)
+        if one not in known.panels:
+            continue
+        practices = {
+            (of.terms.contract.payer, of.terms.contract.practice_id): of for of in _months_of(known, one, month)
+        }
+        with_services = [
+            msgspec.structs.replace(of, services=() if who in told else services.get(who, ()))
+            for who, of in practices.items()
+        ]
+        for statement in month_statements(statable(known.panels[one].snapshot, stated_on), one, with_services):
+            if any(line.information is None for line in statement.lines):
+                who = (statement.payer, statement.practice_id)
+                told.add(who)
+                made.append(Drafted(statement, _basis(practices[who])))
+    return tuple(made)
 
 
 def period_drafts(
@@ -80,7 +133,7 @@ def period_drafts(
     """The statements of an initial or final close: element 3. Raises `NothingStated`, also for a panel of the pool that is missing."""
     contracts = _of_period(known, period)
     practices = [_period_of(known, period, one, contracts, frozen) for one in contracts]
-    made = period_statements(_statable(snapshot, stated_on), period, reading, practices)
+    made = period_statements(statable(snapshot, stated_on), period, reading, practices)
     return tuple(msgspec.structs.replace(one, notes=(*one.notes, *frozen.notes)) for one in made)
 
 
@@ -105,7 +158,7 @@ def period_adjustments(
     }
     made: list[Statement] = []
     for key, one in practices.items():
-        restated = restated_period(_statable(snapshot, last[key].stated_on), period, one)
+        restated = restated_period(statable(snapshot, last[key].stated_on), period, one)
         adjusted = adjustment(
             last[key],
             restated,
@@ -181,7 +234,8 @@ def in_force(contract: Contract, day: dt.date) -> bool:
     return contract.effective_from <= day and (contract.effective_to is None or day < contract.effective_to)
 
 
-def _statable(snapshot: Snapshot, stated_on: dt.date) -> Statable:
+def statable(snapshot: Snapshot, stated_on: dt.date) -> Statable:
+    """What the statements of a close have in common."""
     return Statable(
         snapshot=SnapshotUse(
             close_id=snapshot.close_id,
@@ -227,6 +281,12 @@ def persons(panel: Panel, month: dt.date, contract: Contract, *, of_payer: bool 
     )
 
 
+def _basis(of: MonthOf) -> Basis:
+    return Basis(
+        contract=of.terms.contract, normaliser=of.risk.normaliser, population=of.risk.population, hpi=of.risk.hpi
+    )
+
+
 def _risk(known: Known, terms: Terms, month: dt.date) -> Risk:
     """What adjusts the month's PMPMs. The population that averages 1: all members of the contract's plans on panels of the month."""
     contract = terms.contract
@@ -237,23 +297,37 @@ def _risk(known: Known, terms: Terms, month: dt.date) -> Risk:
             average = normaliser(everybody, month, terms.factors)
         except MissingBand as problem:
             raise NothingStated([f"practice {contract.practice_id} with {contract.payer}: {problem}"]) from None
-    members = sum(one.members for one in persons(known.panels[month], month, contract))
     return terms.risk(
-        _locations(known, terms, month, members),
+        locations(known, terms, month),
         plain(average),
         f"{contract.payer}'s members on the panels of {month_name(month)}",
     )
 
 
-def _locations(known: Known, terms: Terms, month: dt.date, members: int) -> tuple[Location, ...]:
-    """Where the practice is: the percentile that its record gives, else that of its census tract in the contract's HPI file."""
-    practice = _practice(known, terms.contract.practice_id, month)
-    if practice is None:
-        return ()
-    percentile = practice.hpi_percentile
-    if percentile is None:
-        percentile = terms.hpi_scores.get(practice.census_tract or "")
-    return (Location(site_id=practice.practice_id, percentile=percentile, members=members, main=True),)
+def locations(known: Known, terms: Terms, month: dt.date) -> tuple[Location, ...]:
+    """Where the practice is in a month: its sites, each with its own percentile, else that of its census tract in the contract's HPI file.
+
+    Which site a member goes to is not known. Without a `site` record the practice's own record is its one site.
+    """
+    practice_id = terms.contract.practice_id
+    sites: list[tuple[str, str | None, Decimal | None, bool]] = [
+        (one.site_id, one.census_tract, one.hpi_percentile, one.main)
+        for one in known.sites
+        if one.practice_id == practice_id
+        and one.effective_from <= month
+        and (one.effective_to is None or month < one.effective_to)
+    ]
+    practice = _practice(known, practice_id, month)
+    if not sites and practice is not None:
+        sites = [(practice.practice_id, practice.census_tract, practice.hpi_percentile, True)]
+    return tuple(
+        Location(
+            site_id=site_id,
+            percentile=terms.hpi_scores.get(tract or "") if percentile is None else percentile,
+            main=main,
+        )
+        for site_id, tract, percentile, main in sites
+    )
 
 
 def _practice(known: Known, practice_id: str, day: dt.date) -> Practice | None:

@@ -2,66 +2,61 @@
 
 A line is capitated only if its class is capitated for the track, the member is on this practice's paid panel for that payer and month,
 and the line was rendered by that practice; otherwise it is fee for service. Both amounts are said, so that element 1 can be audited.
+Lines come counted, those alike together: which of them are on the panel and who rendered them is settled where members are
+(`state.restating`), which class they are in is the contract's to say, here.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal
 
 import msgspec
 
 from schemas.money import Contract, StatementLine
+from schemas.records import ServiceCount
 from state.payment.age_gender import Person
-from state.payment.amounts import NOTHING, cents, dollars, exact, number, total
+from state.payment.amounts import NOTHING, cents, dollars, number, total
 from state.payment.element2 import Risk, month_name, pmpm_line
 from state.payment.service_classes import ServiceClasses
 
-Panels = Mapping[dt.date, frozenset[str]]
-"""Members on the practice's paid panel of a payer, by the first day of the month."""
-Why = Literal["capitated", "class", "not_on_panel", "other_practice"]
-
-
-class Service(msgspec.Struct, frozen=True, kw_only=True):
-    """A standing line of a member of this payer, as adjudicated. `practice_id`: who rendered it. `allowed`: None is nothing."""
-
-    claim: str
-    line: int
-    member_id: str
-    day: dt.date
-    code: str | None
-    place_of_service: str | None
-    practice_id: str
-    allowed: Decimal | None
+Why = Literal["capitated", "class", "other_practice", "not_on_panel"]
+Group = tuple[bool, str]
+"""Whether capitated, and the class."""
 
 
 class Classed(msgspec.Struct, frozen=True, kw_only=True):
-    """A line with its class and both amounts: what capitation covers of it, and what is paid fee for service; one of them is 0."""
+    """Lines with their class and both amounts: what capitation covers of them, and what is paid fee for service; one of them is 0."""
 
-    service: Service
+    lines: int
+    paid: Decimal
     service_class: str
     why: Why
     capitated: Decimal
     fee_for_service: Decimal
 
 
-def classed(service: Service, classes: ServiceClasses, panels: Panels, practice_id: str) -> Classed:
-    """How a line is paid, and why: the first condition of the carve-out rule that it fails."""
-    name, capitated = classes.name_of(service.code, service.place_of_service)
-    amount = cents(service.allowed or 0)
+def classed(count: ServiceCount, contract: Contract, classes: ServiceClasses, *, corrected: bool = True) -> Classed:
+    """How lines are paid, and why: the first condition of the carve-out rule that they fail.
+
+    By the panel as corrected since, or as frozen. The paid panel is that of the contract's products.
+    """
+    name, capitated = classes.name_of(count.code or None, count.place_of_service or None)
+    product = count.product if corrected else count.frozen_product
     why: Why = "capitated"
     if not capitated:
         why = "class"
-    elif service.member_id not in panels.get(service.day.replace(day=1), frozenset()):
-        why = "not_on_panel"
-    elif service.practice_id != practice_id:
+    elif (count.payer, count.practice_id) != (contract.payer, contract.practice_id):
         why = "other_practice"
+    elif product is None or (contract.products and product not in contract.products):
+        why = "not_on_panel"
     paid = why == "capitated"
+    amount = cents(count.allowed)
     return Classed(
-        service=service,
+        lines=count.lines,
+        paid=count.paid,
         service_class=name,
         why=why,
         capitated=amount if paid else NOTHING,
@@ -85,54 +80,74 @@ def capitation(contract: Contract, month: dt.date, panel: Iterable[Person], risk
     )
 
 
-def services(lines: Sequence[Classed]) -> tuple[StatementLine, ...]:
-    """What a practice's own lines come to, for information: by month, capitated or not, and class, one line each.
+def services(
+    month: dt.date,
+    counts: Iterable[ServiceCount],
+    contract: Contract,
+    classes: ServiceClasses,
+    before: Iterable[StatementLine] = (),
+) -> tuple[StatementLine, ...]:
+    """What a practice's own lines of a month come to, for information: capitated or not, and by class, one line each.
 
-    Fee for service is paid through the plan's claims, in track A all of it; capitated services are paid by the capitation.
+    Fee for service is paid through the plan's claims, in track A all of it: it is said and never paid here; capitated services are
+    paid by the capitation. `before`: what was last said of the month; a class that has no line any more is said with nothing.
     """
-    sums: Counter[tuple[str, bool, str]] = Counter()
-    counts: Counter[tuple[str, bool, str]] = Counter()
-    for one in lines:
-        key = (month_name(one.service.day), one.why == "capitated", one.service_class)
-        sums[key] += one.capitated + one.fee_for_service  # type: ignore[assignment]
-        counts[key] += 1
+    groups: dict[Group, list[Classed]] = {_group(line): [] for line in before}
+    for count in counts:
+        one = classed(count, contract, classes)
+        if one.why != "other_practice":
+            groups.setdefault((one.why == "capitated", one.service_class), []).append(one)
     return tuple(
         StatementLine(
             element="1",
-            item=month,
+            item=month_name(month),
             kind="capitated_services" if capitated else "fee_for_service",
-            label=f"{name}, {'covered by the capitation' if capitated else 'paid fee for service'}",
-            formula=f"{number(counts[month, capitated, name])} lines, allowed {dollars(sums[month, capitated, name])}",
+            label=f"{name}{_COVERED if capitated else _CLAIMED}",
+            formula=f"{number(sum(one.lines for one in of_it))} lines, allowed {dollars(_allowed(of_it))}, "
+            f"paid by the plan {dollars(total(one.paid for one in of_it))}",
             amount_before_cap=NOTHING,
             amount=NOTHING,
-            information=cents(sums[month, capitated, name]),
+            information=_allowed(of_it),
         )
-        for month, capitated, name in sorted(sums)
+        for (capitated, name), of_it in sorted(groups.items())
     )
 
 
 def turnaround(
-    lines: Iterable[Service], classes: ServiceClasses, paid: Panels, now: Panels, practice_id: str
-) -> tuple[StatementLine, ...]:
-    """What lines owe that have changed sides because the panel has: one line for each month that has any.
+    month: dt.date, counts: Iterable[ServiceCount], contract: Contract, classes: ServiceClasses
+) -> StatementLine | None:
+    """What lines of a month owe that have changed sides because the panel has; None where none has.
 
-    `paid` are the panels as frozen, `now` as corrected. A member who never belonged there: the capitation of the month goes back
-    with the restated member months, and the capitated lines are paid fee for service. A member who did: the reverse.
+    Against the panel as frozen, by which the plan has adjudicated them. A member who never belonged there: the capitation of the month
+    goes back with the restated member months, and the capitated lines are paid fee for service. A member who did: the reverse.
     """
-    by_month: dict[str, list[Decimal]] = {}
-    for service in lines:
-        before, after = (classed(service, classes, panels, practice_id) for panels in (paid, now))
+    lines, amounts = 0, []
+    for count in counts:
+        before, after = (classed(count, contract, classes, corrected=corrected) for corrected in (False, True))
         if (before.why == "capitated") != (after.why == "capitated"):
-            by_month.setdefault(month_name(service.day), []).append(after.fee_for_service - before.fee_for_service)
-    return tuple(
-        StatementLine(
-            element="1",
-            item=month,
-            kind="turnaround",
-            label="Services that changed sides with the panel",
-            formula=f"{number(len(amounts))} lines: {dollars(total(amounts))} fee for service",
-            amount_before_cap=cents(exact(total(amounts))),
-            amount=cents(exact(total(amounts))),
-        )
-        for month, amounts in sorted(by_month.items())
+            lines += count.lines
+            amounts.append(after.fee_for_service - before.fee_for_service)
+    if not lines:
+        return None
+    return StatementLine(
+        element="1",
+        item=month_name(month),
+        kind="turnaround",
+        label="Services that changed sides with the panel",
+        formula=f"{number(lines)} lines: {dollars(total(amounts))} fee for service",
+        amount_before_cap=total(amounts),
+        amount=total(amounts),
     )
+
+
+_COVERED, _CLAIMED = ", covered by the capitation", ", paid fee for service by the plan"
+
+
+def _group(line: StatementLine) -> Group:
+    """The group that a line of `services` was made of."""
+    capitated = line.kind == "capitated_services"
+    return capitated, line.label.removesuffix(_COVERED if capitated else _CLAIMED)
+
+
+def _allowed(of_it: Iterable[Classed]) -> Decimal:
+    return total(one.capitated + one.fee_for_service for one in of_it)

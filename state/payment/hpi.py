@@ -16,15 +16,17 @@ from state.reference.tables import TableFile, read_rows
 
 NO_SCORE = "hpi_no_score"
 """The flag of a location whose tract has no score: it adds nothing."""
+WEIGHED_ALIKE = "hpi_sites_weighed_alike"
+"""The flag of a practice whose sites are to be weighed by the panel, while nothing says which member goes where."""
 COLUMNS = ("census_tract", "percentile")
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True):
-    """A site of a practice: its tract's percentile (None: no score), its attributed members, whether it is the main site."""
+    """A site of a practice: its tract's percentile (None: no score), its members (None: not known), whether it is the main one."""
 
     site_id: str
     percentile: Decimal | None
-    members: int = 0
+    members: int | None = None
     main: bool = False
 
 
@@ -56,19 +58,23 @@ def adjustment(percentile: Decimal | None, by_decile: Mapping[int, Decimal]) -> 
 def of_practice(sites: Sequence[Location], by_decile: Mapping[int, Decimal], *, panel_weighted: bool) -> Adjustment:
     """What a practice's locations add: the main site's, or the average over members in steps of 0.01 percent.
 
-    Without one marked as main, the first site by id is. No site, or no members to weigh by: as without a score.
+    Without one marked as main, the first site by id is. No site, or no members to weigh by: as without a score. Where it is not known which
+    site members go to, every site weighs the same; a flag says so where that decides anything.
     """
     if not sites:
         return adjustment(None, by_decile)
     if not panel_weighted:
         main = min(sites, key=lambda site: (not site.main, site.site_id))
         return adjustment(main.percentile, by_decile)
-    members = sum(site.members for site in sites)
+    known = all(site.members is not None for site in sites)
+    weights = [(site.members or 0) if known else 1 for site in sites]
+    members = sum(weights)
     if members == 0:
         return adjustment(None, by_decile)
-    each = [(site.members, adjustment(site.percentile, by_decile)) for site in sites]
+    each = [(count, adjustment(site.percentile, by_decile)) for count, site in zip(weights, sites, strict=True)]
     average = sum((count * one.pct for count, one in each), Decimal(0))
-    flags = tuple(sorted({flag for _, one in each for flag in one.flags}))
+    alike = set() if known or len({one.pct for _, one in each}) == 1 else {WEIGHED_ALIKE}
+    flags = tuple(sorted({flag for _, one in each for flag in one.flags} | alike))
     deciles = {one.decile for _, one in each}
     return Adjustment(
         pct=rounded(exact(average) / members, 2),

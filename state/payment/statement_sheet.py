@@ -61,6 +61,7 @@ REASONS = {
     "no_risk_weights": "no risk adjustment is available, and unadjusted rates are never paid on",
     "no_peers": "the payer has no other practice to compare costs with",
     "hpi_no_score": "the practice's location has no Healthy Places score; nothing is added for it",
+    "hpi_sites_weighed_alike": "every site weighs the same, because it is not known which patient goes where",
 }
 BEFORE, BEYOND = Decimal("0.35"), Decimal("0.15")
 """How much of a scale lies before the minimum and beyond gold, in lengths of the way between them."""
@@ -269,7 +270,7 @@ def _monthly(lines: Sequence[StatementLine]) -> Table:
 
 def _services(lines: Sequence[StatementLine]) -> Table:
     return Table(
-        caption="For your information: services of the month",
+        caption="For your information: services rendered, as they are known by now",
         columns=("Month", "Services", "Allowed amount"),
         rows=tuple((_named(line.item), line.label, amount(line.information or Decimal(0))) for line in lines),
         amounts=1,

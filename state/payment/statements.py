@@ -21,7 +21,6 @@ from state.calendar import add_months, from_date, to_date
 from state.payment import element1, element2
 from state.payment.age_gender import Person
 from state.payment.amounts import NOTHING, cents, number, plain, rounded, total
-from state.payment.element1 import Classed
 from state.payment.element2 import Risk, month_name, months_paid
 from state.payment.incentive import IncentiveReading, Performance, incentive_payment
 from state.payment.pool import PoolMonth, incentive_pool
@@ -72,18 +71,18 @@ def month_lines(
     month: dt.date,
     panels: Mapping[dt.date, Sequence[Person]],
     risk: Risk,
-    services: Sequence[Classed] = (),
+    services: Sequence[StatementLine] = (),
 ) -> tuple[StatementLine, ...]:
     """The lines of elements 1 and 2 that the panel of a month pays.
 
-    Capitation of the month; element 2 of the month, or of the quarter's three at its start; what services came to, for information.
-    `panels` hold every month that is paid. Raises `MissingBand`.
+    Capitation of the month; what there is to say of services, made by `element1`; element 2 of the month, or of the quarter's three at its
+    start. `panels` hold every month that is paid. Raises `MissingBand`.
     """
     capitation = element1.capitation(terms.contract, month, panels[month], risk)
     paid = [(one, panels[one]) for one in months_paid(terms.contract, month)]
     return (
         *(() if capitation is None else (capitation,)),
-        *element1.services(services),
+        *services,
         *element2.element_2(terms.contract, paid, risk),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -15,6 +15,16 @@ from state.payment.hpi import Location
 from state.payment.program_tables import MeasureTerms, ProgramTables, Shares
 from state.payment.service_classes import ServiceClasses, compiled
 from state.reference.tables import TableFile, TableStore
+
+PAID_BY: Mapping[str, Callable[[TableFile], object]] = {
+    "age_gender_factors": age_gender.parse,
+    "hpi": hpi.parse_scores,
+    "hpi_adjustments": program_tables.parse_hpi_adjustments,
+    "incentive_measures": program_tables.parse_measures,
+    "incentive_shares": program_tables.parse_shares,
+}
+"""Kinds of tables that contracts pay by. A contract names its own by digest, so that a record of one puts nothing in force: it is checked,
+kept on the log, and not told to members."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True, eq=False):

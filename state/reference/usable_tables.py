@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas.records import Table
 from state.measures import editions, measure_tables
-from state.payment import incentive_tables
+from state.payment.terms import PAID_BY
 from state.reference.knowledge import MEASURED, PARSERS
 from state.reference.tables import MissingTable, TableError, TableStore
 from state.reference.value_set_files.reading import read_files
@@ -13,14 +13,15 @@ from state.reference.value_sets import InvalidValueSets
 
 def why_unusable(record: Table, store: TableStore) -> str | None:
     """Why a table cannot be used, as a sentence; None when it can. Raises `MissingTable` when its file is in no folder."""
-    parsers = {**PARSERS, **incentive_tables.PARSERS}
-    kinds = sorted((*parsers, *MEASURED))
+    kinds = sorted((*PARSERS, *MEASURED, *PAID_BY))
     if record.kind not in kinds:
         return f"tables of kind {record.kind!r} are unknown to this release: it knows {', '.join(kinds)}."
     file = store.load(record.kind, record.digest)
     try:
-        if record.kind in parsers:
-            parsers[record.kind](file)
+        if record.kind in PARSERS:
+            PARSERS[record.kind](file)
+        elif record.kind in PAID_BY:
+            PAID_BY[record.kind](file)
         elif record.kind == "editions":
             editions.parse(file)
         elif record.kind == "value_sets":

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
+from state.restating import Changes, Sums
 from state.stores.log_state import LogState
 
 T = TypeVar("T")
@@ -25,6 +26,8 @@ CONTENT = (
     "SELECT event_offset, digest, reason FROM skips ORDER BY event_offset",
     "SELECT key, state FROM measures ORDER BY key",
     "SELECT cell, sums FROM sums ORDER BY cell",
+    "SELECT member, state FROM services ORDER BY member",
+    "SELECT close, cell, number, allowed, paid, handed FROM restated ORDER BY close, cell",
 )
 """What makes two state files the same: all but positions, epochs and times of acceptance."""
 NEVER = "9999-12-31"
@@ -99,6 +102,11 @@ class MemberState(LogState):
         ) WITHOUT ROWID;
         CREATE TABLE measures (key TEXT PRIMARY KEY, state BLOB NOT NULL);
         CREATE TABLE sums (cell TEXT PRIMARY KEY, sums BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE services (member TEXT PRIMARY KEY, state BLOB NOT NULL);
+        CREATE TABLE restated (
+            close INTEGER NOT NULL, cell TEXT NOT NULL, number INTEGER NOT NULL, allowed INTEGER NOT NULL, paid INTEGER NOT NULL,
+            handed INTEGER NOT NULL, PRIMARY KEY (close, cell)
+        ) WITHOUT ROWID;
         CREATE TABLE freezing (event_offset INTEGER PRIMARY KEY, tally BLOB NOT NULL);
         CREATE TABLE reference (control INTEGER PRIMARY KEY, record BLOB NOT NULL, event_offset INTEGER NOT NULL);
         """
@@ -220,6 +228,55 @@ class MemberState(LogState):
             "INSERT INTO sums VALUES (?, ?) ON CONFLICT (cell) DO UPDATE SET sums = excluded.sums",
             [(cell, sums) for cell, sums in every if sums is not None],
         )
+
+    # -- services and frozen panels -------------------------------------------------------------------------------------
+
+    async def services(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """What is stored of the services of members, by key."""
+        found: dict[str, bytes] = {}
+        for some in _in_portions(keys):
+            marks = ",".join("?" * len(some))
+            found.update(await self.fetch(f"SELECT member, state FROM services WHERE member IN ({marks})", some))  # type: ignore[arg-type] # noqa: S608
+        return found
+
+    async def write_services(self, rows: Iterable[tuple[str, bytes | None]]) -> None:
+        """Insert or replace what is stored of the services of members (key, bytes); None: nothing any more. Inside a transaction."""
+        every = list(rows)
+        await self._db.executemany(
+            "DELETE FROM services WHERE member = ?", [(key,) for key, data in every if data is None]
+        )
+        await self._db.executemany(
+            "INSERT INTO services VALUES (?, ?) ON CONFLICT (member) DO UPDATE SET state = excluded.state",
+            [(key, data) for key, data in every if data is not None],
+        )
+
+    async def add_restated(self, changes: Changes) -> None:
+        """Change cells under frozen panels; they are handed over again. Inside a transaction."""
+        await self._db.executemany(
+            "INSERT INTO restated VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT (close, cell) DO UPDATE SET number = number + excluded.number, "
+            "allowed = allowed + excluded.allowed, paid = paid + excluded.paid, handed = 0",
+            [(close, cell, *sums) for (close, cell), sums in changes.items()],
+        )
+
+    async def to_hand_over(self, closes: Iterable[int]) -> list[tuple[int, str, Sums]]:
+        """The cells under some panels that have changed since they were handed over, sorted."""
+        wanted = sorted(closes)
+        marks = ",".join("?" * len(wanted))
+        rows = await self.fetch(
+            f"SELECT close, cell, number, allowed, paid FROM restated WHERE handed = 0 AND close IN ({marks}) ORDER BY close, cell",  # noqa: S608
+            wanted,
+        )
+        return [(int(row[0]), str(row[1]), (int(row[2]), int(row[3]), int(row[4]))) for row in rows]
+
+    async def note_handed_over(self, closes: Iterable[int]) -> None:
+        """Everything under some panels was handed over; those under others are adjusted no more. Inside a transaction."""
+        wanted = sorted(closes)
+        marks = ",".join("?" * len(wanted))
+        await self._db.execute(
+            f"DELETE FROM restated WHERE close NOT IN ({marks}) OR (number = 0 AND allowed = 0 AND paid = 0)",  # noqa: S608
+            wanted,
+        )
+        await self._db.execute("UPDATE restated SET handed = 1 WHERE handed = 0")
 
     async def write_terms(self, terms: Iterable[tuple[str, str]]) -> None:
         """Index members under terms (term, member). Inside a transaction."""

@@ -4,25 +4,54 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import ClassVar, TypeVar
 
 import msgspec
 
 from schemas.money import Contract, LedgerEntry, Statement, StatementRelease, StatementState
-from schemas.records import Close, Partial, PartialSums, Period, Practice, Snapshot
+from schemas.records import (
+    Close,
+    Partial,
+    PartialSums,
+    PeopleCount,
+    Period,
+    Practice,
+    Restated,
+    ServiceCount,
+    Site,
+    Snapshot,
+)
+from state.payment.drafting import Basis
 from state.stores.log_state import LogState
 
 T = TypeVar("T")
 
 _encoder = msgspec.msgpack.Encoder()
+_NONE = Decimal(0)
 
 
 class Stated(msgspec.Struct, frozen=True):
-    """A statement, its state, and the order that has brought it there, if any did."""
+    """A statement, its state, the order that has brought it there, if any did, and what a month was stated by."""
 
     statement: Statement
     state: StatementState
     order: StatementRelease | None = None
+    basis: Basis | None = None
+
+
+class _Counted(msgspec.Struct, frozen=True):
+    """A count under a panel: of people, or of services."""
+
+    people: PeopleCount | None = None
+    services: ServiceCount | None = None
+
+    @property
+    def cell(self) -> str:
+        """What is counted, without how many."""
+        alike = self.people and msgspec.structs.replace(self.people, members=0)
+        lines = self.services and msgspec.structs.replace(self.services, lines=0, allowed=_NONE, paid=_NONE)
+        return msgspec.json.encode((alike, lines)).decode()
 
 
 class ProgramState(LogState):
@@ -46,6 +75,14 @@ class ProgramState(LogState):
         ) WITHOUT ROWID;
         CREATE TABLE practices (
             practice_id TEXT NOT NULL, effective_from TEXT NOT NULL, record BLOB NOT NULL, PRIMARY KEY (practice_id, effective_from)
+        ) WITHOUT ROWID;
+        CREATE TABLE sites (
+            practice_id TEXT NOT NULL, site_id TEXT NOT NULL, effective_from TEXT NOT NULL, record BLOB NOT NULL,
+            PRIMARY KEY (practice_id, site_id, effective_from)
+        ) WITHOUT ROWID;
+        CREATE TABLE restated (
+            panel TEXT NOT NULL, partition INTEGER NOT NULL, cell TEXT NOT NULL, control INTEGER NOT NULL, record BLOB NOT NULL,
+            PRIMARY KEY (panel, partition, cell, control)
         ) WITHOUT ROWID;
         CREATE TABLE contracts (contract_id TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
         CREATE TABLE statements (
@@ -93,6 +130,54 @@ class ProgramState(LogState):
         await self._db.execute(
             "INSERT OR REPLACE INTO practices VALUES (?, ?, ?)",
             (practice.practice_id, practice.effective_from.isoformat(), _encoder.encode(practice)),
+        )
+
+    async def sites(self) -> list[Site]:
+        """Every record of a site, the last of each first day."""
+        rows = await self.fetch("SELECT record FROM sites ORDER BY practice_id, site_id, effective_from")
+        return [msgspec.msgpack.decode(row[0], type=Site) for row in rows]
+
+    async def note_site(self, site: Site) -> None:
+        """Keep a site. Inside a transaction."""
+        await self._db.execute(
+            "INSERT OR REPLACE INTO sites VALUES (?, ?, ?, ?)",
+            (site.practice_id, site.site_id, site.effective_from.isoformat(), _encoder.encode(site)),
+        )
+
+    async def restated(self, panel: str, control: int) -> tuple[list[PeopleCount], list[ServiceCount]]:
+        """What partitions have handed over of a panel with the closes asked for up to an offset of `control`: people and services.
+
+        Of each count of each partition the last, so that it does not matter which partition answers a close first.
+        """
+        rows = await self.fetch(
+            "SELECT partition, cell, record FROM restated WHERE panel = ? AND control <= ? ORDER BY control",
+            (panel, control),
+        )
+        latest = {(row[0], row[1]): msgspec.msgpack.decode(row[2], type=_Counted) for row in rows}
+        every = [latest[key] for key in sorted(latest)]
+        return [one.people for one in every if one.people], [one.services for one in every if one.services]
+
+    async def note_restated(self, restated: Restated, control: int) -> None:
+        """Keep what a partition hands over with the close asked for at an offset of `control`. Inside a transaction."""
+        rows = [
+            (panel.close_id, restated.partition, counted.cell, control, _encoder.encode(counted))
+            for panel in restated.panels
+            for counted in (
+                *(_Counted(people=one) for one in panel.people),
+                *(_Counted(services=one) for one in panel.services),
+            )
+        ]
+        await self._db.executemany("INSERT OR REPLACE INTO restated VALUES (?, ?, ?, ?, ?)", rows)
+
+    async def forget_restated(self, control: int) -> None:
+        """Forget counts that others have taken the place of by the close asked for at an offset. Inside a transaction.
+
+        Those of closes that were asked for later stay beside them: they are not for this one.
+        """
+        await self._db.execute(
+            "DELETE FROM restated WHERE control < (SELECT max(control) FROM restated AS later WHERE later.panel = restated.panel "
+            "AND later.partition = restated.partition AND later.cell = restated.cell AND later.control <= ?)",
+            (control,),
         )
 
     async def contracts(self) -> list[Contract]:
@@ -208,7 +293,7 @@ class ProgramState(LogState):
         )
         return [msgspec.msgpack.decode(row[0], type=PartialSums) for row in rows]
 
-    async def restated(self, close_id: str) -> list[str]:
+    async def restated_readings(self, close_id: str) -> list[str]:
         """The closes of whose readings partitions have said, at the barrier of a later close, that sums have changed."""
         rows = await self.fetch(
             "SELECT DISTINCT of_close FROM partial_sums WHERE close_id = ? AND of_close <> ? ORDER BY of_close",

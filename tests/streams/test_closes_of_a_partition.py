@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from schemas.records import Close, CloseAnnul, Partial, PartialSums, Practice, Provider, Table, Tick
+from schemas.records import Close, CloseAnnul, Partial, Practice, Provider, Table, Tick
 from schemas.topics import MOST_BYTES
 from state import engine
 from state.attribution import eligibility, engines
@@ -45,9 +45,9 @@ def panel(close_id: str = "july", as_of: dt.date = JULY) -> Close:
 async def outputs(agent: MemberPartition, topic: str) -> list[Any]:
     rows = [one for one in await agent.state.waiting(100_000) if one.topic == topic and one.value is not None]
     if topic == "control":
-        # The sums that go before a partial are looked at where they matter.
+        # What goes before a partial is looked at where it matters.
         answers = [CODEC.decode_control(one.value or b"") for one in rows]
-        return [one for one in answers if not isinstance(one, PartialSums)]
+        return [one for one in answers if isinstance(one, Partial)]
     return [CODEC.decode_output(topic, one.value or b"")[0] for one in rows]
 
 

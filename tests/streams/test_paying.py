@@ -110,7 +110,13 @@ class Said:
         return next(name for name, one in self.money.statements.items() if one.statement.period == period)
 
 
-async def worked(folder: Path, *records: Any, cuts: Sequence[int] = (), tables: Path | None = None) -> Said:
+async def worked(
+    folder: Path,
+    *records: Any,
+    cuts: Sequence[int] = (),
+    tables: Path | None = None,
+    partitions: int = PARTITIONS,
+) -> Said:
     """What the conductor makes of some records, killed after each of `cuts`; `tables`: the folder of tables, else the same."""
     log = [LogRecord("control", 0, place, 0, b"", CODEC.encode_control(one)) for place, one in enumerate(records)]
     rows: list[Any] = []
@@ -119,7 +125,7 @@ async def worked(folder: Path, *records: Any, cuts: Sequence[int] = (), tables: 
             folder / "control.sqlite", topic="control", partition=0, partitions=1, patience=1
         )
         try:
-            agent = Conductor(state, CODEC, prefix="", partitions=PARTITIONS, tables=TableStore([tables or folder]))
+            agent = Conductor(state, CODEC, prefix="", partitions=partitions, tables=TableStore([tables or folder]))
             await agent.apply(Batch(TP("control", 0), 1, 0, last, tuple(log[:last])))
             rows = await state.waiting(100_000)
         finally:

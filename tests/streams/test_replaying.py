@@ -302,6 +302,27 @@ def test_what_was_accepted_after_the_knowledge_time_is_not_known(tmp_path: Path)
     assert panel_of(tmp_path, events)["practice_id"] == "B"
 
 
+def test_what_only_money_rests_on_is_passed_over(tmp_path: Path) -> None:
+    site = {
+        "event_type": "site",
+        "practice_id": "A",
+        "site_id": "S1",
+        "address": "1 Main Street",
+        "census_tract": "06001400100",
+        "effective_from": "2020-01-01",
+    }
+    scores = {
+        "event_type": "table",
+        "kind": "hpi",
+        "name": "HPI",
+        "version": "3",
+        "digest": "0" * 64,
+        "activated_from": "2020-01-01",
+    }
+    made = run([write(tmp_path / "events.ndjson", [*reference(), site, scores])], tmp_path / "out")
+    assert made == run([write(tmp_path / "without.ndjson", reference())], tmp_path / "other")
+
+
 def test_a_ruleset_asked_for_takes_the_place_of_the_common_one(tmp_path: Path) -> None:
     events = seen(("2024-09-03", "A", "1"), ("2025-01-10", "A", "2"), ("2025-05-02", "B", "9"))
     assert panel_of(tmp_path, events)["practice_id"] == "A"

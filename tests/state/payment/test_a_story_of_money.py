@@ -8,8 +8,9 @@ from __future__ import annotations
 import datetime as dt
 
 from schemas.money import LedgerEntry, PaymentPosted, Statement
+from schemas.records import ServiceCount
 from state.payment import money_ledger as ledger
-from state.payment.element1 import Service, turnaround
+from state.payment.element1 import turnaround
 from state.payment.element2 import Risk
 from state.payment.statements import adjustment, month_lines, month_statement
 from state.payment.terms import Terms
@@ -23,25 +24,26 @@ TERMS: Terms = terms(
     capitated_places_of_service=["11"],
     service_classes=[{"name": "E&M 992xx", "codes": ["99202-99299"], "column": "capitated"}],
 )
-ON_JULY = {JULY: frozenset({"m1", "m2", "m3"})}
-WITHOUT_M2 = {JULY: frozenset({"m1", "m3"})}
-VISIT = Service(
-    claim="C1",
-    line=1,
-    member_id="m2",
-    day=dt.date(2025, 7, 9),
+VISIT = ServiceCount(
+    payer="acme",
+    practice_id="A",
     code="99213",
     place_of_service="11",
-    practice_id="A",
+    frozen_product="PPO",
+    product=None,
+    lines=1,
     allowed=d("120.00"),
+    paid=d("0.00"),
 )
+"""Of m2, who is on the panel as frozen and not by now."""
 
 
-def month(first: dt.date, members: str, *services: Service) -> Statement:
+def month(first: dt.date, members: str, *services: ServiceCount) -> Statement:
     """The month's statement for these members; `services` are July's lines that are known now."""
-    lines = month_lines(TERMS, first, {first: [person(name, 40) for name in members.split()]}, Risk())
-    turned = turnaround(services, TERMS.classes, ON_JULY, WITHOUT_M2, "A")
-    return month_statement(statable(f"2025-{first.month:02}-panel", "2025-06-30"), TERMS, first, (*lines, *turned))
+    turned = turnaround(first, services, TERMS.contract, TERMS.classes)
+    people = [person(name, 40) for name in members.split()]
+    lines = month_lines(TERMS, first, {first: people}, Risk(), () if turned is None else (turned,))
+    return month_statement(statable(f"2025-{first.month:02}-panel", "2025-06-30"), TERMS, first, lines)
 
 
 def adjusted(standing: Statement, now: Statement, cause: str, position: str) -> Statement:

@@ -7,11 +7,12 @@ from decimal import Decimal
 
 import pytest
 
+from schemas.records import ServiceCount
 from state.payment import hpi
 from state.payment.age_gender import Band, Factors, MissingBand, Person, age_on, normaliser
-from state.payment.element1 import Service, capitation, classed, services, turnaround
+from state.payment.element1 import capitation, classed, services, turnaround
 from state.payment.element2 import Risk, months_paid, population_health
-from state.payment.hpi import NO_SCORE, Location, adjustment, decile_of, of_practice
+from state.payment.hpi import NO_SCORE, WEIGHED_ALIKE, Location, adjustment, decile_of, of_practice
 from state.payment.service_classes import BadCodes, compiled, span_of
 from state.payment.statements import month_lines, month_statement
 from tests.money_cases import contract, d, person, statable, terms
@@ -60,21 +61,24 @@ def phm(risk: Risk, **changes: object) -> Decimal:
     return line.amount
 
 
-def visit(code: str = "99213", member: str = "m1", practice: str = "A", **more: object) -> Service:
+def visit(code: str = "99213", **more: object) -> ServiceCount:
+    """A visit at the practice of the contract, of a member on its panel as frozen and by now."""
     plain: dict[str, object] = {
-        "claim": "C1",
-        "line": 1,
-        "member_id": member,
-        "day": dt.date(2025, 7, 9),
+        "payer": "acme",
+        "practice_id": "A",
         "code": code,
         "place_of_service": "11",
-        "practice_id": practice,
+        "frozen_product": "PPO",
+        "product": "PPO",
+        "lines": 1,
         "allowed": d("120.00"),
+        "paid": d("100.00"),
     }
-    return Service(**(plain | more))  # type: ignore[arg-type]
+    return ServiceCount(**(plain | more))  # type: ignore[arg-type]
 
 
-ON = {JULY: frozenset({"m1", "m2"})}
+GONE = {"product": None}
+COME = {"frozen_product": None}
 
 
 def test_the_month_of_the_specification_without_adjustment_and_at_deciles_7_3_and_1() -> None:
@@ -173,8 +177,15 @@ def test_or_the_panel_weighs_the_sites_in_steps_of_a_hundredth() -> None:
 
 def test_without_a_site_or_a_member_there_is_no_score() -> None:
     assert of_practice([], BY_DECILE, panel_weighted=False).flags == (NO_SCORE,)
-    empty = [Location(site_id="S1", percentile=d(5))]
+    empty = [Location(site_id="S1", percentile=d(5), members=0)]
     assert of_practice(empty, BY_DECILE, panel_weighted=True).flags == (NO_SCORE,)
+
+
+def test_sites_whose_members_are_not_known_weigh_the_same_and_the_line_says_so() -> None:
+    unknown = [Location(site_id=f"S{n}", percentile=d(percentile)) for n, percentile in enumerate((5, 15, 85))]
+    found = of_practice(unknown, BY_DECILE, panel_weighted=True)
+    assert (found.pct, found.flags) == (d("3.00"), (WEIGHED_ALIKE,))
+    assert of_practice(unknown[:1], BY_DECILE, panel_weighted=True).flags == ()
 
 
 def test_a_quarter_is_paid_at_its_start_for_its_three_months() -> None:
@@ -207,34 +218,51 @@ def test_capitation_and_population_health_stand_beside_each_other() -> None:
 
 def test_track_a_has_no_capitation_and_shows_its_services_for_information() -> None:
     of = terms(phm_pmpm="4.00")
-    lines = [classed(visit(), of.classes, ON, "A"), classed(visit("G0439"), of.classes, ON, "A")]
+    lines = services(JULY, [visit(), visit("G0439")], of.contract, of.classes)
     assert capitation(of.contract, JULY, PANEL, Risk()) is None
-    assert [(line.kind, line.amount, line.information) for line in services(lines)] == [
-        ("fee_for_service", 0, d("240.00"))
-    ]
+    assert [(line.kind, line.amount, line.information) for line in lines] == [("fee_for_service", 0, d("240.00"))]
+    assert lines[0].label == "All other services, paid fee for service by the plan"
 
 
 @pytest.mark.parametrize(
     ("service", "why", "name"),
     [
         (visit(), "capitated", "E&M 992xx"),
+        (visit("99202"), "capitated", "E&M 992xx"),
+        (visit("99201"), "class", "All other services"),
         (visit("99395"), "class", "Well visits"),
+        (visit("99387"), "class", "Well visits"),
+        (visit("99388"), "capitated", "Other E&M"),
         (visit("99490"), "capitated", "Other E&M"),
+        (visit("99499"), "capitated", "Other E&M"),
+        (visit("99500"), "class", "All other services"),
         (visit("90688"), "class", "Immunizations"),
         (visit("G0009"), "class", "Immunizations"),
         (visit("36415"), "class", "All other services"),
-        (visit(None), "class", "All other services"),  # type: ignore[arg-type]
-        (visit("99283", place_of_service="23"), "class", "E&M 992xx"),
-        (visit(member="m9"), "not_on_panel", "E&M 992xx"),
-        (visit(day=dt.date(2025, 8, 1)), "not_on_panel", "E&M 992xx"),
-        (visit(practice="B"), "other_practice", "E&M 992xx"),
+        (visit(""), "class", "All other services"),
+        (visit("99281", place_of_service="23"), "class", "E&M 992xx"),
+        (visit("99285", place_of_service="23"), "class", "E&M 992xx"),
+        (visit("99223", place_of_service="21"), "class", "E&M 992xx"),
+        (visit("99291", place_of_service="21"), "class", "E&M 992xx"),
+        (visit("99213", place_of_service=""), "class", "E&M 992xx"),
+        (visit("99213", place_of_service="02"), "capitated", "E&M 992xx"),
+        (visit("99308", place_of_service="31"), "class", "Other E&M"),
+        (visit(**GONE), "not_on_panel", "E&M 992xx"),
+        (visit(practice_id="B"), "other_practice", "E&M 992xx"),
+        (visit(payer="other"), "other_practice", "E&M 992xx"),
     ],
 )
-def test_a_line_is_capitated_only_by_class_panel_and_practice(service: Service, why: str, name: str) -> None:
-    found = classed(service, B.classes, ON, "A")
+def test_a_line_is_capitated_only_by_class_place_panel_and_practice(service: ServiceCount, why: str, name: str) -> None:
+    found = classed(service, B.contract, B.classes)
     assert (found.why, found.service_class) == (why, name)
     amount = d("120.00")
     assert (found.capitated, found.fee_for_service) == ((amount, 0) if why == "capitated" else (0, amount))
+
+
+def test_a_member_of_a_plan_that_the_contract_does_not_pay_for_is_on_no_paid_panel() -> None:
+    hmo = contract(**TRACK_B, products=["HMO"])
+    assert classed(visit(), hmo, B.classes).why == "not_on_panel"
+    assert classed(visit(product="HMO"), hmo, B.classes).why == "capitated"
 
 
 def test_the_first_class_that_holds_a_code_decides_and_may_ask_for_a_place() -> None:
@@ -274,29 +302,43 @@ def test_what_is_no_code_is_refused(word: str) -> None:
 
 
 def test_a_member_taken_off_the_panel_turns_capitated_lines_back_to_fee_for_service() -> None:
-    lines = [visit(), visit("99395", line=2), visit(member="m2", claim="C2")]
-    (line,) = turnaround(lines, B.classes, ON, {JULY: frozenset({"m2"})}, "A")
+    lines = [visit(**GONE, lines=2), visit("99395", **GONE), visit()]
+    line = turnaround(JULY, lines, B.contract, B.classes)
+    assert line is not None
     assert (line.item, line.amount) == ("2025-07", d("120.00"))
+    assert line.formula == "2 lines: 120.00 fee for service"
 
 
 def test_a_member_put_on_the_panel_does_the_reverse() -> None:
-    (line,) = turnaround([visit(member="m9")], B.classes, ON, {JULY: frozenset({"m1", "m2", "m9"})}, "A")
+    line = turnaround(JULY, [visit(**COME)], B.contract, B.classes)
+    assert line is not None
     assert line.amount == d("-120.00")
 
 
 def test_a_panel_that_has_not_changed_turns_nothing() -> None:
-    assert turnaround([visit(), visit(practice="B")], B.classes, ON, ON, "A") == ()
+    assert turnaround(JULY, [visit(), visit(practice_id="B", **GONE)], B.contract, B.classes) is None
 
 
-def test_amounts_of_services_are_told_by_class_and_month() -> None:
-    lines = [
-        classed(one, B.classes, ON, "A")
-        for one in (visit(), visit(line=2, allowed=d("30.50")), visit("99395"), visit(line=4, allowed=None))
+def test_amounts_of_services_are_told_by_class_both_what_is_capitated_and_what_is_not() -> None:
+    counts = [visit(), visit("99214", lines=3, allowed=d("30.50")), visit("99395"), visit(**GONE)]
+    lines = services(JULY, counts, B.contract, B.classes)
+    assert [(line.item, line.kind, line.label.partition(",")[0], line.information) for line in lines] == [
+        ("2025-07", "fee_for_service", "E&M 992xx", d("120.00")),
+        ("2025-07", "fee_for_service", "Well visits", d("120.00")),
+        ("2025-07", "capitated_services", "E&M 992xx", d("150.50")),
     ]
-    assert [(line.item, line.kind, line.information) for line in services(lines)] == [
-        ("2025-07", "fee_for_service", d("120.00")),
-        ("2025-07", "capitated_services", d("150.50")),
+    assert lines[2].formula == "4 lines, allowed 150.50, paid by the plan 200.00"
+    assert {line.amount for line in lines} == {d("0.00")}
+
+
+def test_a_class_that_has_no_line_any_more_is_told_with_nothing() -> None:
+    before = services(JULY, [visit(), visit("99395")], B.contract, B.classes)
+    now = services(JULY, [visit("99395")], B.contract, B.classes, before)
+    assert [(line.kind, line.information) for line in now] == [
+        ("fee_for_service", d("120.00")),
+        ("capitated_services", d("0.00")),
     ]
+    assert services(JULY, [visit("99395")], B.contract, B.classes, now) == now
 
 
 def test_a_member_month_is_whole_whenever_the_member_joined() -> None:

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.money import Contract
+from schemas.records import ServiceCount
 from state.payment.age_gender import Band, Factors, Person
 from state.payment.amounts import cents, rounded, spread, total
-from state.payment.element1 import Service, classed, services
+from state.payment.element1 import classed, services
 from state.payment.element2 import Risk, population_health
 from state.payment.hpi import Adjustment
 from state.payment.incentive import IncentiveReading, Performance, incentive_payment
@@ -39,6 +40,12 @@ from tests.money_cases import (
 )
 
 TERMS = terms()
+CAPITATED = terms(
+    track="B",
+    capitation_pmpm="20.00",
+    capitated_places_of_service=["11"],
+    service_classes=[{"name": "E&M 992xx", "codes": ["99202-99299"], "column": "capitated"}],
+)
 JULY = dt.date(2025, 7, 1)
 LOWER = ("AHU", "EDU")
 policies = st.fixed_dictionaries(
@@ -179,25 +186,32 @@ def test_splitting_a_panel_moves_no_more_than_half_a_cent_a_line(members, cut, p
     assert amount(panel) == amount(panel[::-1])
 
 
-@given(st.lists(st.tuples(st.sampled_from(["99213", "99395", "J0696", None]), st.integers(0, 99_999)), max_size=30))
-def test_what_is_capitated_and_what_is_not_adds_up_to_what_was_allowed(lines: list[tuple[str | None, int]]) -> None:
+codes = st.sampled_from(["99213", "99395", "J0696", ""])
+
+
+@given(st.lists(st.tuples(codes, st.integers(0, 99_999), st.sampled_from([None, "PPO"])), max_size=30))
+def test_what_is_capitated_and_what_is_not_adds_up_to_what_was_allowed(
+    lines: list[tuple[str, int, str | None]],
+) -> None:
     given_ = [
-        Service(
-            claim=f"C{n}",
-            line=1,
-            member_id=f"m{n % 3}",
-            day=dt.date(2025, 7, 1 + n % 28),
+        ServiceCount(
+            payer="acme",
+            practice_id="A",
             code=code,
             place_of_service="11",
-            practice_id="A",
+            frozen_product=product,
+            product=product,
+            lines=1,
             allowed=Decimal(amount).scaleb(-2),
+            paid=d(0),
         )
-        for n, (code, amount) in enumerate(lines)
+        for code, amount, product in lines
     ]
-    found = [classed(one, TERMS.classes, {JULY: frozenset({"m0", "m1"})}, "A") for one in given_]
-    whole = sum((one.allowed for one in given_ if one.allowed), Decimal(0))
+    found = [classed(one, CAPITATED.contract, CAPITATED.classes) for one in given_]
+    whole = sum((one.allowed for one in given_), Decimal(0))
     assert total(one.capitated + one.fee_for_service for one in found) == whole
-    assert total(line.information for line in services(found) if line.information) == whole
+    told = services(JULY, given_, CAPITATED.contract, CAPITATED.classes)
+    assert total(line.information for line in told if line.information) == whole
 
 
 @given(st.fractions(-1000, 1000), st.integers(0, 4))

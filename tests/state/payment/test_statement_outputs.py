@@ -15,7 +15,9 @@ import pytest
 
 import state
 from schemas.money import LineKind, Statement
+from schemas.records import ServiceCount
 from state.payment import money_ledger, statement_fhir
+from state.payment.element1 import services
 from state.payment.element2 import Risk
 from state.payment.incentive import IncentiveReading
 from state.payment.pool import incentive_pool
@@ -351,3 +353,29 @@ def test_an_initial_rate_is_not_completed_twice() -> None:
 def test_a_month_and_a_statement_of_other_terms_promise_nothing() -> None:
     assert chances_of(month(), contract(phm_pmpm="4.00"), STORE) == ()
     assert chances_of(FINAL, contract(policies={"over_100": "normalise"}), STORE) == ()
+
+
+def test_services_are_told_on_the_page_and_in_the_lines_and_pay_nothing() -> None:
+    visits = ServiceCount(
+        payer="acme",
+        practice_id="A",
+        code="99213",
+        place_of_service="11",
+        frozen_product=None,
+        product=None,
+        lines=3,
+        allowed=d("360.50"),
+        paid=d("300.00"),
+    )
+    of = terms(phm_pmpm="4.00")
+    told = services(INITIAL.stated_on.replace(month=6, day=1), [visits], of.contract, of.classes)
+    plain = month()
+    with_services = msgspec.structs.replace(plain, lines=(*plain.lines, *told))
+    found = rows(statement_lines_csv([with_services]))
+    assert [(row["item"], row["kind"], row["amount"], row["information"]) for row in found] == [
+        ("2025-07", "population_health", "392.00", ""),
+        ("2025-06", "fee_for_service", "0.00", "360.50"),
+    ]
+    html = page("A", [View(statement=with_services, state="draft")]).decode()
+    assert "All other services, paid fee for service by the plan" in html
+    assert "$360.50" in html
