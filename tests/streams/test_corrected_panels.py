@@ -134,7 +134,9 @@ async def test_a_retro_termination_and_a_void_are_an_adjustment_of_the_month_wit
         ("2025-08", "capitation", d("60.00"), None),
         ("2025-08", "population_health", d("12.00"), None),
     ]
-    assert said.closes[-1].message == "2 statements drafted, 219.50 dollars"
+    assert said.closes[-1].message == (
+        "1 statement drafted, 72.00 dollars; 1 statement of earlier months adjusted, 147.50 dollars"
+    )
     assert money_ledger.balance(said.money.entries, "aetna", "B").earned == d("315.50")  # type: ignore[arg-type]
     every = [one.statement for one in said.money.statements.values()]
     assert money_ledger.disagreements(said.money.entries, every) == ()
@@ -385,7 +387,8 @@ async def test_the_next_close_of_any_reading_brings_the_adjustment(tmp_path: Pat
     said = await stated(tmp_path, [P2, *BEGUN, ended("1"), Tick(date=P2.k1), initial])
     assert [one.difference for one in statements(said, "2025-07")] == [d("96.00"), d("-24.00")]
     message = said.closes[-1].message or ""
-    assert message.startswith("1 statement drafted, -24.00 dollars; of the initial reading no statement was made: ")
+    assert message.startswith("no statement was made: ")
+    assert message.endswith("; 1 statement of earlier months adjusted, -24.00 dollars")
 
 
 async def test_what_is_handed_over_with_a_later_close_is_not_for_an_earlier_one(tmp_path: Path) -> None:
