@@ -58,7 +58,8 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `classes`: roles of CPT II codes, each with a percentage that stands for the class. `missing_is_lowest`: of several results of the last
     day one that is missing is the lowest, as CQL sorts; else a number of the day takes its place, as when a claim tells of the test
-    and the laboratory of its result.
+    and the laboratory of its result. `number_needed`: a result in words, or in a unit that nobody knows, is a missing one; else it is
+    a result that is above nothing.
     """
 
     eligibility: Eligibility
@@ -68,6 +69,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rates: tuple[GlycemicRate, ...]
     classes: Mapping[str, Decimal] = {}
     missing_is_lowest: bool = False
+    number_needed: bool = False
     youngest: int = 18
     oldest: int = 75
     death: bool = False
@@ -140,7 +142,7 @@ def exclusions(person: Person, period: Period, parameters: Parameters) -> tuple[
 class LastResult:
     """What is known of the last day with a test: its lowest result in percent, None when there is none.
 
-    `is_other`: there is a result, but no number.
+    `is_other`: there is a result, but no number, and the edition tells that from a missing one.
     """
 
     percent: Decimal | None = None
@@ -163,7 +165,8 @@ def last_result(person: Person, period: Period, parameters: Parameters) -> LastR
     numbers = [percent for percent, _ in of_day if percent is not None]
     if not numbers or (parameters.missing_is_lowest and len(numbers) < len(of_day)):
         without = [fact for percent, fact in of_day if percent is None]
-        return LastResult(is_other=all(status.has_result(fact) for fact in without), facts=facts)
+        is_other = not parameters.number_needed and all(status.has_result(fact) for fact in without)
+        return LastResult(is_other=is_other, facts=facts)
     return LastResult(min(numbers), facts=facts)
 
 

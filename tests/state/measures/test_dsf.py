@@ -191,6 +191,7 @@ def test_what_follows_up(kept: Kept) -> None:
         diagnosed("behavioral_health_condition", "2025-03-05"),
         service("depression_case_management", "2025-03-05"),
         dispensing("diabetes_medication", "2025-03-05"),
+        dispensing("antidepressant", "2025-03-05", denied=True),
     ],
 )
 def test_what_does_not_follow_up(kept: Kept) -> None:

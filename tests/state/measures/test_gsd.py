@@ -89,6 +89,10 @@ def test_diagnoses_and_drugs_count_from_the_first_day_of_the_year_before() -> No
     assert program(DIABETIC[0], dispensing("diabetes_medication", "2023-12-31")) == (OUT, OUT)
 
 
+def test_a_denied_fill_of_insulin_was_not_dispensed() -> None:
+    assert program(DIABETIC[0], dispensing("diabetes_medication", "2025-05-01", denied=True)) == (OUT, OUT)
+
+
 def test_a_diagnosis_of_a_claim_that_was_all_laboratory_identifies_nobody() -> None:
     laboratory = diagnosed("diabetes", "2025-02-01", places=("laboratory_place",))
     assert program(DIABETIC[0], laboratory) == (OUT, OUT)
@@ -181,13 +185,16 @@ def test_a_result_in_mmol_per_mol_is_converted(value: str, unit: str, expected: 
     assert of_codes(measured("2025-06-01", value, unit)) == expected
 
 
-def test_a_number_in_an_unknown_unit_is_a_result_and_in_neither_rate() -> None:
-    assert of_codes(measured("2025-06-01", "7.0", "stones")) == BETWEEN
+def test_a_number_in_an_unknown_unit_or_a_result_in_words_is_a_missing_value_and_poor_control() -> None:
+    assert of_codes(measured("2025-06-01", "7.0", "stones")) == POOR
+    assert program(*DIABETIC, a1c("2025-06-01", says="see_report")) == POOR
+    assert program(*DIABETIC, a1c("2025-05-01", "7.0"), a1c("2025-06-01", says="see_report")) == POOR
+    assert program(*DIABETIC, a1c("2025-06-01", "7.0"), a1c("2025-06-01", says="see_report")) == GOOD
 
 
 def test_a_test_of_a_laboratorys_own_code_is_read_in_the_units_of_hba1c() -> None:
     assert program(*DIABETIC, a1c("2025-06-01", "53", unit="mmol/mol")) == GOOD
-    assert program(*DIABETIC, a1c("2025-06-01", "0.9", unit="g/dL")) == BETWEEN
+    assert program(*DIABETIC, a1c("2025-06-01", "0.9", unit="g/dL")) == POOR
 
 
 def test_average_glucose_under_the_code_of_the_indicator_is_converted() -> None:
