@@ -126,7 +126,7 @@ def _assessed(
 
 
 def _total(outcomes: list[Outcome], period: Period) -> Outcome:
-    """All assessment periods together: one member counts up to as often as there are periods."""
+    """All assessment periods together: one member counts up to as often as there are periods. Its gaps are theirs: it has none itself."""
     return Outcome(
         rate=TOTAL,
         initial_population=sum(one.initial_population for one in outcomes),
@@ -136,6 +136,7 @@ def _total(outcomes: list[Outcome], period: Period) -> Outcome:
         evidence=tuple(dict.fromkeys(name for one in outcomes for name in one.evidence)),
         steps=tuple(dict.fromkeys(one for of in outcomes for one in of.steps)),
         anchor=period.end,
+        has_gap=False,
     )
 
 

@@ -60,7 +60,9 @@ GAPS_COLUMNS = (
     "closes_with",
     "due_by",
     "evidence",
+    "rate",
 )
+"""`rate` stands last, for those who read by position: of a measure with several, GSD and CIS, it tells their gaps apart."""
 
 
 LIVE = "live"
@@ -137,6 +139,7 @@ def gap_rows(
                 gap.closes_with,
                 to_date(gap.due_by),
                 gap.evidence,
+                outcome.rate,
             )
 
 

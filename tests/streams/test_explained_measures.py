@@ -80,7 +80,7 @@ def test_a_member_outside_is_told_the_step_that_keeps_them_out(tmp_path: Path) -
     assert told[at + 1 : at + 4] == [
         "population yes a woman",
         "population yes aged 52 to 74 on the last day of the period",
-        "population no continuously enrolled, and on the last day of the period",
+        "population no continuously enrolled (medical) from 2023-10-01 to 2025-12-31, and on that day",
     ]
     assert not any(line.startswith(("credit", "rate")) for line in told)
 

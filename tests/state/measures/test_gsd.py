@@ -10,6 +10,7 @@ import pytest
 
 from state.measures.editions import built_in
 from state.measures.facts import Kept, KeptRecord, Profile
+from state.measures.results import GAPS_COLUMNS, Asked, gap_rows
 from tests.measure_builders import (
     claim,
     condition,
@@ -228,6 +229,13 @@ def test_of_the_rate_above_9_the_numerator_is_the_gap() -> None:
     assert above.due_by == below.due_by == day("2025-12-31")
     found = outcomes("capc-2025", "GSD", year(2025), ANNA, *DIABETIC, a1c("2025-06-01", "7.5"))
     assert (found["gt9"].closes_with, found["gt9"].due_by, found["lt8"].closes_with) == ("", None, "")
+
+
+def test_of_a_result_between_8_and_9_one_gap_is_open_and_one_closed_and_their_lines_say_which_rate() -> None:
+    found = outcomes("capc-2025", "GSD", year(2025), ANNA, *DIABETIC, a1c("2025-06-01", "8.5"))
+    rows = gap_rows(Asked("capc-2025", "P1", "live"), "GSD", "acme", "M", "A", found.values(), day("2025-12-31"))
+    lines = [dict(zip(GAPS_COLUMNS, row, strict=True)) for row in rows]
+    assert [(one["rate"], one["status"]) for one in lines] == [("lt8", "open"), ("gt9", "closed")]
 
 
 def test_a_rate_has_one_threshold() -> None:
