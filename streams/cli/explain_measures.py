@@ -53,6 +53,9 @@ def told(known: Known, measures: Sequence[ExplainedMeasure]) -> Iterator[str]:
         if one.not_in_population:
             yield _line("result", "not in the initial population")
             yield from _steps(one.not_in_population)
+            for gap in one.uncovered:
+                days = f"{gap.days} day{'' if gap.days == 1 else 's'}"
+                yield _line("  no cover", f"{gap.benefit}, {gap.start} to {gap.end}: {days}")
         else:
             known_steps: set[AskedStep] = set()
             for rate in one.rates:
@@ -92,7 +95,7 @@ def _populations(rate: ExplainedRate) -> str:
         return "excluded from the denominator"
     if rate.denominator_exception:
         return "excepted from the denominator"
-    if rate.gap is None:
+    if rate.gap is None and rate.denominator == 1:
         return f"in the denominator{f', {rate.numerator} counted' if rate.numerator else ''}"
     often = f" {rate.denominator} times" if rate.denominator > 1 else ""
     counted = rate.numerator if rate.numerator > 1 or rate.denominator > 1 else ""

@@ -83,6 +83,19 @@ def test_a_member_outside_is_told_the_step_that_keeps_them_out(tmp_path: Path) -
         "population no continuously enrolled (medical) from 2023-10-01 to 2025-12-31, and on that day",
     ]
     assert not any(line.startswith(("credit", "rate")) for line in told)
+    assert [line for line in told if line.startswith("no cover")] == [
+        "no cover medical, 2023-10-01 to 2025-05-31: 609 days",
+        "no cover pharmacy, 2023-10-01 to 2025-05-31: 609 days",
+    ]
+
+
+def test_a_gap_of_46_days_is_told_to_whoever_asks_why_a_member_is_not_enrolled(tmp_path: Path) -> None:
+    spans = [
+        span(**{**WOMAN, "enrollment_start_date": "2020-01-01", "enrollment_end_date": "2025-03-31"}),
+        span(**{**WOMAN, "span_id": "T", "enrollment_start_date": "2025-05-17"}),
+    ]
+    told = lines(from_files(tmp_path, spans, "--measure", "BCS"))
+    assert "no cover medical, 2025-04-01 to 2025-05-16: 46 days" in told
 
 
 def test_steps_of_several_rates_are_told_once(tmp_path: Path) -> None:
