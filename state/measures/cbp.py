@@ -6,16 +6,17 @@ Sources: measures.md 4; for the eCQM editions CMS165 CQL (FHIR; 0.1.000 for 2025
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import msgspec
 
-from state.calendar import Day, add_months
+from state.calendar import Day, add_months, to_date
 from state.measures import blood_pressure, eligibility, status
 from state.measures import exclusions as shared
-from state.measures.blood_pressure import BloodPressureRule, is_controlled, readings
+from state.measures.blood_pressure import BloodPressureRule, Reading, is_controlled, readings
 from state.measures.diagnosed_visits import diagnosed_visits
 from state.measures.eligibility import Eligibility, is_aged, is_eligible
-from state.measures.facts import Person
+from state.measures.facts import Fact, Person
 from state.measures.frailty import FrailtyRule
 from state.measures.outcome import Measure, Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
@@ -88,12 +89,13 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
         return ()
     _, since = has_hypertension(person, period, parameters)
     limits = f"{parameters.reading.systolic_below}/{parameters.reading.diastolic_below}"
+    on_last_day = last_readings(person, max(since, period.start), period.end, parameters)
     outcome = proportion(
         RATE,
         population=asked,
         exclusions=exclusions(person, period, parameters),
-        numerator=(controlled(person, max(since, period.start), period.end, parameters),),
-        closes_with=f"a blood pressure below {limits} as the last of the period",
+        numerator=(controlled(on_last_day, parameters),),
+        closes_with=f"a blood pressure below {limits} as the last of the period ({told(on_last_day)})",
         due_by=period.end,
         anchor=period.end,
     )
@@ -181,19 +183,40 @@ def in_nonacute_stay(person: Person, period: Period, statuses: Statuses) -> Step
     return step("admitted to nonacute inpatient care in the period", stays)
 
 
-def controlled(person: Person, first: Day, last: Day, parameters: Parameters) -> Step:
-    """Whether the last day from `first` to `last` with a reading that counts is controlled. Its readings are the evidence.
+def last_readings(person: Person, first: Day, last: Day, parameters: Parameters) -> list[Reading]:
+    """The readings of the last day from `first` to `last` with one that counts; none where there is no such day.
 
     Source: measures.md 4, numerator; CMS165 CQL, Numerator.
     """
-    asks = "the last blood pressure of the period is controlled"
     counted = [one for one in readings(person, parameters.reading, parameters.statuses) if first <= one.day <= last]
-    if not counted:
-        return Step(asks, holds=False)
-    most_recent = max(one.day for one in counted)
-    on_last_day = [one for one in counted if one.day == most_recent]
-    found = step(asks, (one.fact for one in on_last_day))
-    return found if is_controlled(on_last_day, parameters.reading) else Step(asks, holds=False, evidence=found.evidence)
+    most_recent = max((one.day for one in counted), default=None)
+    return [one for one in counted if one.day == most_recent]
+
+
+def controlled(on_last_day: list[Reading], parameters: Parameters) -> Step:
+    """Whether the last day is controlled. Its readings are the evidence. Source: measures.md 4, numerator; CMS165 CQL, Numerator."""
+    found = step("the last blood pressure of the period is controlled", (one.fact for one in on_last_day))
+    holds = is_controlled(on_last_day, parameters.reading)
+    return found if holds else Step(found.asks, holds=False, evidence=found.evidence)
+
+
+def told(on_last_day: list[Reading]) -> str:
+    """What the last day says by now, as an open gap tells it: its lowest numbers, each for itself, and "?" for one that is missing.
+
+    A class is told by its code, for the number that stands for it was not measured.
+    """
+    if not on_last_day:
+        return "none yet"
+    systolic = _lowest([(number, one.fact) for one in on_last_day for number in one.systolic if number is not None])
+    diastolic = _lowest([(number, one.fact) for one in on_last_day for number in one.diastolic if number is not None])
+    return f"now {systolic}/{diastolic} on {to_date(on_last_day[0].day)}"
+
+
+def _lowest(numbers: list[tuple[Decimal, Fact]]) -> str:
+    if not numbers:
+        return "?"
+    number, fact = min(numbers, key=lambda one: one[0])
+    return f"{number:f}" if fact.claim is None else fact.code[1]
 
 
 def needs(parameters: Parameters) -> tuple[frozenset[str], ...]:

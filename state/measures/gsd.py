@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
-from state.calendar import Day
+from state.calendar import Day, to_date
 from state.measures import eligibility, status
 from state.measures import exclusions as shared
 from state.measures.eligibility import Eligibility, is_aged, is_eligible
@@ -142,12 +142,24 @@ def exclusions(person: Person, period: Period, parameters: Parameters) -> tuple[
 class LastResult:
     """What is known of the last day with a test: its lowest result in percent, None when there is none.
 
-    `is_other`: there is a result, but no number, and the edition tells that from a missing one.
+    `lowest`: what gave it. `is_other`: there is a result, but no number, and the edition tells that from a missing one.
     """
 
     percent: Decimal | None = None
     is_other: bool = False
     facts: tuple[Fact, ...] = ()
+    day: Day | None = None
+    lowest: Fact | None = None
+
+    def __str__(self) -> str:
+        """As an open gap tells it; a class by its code, for the percentage that stands for it was not measured."""
+        if self.day is None:
+            return "none yet"
+        if self.percent is None or self.lowest is None:
+            said = "without a value"
+        else:
+            said = f"{self.percent:f} %" if self.lowest.claim is None else self.lowest.code[1]
+        return f"now {said} on {to_date(self.day)}"
 
 
 def last_result(person: Person, period: Period, parameters: Parameters) -> LastResult:
@@ -166,8 +178,10 @@ def last_result(person: Person, period: Period, parameters: Parameters) -> LastR
     if not numbers or (parameters.missing_is_lowest and len(numbers) < len(of_day)):
         without = [fact for percent, fact in of_day if percent is None]
         is_other = not parameters.number_needed and all(status.has_result(fact) for fact in without)
-        return LastResult(is_other=is_other, facts=facts)
-    return LastResult(min(numbers), facts=facts)
+        return LastResult(is_other=is_other, facts=facts, day=last)
+    percent = min(numbers)
+    lowest = next(fact for value, fact in of_day if value == percent)
+    return LastResult(percent, facts=facts, day=last, lowest=lowest)
 
 
 def _tests(person: Person, parameters: Parameters) -> Iterator[tuple[Day, Decimal | None, Fact]]:
@@ -218,22 +232,26 @@ def _rate(
         population=population,
         exclusions=out,
         numerator=(Step(asks, holds, shown.evidence),),
-        closes_with=f"an HbA1c or GMI of {_wanted(rate)} as the last of the period",
+        closes_with=_closes_with(rate, last),
         due_by=period.end,
         anchor=period.end,
     )
-    return outcome if outcome is None or rate.above is None else _inverse(outcome, rate, period)
+    return outcome if outcome is None or rate.above is None else _inverse(outcome, rate, period, last)
 
 
-def _inverse(outcome: Outcome, rate: GlycemicRate, period: Period) -> Outcome:
+def _inverse(outcome: Outcome, rate: GlycemicRate, period: Period, last: LastResult) -> Outcome:
     """The outcome of a rate whose numerator is the gap."""
     is_open = outcome.numerator == 1
     return msgspec.structs.replace(
         outcome,
         lower_is_better=True,
-        closes_with=f"an HbA1c or GMI of {_wanted(rate)} as the last of the period" if is_open else "",
+        closes_with=_closes_with(rate, last) if is_open else "",
         due_by=period.end if is_open else None,
     )
+
+
+def _closes_with(rate: GlycemicRate, last: LastResult) -> str:
+    return f"an HbA1c or GMI of {_wanted(rate)} as the last of the period ({last})"
 
 
 def _wanted(rate: GlycemicRate) -> str:

@@ -311,10 +311,26 @@ def test_from_66_to_80_frailty_and_advanced_illness_exclude_together() -> None:
 def test_an_open_gap_says_what_closes_it_and_until_when() -> None:
     (found,) = outcomes("capc-2025", "CBP", year(2025), ANNA, *HYPERTENSIVE).values()
     assert (found.closes_with, found.due_by) == (
-        "a blood pressure below 140/90 as the last of the period",
+        "a blood pressure below 140/90 as the last of the period (none yet)",
         day("2025-12-31"),
     )
     assert found.evidence == tuple(one.evidence for one in HYPERTENSIVE)
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ([*blood_pressure("2025-10-01", 150, 80), *blood_pressure("2025-10-01", 142, 95)], "now 142/80 on 2025-10-01"),
+        ([*blood_pressure("2025-10-01", 120, None)], "now 120/? on 2025-10-01"),
+        (
+            [service("systolic_ge_140", "2025-10-01"), service("diastolic_lt_80", "2025-10-01")],
+            "now systolic_ge_140/diastolic_lt_80 on 2025-10-01",
+        ),
+    ],
+)
+def test_an_open_gap_says_what_the_last_day_says_by_now_and_a_class_by_its_code(kept: list[Kept], told: str) -> None:
+    (found,) = outcomes("capc-2025", "CBP", year(2025), ANNA, *HYPERTENSIVE, *kept).values()
+    assert found.closes_with == f"a blood pressure below 140/90 as the last of the period ({told})"
 
 
 def test_a_met_rate_cites_the_readings_of_its_day() -> None:

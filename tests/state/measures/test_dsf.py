@@ -210,6 +210,7 @@ def test_a_negative_full_screen_of_the_same_day_takes_back_a_positive_brief_one(
 def test_the_gap_of_a_positive_screen_is_due_in_30_days() -> None:
     found = outcomes("capc-2025", "DSF", year(2025), ANNA, POSITIVE)
     assert found["followed_up"].due_by == day("2025-03-31")
+    assert found["followed_up"].closes_with.endswith("within 30 days of the positive screen of 2025-03-01")
     assert found["screened"].closes_with == ""
     found = outcomes("capc-2025", "DSF", year(2025), ANNA)
     assert found["screened"].due_by == day("2025-12-01")

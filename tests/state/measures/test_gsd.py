@@ -224,11 +224,24 @@ def test_of_the_rate_above_9_the_numerator_is_the_gap() -> None:
     found = outcomes("capc-2025", "GSD", year(2025), ANNA, *DIABETIC, a1c("2025-06-01", "9.5"))
     above, below = found["gt9"], found["lt8"]
     assert (above.lower_is_better, below.lower_is_better) == (True, False)
-    assert above.closes_with == "an HbA1c or GMI of at most 9.0 % as the last of the period"
-    assert below.closes_with == "an HbA1c or GMI of less than 8.0 % as the last of the period"
+    assert above.closes_with == "an HbA1c or GMI of at most 9.0 % as the last of the period (now 9.5 % on 2025-06-01)"
+    assert below.closes_with == "an HbA1c or GMI of less than 8.0 % as the last of the period (now 9.5 % on 2025-06-01)"
     assert above.due_by == below.due_by == day("2025-12-31")
     found = outcomes("capc-2025", "GSD", year(2025), ANNA, *DIABETIC, a1c("2025-06-01", "7.5"))
     assert (found["gt9"].closes_with, found["gt9"].due_by, found["lt8"].closes_with) == ("", None, "")
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ([], "none yet"),
+        ([a1c("2025-05-01", "7.0"), a1c("2025-06-01")], "now without a value on 2025-06-01"),
+        ([service("hba1c_gt_9", "2025-06-01")], "now hba1c_gt_9 on 2025-06-01"),
+    ],
+)
+def test_an_open_gap_says_what_the_last_test_says_by_now_and_a_class_by_its_code(kept: list[Kept], told: str) -> None:
+    found = outcomes("capc-2025", "GSD", year(2025), ANNA, *DIABETIC, *kept)["gt9"]
+    assert found.closes_with == f"an HbA1c or GMI of at most 9.0 % as the last of the period ({told})"
 
 
 def test_of_a_result_between_8_and_9_one_gap_is_open_and_one_closed_and_their_lines_say_which_rate() -> None:
