@@ -21,7 +21,7 @@ from state.measures.frailty import FrailtyRule
 from state.measures.outcome import Measure, Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
-from state.measures.timing import end_of, prevails, starts_by
+from state.measures.timing import between, end_of, prevails, starts_by
 
 RATE = "controlled"
 
@@ -122,15 +122,14 @@ def has_hypertension(person: Person, period: Period, parameters: Parameters) -> 
         first = period.months_before_start(rule.months_before)
         visits = diagnosed_visits(person, statuses, ("diagnosed_visit",), ("hypertension",))
         days = sorted(day for day in visits if first <= day <= last)
-        asks = (
-            f"{rule.visits} visits with hypertension on different dates until {rule.months_into} months into the period"
-        )
+        asks = f"{rule.visits} visits with hypertension on different dates {between(first, last)}"
+        found = step(asks, (fact for day in days[: rule.visits] for fact in visits[day]))
         if len(days) < rule.visits:
-            return step(asks, ()), period.start
-        return step(asks, (fact for day in days[: rule.visits] for fact in visits[day])), days[rule.visits - 1]
-    found = status.conditions(person, statuses, "hypertension")
+            return found.not_enough(), period.start
+        return found, days[rule.visits - 1]
+    conditions = status.conditions(person, statuses, "hypertension")
     asks = f"hypertension in the first {rule.months_into} months of the period"
-    return step(asks, [fact for fact in found if prevails(fact, period.start, last)]), period.start
+    return step(asks, [fact for fact in conditions if prevails(fact, period.start, last)]), period.start
 
 
 def exclusions(person: Person, period: Period, parameters: Parameters) -> tuple[Step, ...]:
@@ -196,8 +195,7 @@ def last_readings(person: Person, first: Day, last: Day, parameters: Parameters)
 def controlled(on_last_day: list[Reading], parameters: Parameters) -> Step:
     """Whether the last day is controlled. Its readings are the evidence. Source: measures.md 4, numerator; CMS165 CQL, Numerator."""
     found = step("the last blood pressure of the period is controlled", (one.fact for one in on_last_day))
-    holds = is_controlled(on_last_day, parameters.reading)
-    return found if holds else Step(found.asks, holds=False, evidence=found.evidence)
+    return found if is_controlled(on_last_day, parameters.reading) else found.not_enough()
 
 
 def told(on_last_day: list[Reading]) -> str:

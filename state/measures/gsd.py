@@ -20,7 +20,7 @@ from state.measures.frailty import FrailtyRule
 from state.measures.outcome import Measure, Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
-from state.measures.timing import latest, prevails, starts_in
+from state.measures.timing import between, latest, prevails, starts_in
 from state.reference.measured_units import UnknownUnit, converted
 
 
@@ -123,10 +123,11 @@ def has_diabetes(person: Person, period: Period, parameters: Parameters) -> Step
     first = period.months_before_start(rule.months_before)
     stated = [fact for fact in diagnoses if starts_in(fact, first, period.end)]
     drugs = [f for f in status.dispensed(person, statuses, *rule.drugs) if starts_in(f, first, period.end)]
-    asks = f"diabetes diagnosed on {rule.diagnoses} dates, or once with a drug for it, since {rule.months_before} months before"
+    asks = f"diabetes diagnosed on {rule.diagnoses} dates, or once with a drug for it, {between(first, period.end)}"
     if len({fact.start for fact in stated}) >= rule.diagnoses:
         return step(asks, stated)
-    return step(asks, [*stated, *drugs] if stated and drugs else ())
+    found = step(asks, [*stated, *drugs])
+    return found if stated and drugs else found.not_enough()
 
 
 def exclusions(person: Person, period: Period, parameters: Parameters) -> tuple[Step, ...]:

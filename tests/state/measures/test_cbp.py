@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from state.measures.cbp import has_hypertension
+from state.measures.editions import built_in
 from state.measures.facts import Kept, KeptRecord, Profile
 from state.measures.outcome import Outcome
 from tests.measure_builders import (
@@ -23,6 +25,7 @@ from tests.measure_builders import (
     observation,
     order,
     outcomes,
+    person,
     populations,
     procedure,
     result,
@@ -306,6 +309,14 @@ def test_from_66_to_80_frailty_and_advanced_illness_exclude_together() -> None:
 
 
 # ---- what is said beside the counts
+
+
+def test_who_has_too_few_visits_is_told_those_there_are() -> None:
+    one = visit("2025-02-01")
+    known = built_in("capc-2025")
+    asked, _ = has_hypertension(person(ANNA, [one], known.codes), year(2025), known.parameters["CBP"])
+    assert (asked.holds, asked.evidence) == (False, (one.evidence,))
+    assert asked.asks == "2 visits with hypertension on different dates from 2024-01-01 to 2025-06-30"
 
 
 def test_an_open_gap_says_what_closes_it_and_until_when() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from state.measures.editions import built_in
 from state.measures.facts import Kept, KeptRecord, Profile
+from state.measures.gsd import has_diabetes
 from state.measures.results import GAPS_COLUMNS, Asked, gap_rows
 from tests.measure_builders import (
     claim,
@@ -24,6 +25,7 @@ from tests.measure_builders import (
     observation,
     order,
     outcomes,
+    person,
     populations,
     procedure,
     result,
@@ -76,6 +78,12 @@ def test_two_diagnoses_on_different_dates_or_one_and_a_drug() -> None:
     assert program(diagnosed("diabetes", "2025-02-01"), diagnosed("diabetes", "2025-02-01")) == (OUT, OUT)
     assert program(DIABETIC[0], dispensing("diabetes_medication", "2025-05-01")) == POOR
     assert program(dispensing("diabetes_medication", "2025-05-01")) == (OUT, OUT)
+
+
+def test_who_has_one_diagnosis_and_no_drug_is_told_it() -> None:
+    known = built_in("capc-2025")
+    asked = has_diabetes(person(ANNA, [DIABETIC[0]], known.codes), year(2025), known.parameters["GSD"])
+    assert (asked.holds, asked.evidence) == (False, (DIABETIC[0].evidence,))
 
 
 def test_another_drug_or_metformin_alone_identifies_nobody() -> None:
