@@ -112,7 +112,11 @@ def population(person: Person, period: Period, parameters: Parameters) -> Iterat
 
 
 def has_diabetes(person: Person, period: Period, parameters: Parameters) -> Step:
-    """Whether the member has diabetes. Sources: measures.md 6, denominator; CMS122 CQL, Initial Population."""
+    """Whether the member has diabetes. Sources: measures.md 6, denominator; CMS122 CQL, Initial Population.
+
+    A claim states its diagnoses once, on its first day, however many days its lines have: a stay with a line a day is one date, and so is
+    a series of visits on one claim. The source says "different dates" and no more.
+    """
     rule, statuses = parameters.diabetes, parameters.statuses
     diagnoses = list(status.conditions(person, statuses, "diabetes"))
     if isinstance(rule, PrevalentDiabetes):

@@ -80,6 +80,12 @@ def test_two_diagnoses_on_different_dates_or_one_and_a_drug() -> None:
     assert program(dispensing("diabetes_medication", "2025-05-01")) == (OUT, OUT)
 
 
+def test_a_claim_of_several_days_states_diabetes_once() -> None:
+    series = claim(line("any", "2025-02-01"), line("any", "2025-02-08"), diagnoses=("diabetes",))
+    assert program(series) == (OUT, OUT)
+    assert program(series, diagnosed("diabetes", "2025-02-15")) == POOR
+
+
 def test_who_has_one_diagnosis_and_no_drug_is_told_it() -> None:
     known = built_in("capc-2025")
     asked = has_diabetes(person(ANNA, [DIABETIC[0]], known.codes), year(2025), known.parameters["GSD"])
