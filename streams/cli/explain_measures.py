@@ -42,6 +42,8 @@ def as_json(known: Known, measures: Sequence[ExplainedMeasure]) -> str:
 
 def told(known: Known, measures: Sequence[ExplainedMeasure]) -> Iterator[str]:
     """Line by line, for a person."""
+    import msgspec
+
     for number, one in enumerate(measures):
         if number:
             yield ""
@@ -59,9 +61,9 @@ def told(known: Known, measures: Sequence[ExplainedMeasure]) -> Iterator[str]:
         else:
             known_steps: set[AskedStep] = set()
             for rate in one.rates:
-                # Rates of one measure share most steps: each is told once.
+                # Rates of one measure share most steps: each is told once. Those of a total have no part, and were told with its rates.
                 yield from _rate(rate, [step for step in rate.steps if step not in known_steps])
-                known_steps.update(rate.steps)
+                known_steps.update(rate.steps, (msgspec.structs.replace(step, part="") for step in rate.steps))
         if one.credit is not None:
             yield _line("credit", _credit(one.credit))
         for fact in one.facts:

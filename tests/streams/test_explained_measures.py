@@ -107,6 +107,17 @@ def test_steps_of_several_rates_are_told_once(tmp_path: Path) -> None:
     assert "rate gt9: in the denominator, in the numerator, which is the gap" in told
 
 
+def test_a_total_tells_no_step_again_and_how_often_it_counts(tmp_path: Path) -> None:
+    visits = [
+        {**one, "diagnosis_codes": ["F33.1"], "diagnosis_code_type": "icd-10-cm"}
+        for one in seen(("2025-02-01", "A", "1"), ("2025-09-01", "A", "1"))[1:]
+    ]
+    told = lines(from_files(tmp_path, [span(**WOMAN), *visits], "--measure", "DMS"))
+    assert "rate assessed: in the denominator 2 times, not in the numerator" in told
+    assert not any(line.startswith("step ") for line in told)
+    assert sum(line.startswith("gap open") for line in told) == 2
+
+
 def test_the_cost_of_care_is_credited_by_months(tmp_path: Path) -> None:
     events = [span(**WOMAN), *seen(("2025-01-01", "A", "1"), ("2025-04-02", "B", "9"), ("2025-04-03", "B", "9"))[1:]]
     told = lines(from_files(tmp_path, events, "--measure", "TCOC"))
