@@ -6,17 +6,16 @@ Sources: measures.md 4; for the eCQM editions CMS165 CQL (FHIR; 0.1.000 for 2025
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 
 import msgspec
 
-from state.calendar import Day, add_months, to_date
+from state.calendar import Day, add_months
 from state.measures import blood_pressure, eligibility, status
 from state.measures import exclusions as shared
-from state.measures.blood_pressure import BloodPressureRule, Reading, is_controlled, readings
+from state.measures.blood_pressure import BloodPressureRule, Reading, is_controlled, readings, told
 from state.measures.diagnosed_visits import diagnosed_visits
 from state.measures.eligibility import Eligibility, is_aged, is_eligible
-from state.measures.facts import Fact, Person
+from state.measures.facts import Person
 from state.measures.frailty import FrailtyRule
 from state.measures.outcome import Measure, Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
@@ -194,27 +193,9 @@ def last_readings(person: Person, first: Day, last: Day, parameters: Parameters)
 
 def controlled(on_last_day: list[Reading], parameters: Parameters) -> Step:
     """Whether the last day is controlled. Its readings are the evidence. Source: measures.md 4, numerator; CMS165 CQL, Numerator."""
-    found = step("the last blood pressure of the period is controlled", (one.fact for one in on_last_day))
-    return found if is_controlled(on_last_day, parameters.reading) else found.not_enough()
-
-
-def told(on_last_day: list[Reading]) -> str:
-    """What the last day says by now, as an open gap tells it: its lowest numbers, each for itself, and "?" for one that is missing.
-
-    A class is told by its code, for the number that stands for it was not measured.
-    """
-    if not on_last_day:
-        return "none yet"
-    systolic = _lowest([(number, one.fact) for one in on_last_day for number in one.systolic if number is not None])
-    diastolic = _lowest([(number, one.fact) for one in on_last_day for number in one.diastolic if number is not None])
-    return f"now {systolic}/{diastolic} on {to_date(on_last_day[0].day)}"
-
-
-def _lowest(numbers: list[tuple[Decimal, Fact]]) -> str:
-    if not numbers:
-        return "?"
-    number, fact = min(numbers, key=lambda one: one[0])
-    return f"{number:f}" if fact.claim is None else fact.code[1]
+    asks = "the last blood pressure of the period is controlled"
+    found = step(asks, (one.fact for one in on_last_day))
+    return found if is_controlled(on_last_day, parameters.reading) else Step(asks, holds=False, evidence=found.evidence)
 
 
 def needs(parameters: Parameters) -> tuple[frozenset[str], ...]:

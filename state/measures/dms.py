@@ -126,7 +126,7 @@ def _assessed(
 
 
 def _total(outcomes: list[Outcome], period: Period) -> Outcome:
-    """All assessment periods together: one member counts up to as often as there are periods. Its gaps are theirs: it has none itself."""
+    """All assessment periods together: one member counts up to as often as there are periods. Each of these has its gap, not their sum."""
     return Outcome(
         rate=TOTAL,
         initial_population=sum(one.initial_population for one in outcomes),
