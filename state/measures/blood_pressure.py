@@ -119,7 +119,10 @@ _CLASSES = frozenset({"acute_class", "other_class"})
 
 
 def _taken(person: Person, rule: BloodPressureRule, statuses: Statuses) -> Iterator[Reading]:
-    """What charts, practices and claims give: whole readings with their parts, numbers that stand alone, classes of CPT II."""
+    """What charts, practices and claims give: whole readings with their parts, numbers that stand alone, classes of CPT II.
+
+    A whole reading whose parts are missing was taken, and lacks them; a part that stands alone without a number says nothing.
+    """
     named = {fact.evidence for fact in person.facts("bp_panel")}
     panels = {
         fact.evidence: fact for fact in status.vital_signs(person, statuses, "bp_panel") if fact.record is not None
