@@ -114,13 +114,13 @@ class Results:
 
     def write(self, out: Path, bounds: Iterable[Bound]) -> dict[str, str]:
         """Write the three files into a folder; the sha256 of each by its name."""
-        editions = {bound.edition.name: bound.edition for bound in bounds}
+        by_edition = {bound.edition.name: bound for bound in bounds}
         together = peers(self.sums)
         rates = (
             results.line(
                 rows_of.rate_row(
                     asked,
-                    editions[asked.edition],
+                    by_edition[asked.edition],
                     cell,
                     self.sums[asked, cell],
                     together.get((asked, of_all(cell)), Sums()),

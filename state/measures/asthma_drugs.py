@@ -70,7 +70,7 @@ def supplies(person: Person, statuses: Statuses, rules: DrugRules, start: Day, e
         supply
         for role in (CONTROLLERS, RELIEVERS)
         for fact in status.dispensed(person, statuses, role)
-        if start <= fact.start <= end and not fact.denied
+        if start <= fact.start <= end
         if (supply := _supply(person, rules, fact, role)) is not None
     ]
     if rules.antibodies_given:

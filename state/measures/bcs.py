@@ -19,7 +19,7 @@ from state.measures.frailty import FrailtyRule
 from state.measures.outcome import Measure, Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
-from state.measures.timing import end_of, ends_in
+from state.measures.timing import between, end_of, ends_in
 
 RATE = "screened"
 
@@ -133,7 +133,7 @@ def has_mammogram(person: Person, period: Period, parameters: Parameters) -> Ste
     """Whether a mammogram ended in the window. Source: measures.md 3, "Numerator" (27 months); CMS125 CQL, Numerator."""
     start = _october(period) if parameters.since_october else period.months_before_start(parameters.months_before)
     return step(
-        "a mammogram in the window",
+        f"a mammogram {between(start, period.end)}",
         [
             fact
             for fact in status.studies(person, parameters.statuses, "mammography")

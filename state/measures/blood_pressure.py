@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from state.calendar import Day
+from state.calendar import Day, to_date
 from state.measures import status
 from state.measures.facts import Fact, KeptClaim, Person
 from state.measures.status import Statuses
@@ -95,12 +95,34 @@ def is_controlled(on_last_day: list[Reading], rule: BloodPressureRule) -> bool:
     )
 
 
+def told(on_last_day: list[Reading]) -> str:
+    """What the last day says by now, as an open gap tells it: its lowest numbers, each for itself, and "?" for one that is missing.
+
+    A class is told by its code, for the number that stands for it was not measured.
+    """
+    if not on_last_day:
+        return "none yet"
+    systolic = _lowest([(number, one.fact) for one in on_last_day for number in one.systolic if number is not None])
+    diastolic = _lowest([(number, one.fact) for one in on_last_day for number in one.diastolic if number is not None])
+    return f"now {systolic}/{diastolic} on {to_date(on_last_day[0].day)}"
+
+
+def _lowest(numbers: list[tuple[Decimal, Fact]]) -> str:
+    if not numbers:
+        return "?"
+    number, fact = min(numbers, key=lambda one: one[0])
+    return f"{number:f}" if fact.claim is None else fact.code[1]
+
+
 _CLASSES = frozenset({"acute_class", "other_class"})
 """Roles of an encounter's class: a hospital stay or an emergency, and every other."""
 
 
 def _taken(person: Person, rule: BloodPressureRule, statuses: Statuses) -> Iterator[Reading]:
-    """What charts, practices and claims give: whole readings with their parts, numbers that stand alone, classes of CPT II."""
+    """What charts, practices and claims give: whole readings with their parts, numbers that stand alone, classes of CPT II.
+
+    A whole reading whose parts are missing was taken, and lacks them; a part that stands alone without a number says nothing.
+    """
     named = {fact.evidence for fact in person.facts("bp_panel")}
     panels = {
         fact.evidence: fact for fact in status.vital_signs(person, statuses, "bp_panel") if fact.record is not None

@@ -1,4 +1,6 @@
-"""CAHPS: what patients say of a practice, as a survey vendor reports it. Imported and shown, never computed and never paid on.
+"""CAHPS: what patients say of a practice, as a survey vendor reports it. For information, never computed and never paid on.
+
+What a result must be, and its line beside the rates. No feed takes results in yet.
 
 Source: measures.md 12, program.md (information only).
 """

@@ -12,7 +12,7 @@ import msgspec
 from state.calendar import Day, add_months
 from state.measures import blood_pressure, eligibility, status
 from state.measures import exclusions as shared
-from state.measures.blood_pressure import BloodPressureRule, is_controlled, readings
+from state.measures.blood_pressure import BloodPressureRule, Reading, is_controlled, readings, told
 from state.measures.diagnosed_visits import diagnosed_visits
 from state.measures.eligibility import Eligibility, is_aged, is_eligible
 from state.measures.facts import Person
@@ -20,7 +20,7 @@ from state.measures.frailty import FrailtyRule
 from state.measures.outcome import Measure, Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
-from state.measures.timing import end_of, prevails, starts_by
+from state.measures.timing import between, end_of, prevails, starts_by
 
 RATE = "controlled"
 
@@ -88,12 +88,13 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
         return ()
     _, since = has_hypertension(person, period, parameters)
     limits = f"{parameters.reading.systolic_below}/{parameters.reading.diastolic_below}"
+    on_last_day = last_readings(person, max(since, period.start), period.end, parameters)
     outcome = proportion(
         RATE,
         population=asked,
         exclusions=exclusions(person, period, parameters),
-        numerator=(controlled(person, max(since, period.start), period.end, parameters),),
-        closes_with=f"a blood pressure below {limits} as the last of the period",
+        numerator=(controlled(on_last_day, parameters),),
+        closes_with=f"a blood pressure below {limits} as the last of the period ({told(on_last_day)})",
         due_by=period.end,
         anchor=period.end,
     )
@@ -120,15 +121,14 @@ def has_hypertension(person: Person, period: Period, parameters: Parameters) -> 
         first = period.months_before_start(rule.months_before)
         visits = diagnosed_visits(person, statuses, ("diagnosed_visit",), ("hypertension",))
         days = sorted(day for day in visits if first <= day <= last)
-        asks = (
-            f"{rule.visits} visits with hypertension on different dates until {rule.months_into} months into the period"
-        )
+        asks = f"{rule.visits} visits with hypertension on different dates {between(first, last)}"
+        found = step(asks, (fact for day in days[: rule.visits] for fact in visits[day]))
         if len(days) < rule.visits:
-            return step(asks, ()), period.start
-        return step(asks, (fact for day in days[: rule.visits] for fact in visits[day])), days[rule.visits - 1]
-    found = status.conditions(person, statuses, "hypertension")
+            return found.not_enough(), period.start
+        return found, days[rule.visits - 1]
+    conditions = status.conditions(person, statuses, "hypertension")
     asks = f"hypertension in the first {rule.months_into} months of the period"
-    return step(asks, [fact for fact in found if prevails(fact, period.start, last)]), period.start
+    return step(asks, [fact for fact in conditions if prevails(fact, period.start, last)]), period.start
 
 
 def exclusions(person: Person, period: Period, parameters: Parameters) -> tuple[Step, ...]:
@@ -181,17 +181,19 @@ def in_nonacute_stay(person: Person, period: Period, statuses: Statuses) -> Step
     return step("admitted to nonacute inpatient care in the period", stays)
 
 
-def controlled(person: Person, first: Day, last: Day, parameters: Parameters) -> Step:
-    """Whether the last day from `first` to `last` with a reading that counts is controlled. Its readings are the evidence.
+def last_readings(person: Person, first: Day, last: Day, parameters: Parameters) -> list[Reading]:
+    """The readings of the last day from `first` to `last` with one that counts; none where there is no such day.
 
     Source: measures.md 4, numerator; CMS165 CQL, Numerator.
     """
-    asks = "the last blood pressure of the period is controlled"
     counted = [one for one in readings(person, parameters.reading, parameters.statuses) if first <= one.day <= last]
-    if not counted:
-        return Step(asks, holds=False)
-    most_recent = max(one.day for one in counted)
-    on_last_day = [one for one in counted if one.day == most_recent]
+    most_recent = max((one.day for one in counted), default=None)
+    return [one for one in counted if one.day == most_recent]
+
+
+def controlled(on_last_day: list[Reading], parameters: Parameters) -> Step:
+    """Whether the last day is controlled. Its readings are the evidence. Source: measures.md 4, numerator; CMS165 CQL, Numerator."""
+    asks = "the last blood pressure of the period is controlled"
     found = step(asks, (one.fact for one in on_last_day))
     return found if is_controlled(on_last_day, parameters.reading) else Step(asks, holds=False, evidence=found.evidence)
 

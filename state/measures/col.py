@@ -17,7 +17,7 @@ from state.measures.frailty import FrailtyRule
 from state.measures.outcome import Measure, Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
-from state.measures.timing import end_of, ends_in, latest
+from state.measures.timing import between, end_of, ends_in, latest
 
 RATE = "screened"
 
@@ -43,17 +43,15 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bands: tuple[Band, ...] = ()
 
 
-_ROLES = frozenset(
-    {
-        "colonoscopy",
-        "colorectal_cancer",
-        "ct_colonography",
-        "flexible_sigmoidoscopy",
-        "fobt",
-        "stool_dna",
-        "total_colectomy",
-    }
-)
+_TESTS = {
+    "fobt": "a stool test for blood",
+    "stool_dna": "a stool DNA test",
+    "flexible_sigmoidoscopy": "a flexible sigmoidoscopy",
+    "ct_colonography": "a CT colonography",
+    "colonoscopy": "a colonoscopy",
+}
+"""The roles of tests, each with what people call them."""
+_ROLES = frozenset({*_TESTS, "colorectal_cancer", "total_colectomy"})
 
 
 def roles(parameters: Parameters) -> frozenset[str]:
@@ -114,7 +112,7 @@ def stool_test(person: Person, period: Period, parameters: Parameters, role: str
     """Whether a stool test belongs to a day of the window, by the end of its period. Source: CMS130 CQL, Fecal Occult and Stool DNA."""
     start = period.years_before_start(years)
     return step(
-        f"{role} in the window",
+        f"{_TESTS[role]} {between(start, period.end)}",
         [
             fact
             for fact in status.laboratory_tests(person, parameters.statuses, role)
@@ -127,7 +125,7 @@ def endoscopy(person: Person, period: Period, statuses: Statuses, role: str, yea
     """Whether a procedure ended in the window. Source: CMS130 CQL, Colonoscopy and Flexible Sigmoidoscopy Performed."""
     start = period.years_before_start(years)
     return step(
-        f"{role} in the window",
+        f"{_TESTS[role]} {between(start, period.end)}",
         [f for f in status.procedures(person, statuses, role) if ends_in(f, start, period.end)],
     )
 
@@ -136,7 +134,7 @@ def imaging(person: Person, period: Period, statuses: Statuses, role: str, years
     """Whether a study ended in the window. Source: CMS130 CQL, CT Colonography Performed."""
     start = period.years_before_start(years)
     return step(
-        f"{role} in the window",
+        f"{_TESTS[role]} {between(start, period.end)}",
         [f for f in status.studies(person, statuses, role) if ends_in(f, start, period.end)],
     )
 

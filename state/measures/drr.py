@@ -19,6 +19,7 @@ from state.measures.facts import Fact, Person
 from state.measures.outcome import Measure, Outcome, Step, day_after, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
+from state.measures.timing import between
 
 FOLLOW_UP, REMISSION, RESPONSE = "follow_up", "remission", "response"
 
@@ -73,6 +74,7 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
     if episode is None:
         return ()
     first, last = (episode.opened.day + days for days in parameters.follow_up)
+    half = f"{(episode.opened.total / 2).normalize():f}"
     followed = [one for one in totals if first <= one.day <= last]
     # On the last day with a total the lowest counts, as the lowest of a day does elsewhere (measures.md 6): the source is silent.
     latest = min((one for one in followed if one.day == followed[-1].day), default=None)
@@ -81,20 +83,26 @@ def evaluate(person: Person, period: Period, parameters: Parameters) -> tuple[Ou
     out = excluded(person, period, parameters.statuses, death_excludes=parameters.death)
     return tuple(
         outcome
-        for rate, asks, holds in (
-            (FOLLOW_UP, "a PHQ-9 total in follow-up", latest is not None),
+        for rate, wanted, asks, holds in (
+            (FOLLOW_UP, "a PHQ-9 total", "a PHQ-9 total in follow-up", latest is not None),
             (
                 REMISSION,
+                f"a PHQ-9 total below {parameters.remission_below} as the last",
                 f"the last PHQ-9 total in follow-up is below {parameters.remission_below}",
                 latest is not None and latest.total < parameters.remission_below,
             ),
             (
                 RESPONSE,
+                f"a PHQ-9 total of at most {half} as the last",
                 "the last PHQ-9 total in follow-up is half of the first at most",
                 latest is not None and 2 * latest.total <= episode.opened.total,
             ),
         )
-        if (outcome := _outcome(rate, Step(asks, holds, _cited(latest)), (asked, out), Period(first, last), period.end))
+        if (
+            outcome := _outcome(
+                rate, wanted, Step(asks, holds, _cited(latest)), (asked, out), Period(first, last), period.end
+            )
+        )
     )
 
 
@@ -148,7 +156,7 @@ def _cited(score: Score | None) -> tuple[str, ...]:
 
 
 def _outcome(
-    rate: str, met: Step, asked: tuple[tuple[Step, ...], tuple[Step, ...]], follow_up: Period, anchor: Day
+    rate: str, wanted: str, met: Step, asked: tuple[tuple[Step, ...], tuple[Step, ...]], follow_up: Period, anchor: Day
 ) -> Outcome | None:
     population, out = asked
     found = proportion(
@@ -156,7 +164,7 @@ def _outcome(
         population=population,
         exclusions=out,
         numerator=(met,),
-        closes_with="a PHQ-9 total" if rate == FOLLOW_UP else "a lower PHQ-9 total",
+        closes_with=f"{wanted} {between(follow_up.start, follow_up.end)}",
         due_by=follow_up.end,
         anchor=anchor,
     )

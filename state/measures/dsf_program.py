@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
-from state.calendar import Day
+from state.calendar import Day, to_date
 from state.measures import eligibility, exclusions, status
 from state.measures.age import age_on
 from state.measures.bands import Band
@@ -190,7 +190,8 @@ def _followed_up(
             is_followed_up(person, day, day + rule.follow_up_days, statuses),
             is_taken_back(on_day, [one for one in screens if one.day == day]),
         ),
-        closes_with=f"a follow-up within {rule.follow_up_days} days of the positive screen",
+        closes_with="a visit for a condition of the mind, a therapy or an antidepressant "
+        f"within {rule.follow_up_days} days of the positive screen of {to_date(day)}",
         due_by=day + rule.follow_up_days,
         anchor=period.end,
         band=screened.band,

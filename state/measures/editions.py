@@ -106,6 +106,15 @@ class Edition(msgspec.Struct, frozen=True):
                     stopped.setdefault(name, []).append(measure)
         return {name: tuple(measures) for name, measures in sorted(stopped.items())}
 
+    def unfound(self, loaded: ValueSets) -> Mapping[str, tuple[str, ...]]:
+        """Of each measure the lists of drugs in which no dispensing is found, because they name drugs by ingredient alone.
+
+        Where nobody has laid a directory of products beside the starter lists, a measure asks and finds nothing: its rates say so.
+        """
+        usable = self.usable(loaded)
+        lists = {measure: usable.without_products(self.value_sets(measure)) for measure in sorted(self.parameters)}
+        return {measure: names for measure, names in lists.items() if names}
+
     def only(self, measures: Iterable[str]) -> Edition:
         """The edition with some of its measures alone. Raises `UnknownEdition` for a measure that it does not have."""
         wanted = sorted(set(measures))
@@ -144,7 +153,8 @@ class Bound:
 
     `roles_of` remembers: a code that came before costs one look-up. `medications` is what the medication lists say of a drug, by its
     code; where two lists name one, the set of the later id speaks. `tables` are those that were supplied for the edition: the parameters
-    of `edition` carry them from here on. `measures` are the ids of its measures, in order; `needs` what each needs.
+    of `edition` carry them from here on. `measures` are the ids of its measures, in order; `needs` what each needs, `unfound` the lists of
+    drugs in which it finds nothing (`Edition.unfound`).
     Raises `MissingValueSets` when a set is missing.
     """
 
@@ -179,6 +189,7 @@ class Bound:
         needed = {name for names in sets.values() for name in names}
         self.value_sets = loaded.restricted_to(needed)
         self.digest = self.value_sets.digest
+        self.unfound = edition.unfound(self.value_sets)
         self.medications: Mapping[Code, Medication] = {
             code: medication
             for name in sorted(needed)

@@ -14,7 +14,7 @@ from state.measures.facts import Person
 from state.measures.outcome import Step, one_of
 from state.measures.period import Period
 from state.measures.status import Statuses
-from state.measures.timing import lies_in
+from state.measures.timing import between, lies_in
 
 
 class Enrolled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="by", tag="enrollment"):
@@ -48,7 +48,8 @@ def is_eligible(person: Person, period: Period, rule: Eligibility, statuses: Sta
     holds = enrolled_on(person.profile, period.end) and all(
         enrolled(person.profile, start, period.end, rule.gaps, benefit) for benefit in rule.benefits
     )
-    return Step("continuously enrolled, and on the last day of the period", holds)
+    benefits = " and ".join(rule.benefits)
+    return Step(f"continuously enrolled ({benefits}) {between(start, period.end)}, and on that day", holds)
 
 
 def is_old_enough(person: Person, period: Period, youngest: int) -> Step:

@@ -17,6 +17,7 @@ from state.calendar import Day, to_date
 from state.measures.catalogue import MEASURES
 from state.measures.credit import attributed_months, credit_of
 from state.measures.editions import Bound
+from state.measures.enrollment import Benefit, uncovered
 from state.measures.evaluation import evaluate
 from state.measures.facts import (
     Fact,
@@ -35,6 +36,8 @@ from state.measures.outcome import Outcome, Step, in_turn
 
 Part = Literal["population", "exclusion", "numerator", ""]
 """What a step asks for; "" where steps of several rates stand together."""
+BENEFITS: tuple[Benefit, ...] = ("medical", "pharmacy")
+FARTHEST_MONTHS = 15
 Attributed = Callable[[Day], tuple[str, str]]
 """Whose patient the member is on a day, and by which step of attribution; both "" for nobody's."""
 
@@ -105,10 +108,21 @@ class ExplainedCredit(msgspec.Struct, frozen=True, kw_only=True):
     months: Mapping[str, int]
 
 
+class Uncovered(msgspec.Struct, frozen=True, kw_only=True):
+    """Days without cover with a benefit, the first and the last included."""
+
+    benefit: str
+    start: dt.date
+    end: dt.date
+    days: int
+
+
 class ExplainedMeasure(msgspec.Struct, frozen=True, kw_only=True):
     """A measure of an edition, over one period, for one member.
 
     `not_in_population`: the steps asked, the last of which keeps the member out; empty for a member in the initial population of a rate.
+    `uncovered`: of a member who is not, the gaps in cover of the period and the 15 months before it, the farthest that a measure looks:
+    whoever asks why somebody is not continuously enrolled wants them.
     """
 
     edition: str
@@ -121,6 +135,7 @@ class ExplainedMeasure(msgspec.Struct, frozen=True, kw_only=True):
     credit: ExplainedCredit | None
     rates: tuple[ExplainedRate, ...]
     not_in_population: tuple[AskedStep, ...]
+    uncovered: tuple[Uncovered, ...]
     facts: tuple[CitedFact, ...]
 
 
@@ -151,6 +166,7 @@ def explained(
         credit=_credit(outcomes, window, as_of, attributed) if outcomes else None,
         rates=rates,
         not_in_population=out,
+        uncovered=_uncovered(profile, window) if out else (),
         facts=_cited(facts, cited, bound, measure),
     )
 
@@ -202,6 +218,21 @@ def _out(
     person = person_of(profile, counting, bound.roles_of, as_of, bound.medications)
     steps = MEASURES[measure].population(person, window.period, bound.edition.parameters[measure])
     return tuple(_step(one, "population") for one in in_turn(steps))
+
+
+def _uncovered(profile: Profile, window: Window) -> tuple[Uncovered, ...]:
+    birth, period = profile.birth, window.period
+    if birth is None or birth > period.end:
+        return ()
+    start = max(birth, period.months_before_start(FARTHEST_MONTHS))
+    gaps: dict[Benefit, list[tuple[Day, Day]]] = {
+        benefit: uncovered(profile, start, period.end, benefit) for benefit in BENEFITS
+    }
+    return tuple(
+        Uncovered(benefit=benefit, start=_date(first), end=_date(last), days=last - first + 1)
+        for benefit, found in gaps.items()
+        for first, last in found
+    )
 
 
 def _credit(outcomes: Iterable[Outcome], window: Window, as_of: Day, attributed: Attributed) -> ExplainedCredit:

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
-from state.calendar import Day
+from state.calendar import Day, to_date
 from state.measures import eligibility, status
 from state.measures import exclusions as shared
 from state.measures.eligibility import Eligibility, is_aged, is_eligible
@@ -20,7 +20,7 @@ from state.measures.frailty import FrailtyRule
 from state.measures.outcome import Measure, Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
-from state.measures.timing import latest, prevails, starts_in
+from state.measures.timing import between, latest, prevails, starts_in
 from state.reference.measured_units import UnknownUnit, converted
 
 
@@ -58,7 +58,8 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `classes`: roles of CPT II codes, each with a percentage that stands for the class. `missing_is_lowest`: of several results of the last
     day one that is missing is the lowest, as CQL sorts; else a number of the day takes its place, as when a claim tells of the test
-    and the laboratory of its result.
+    and the laboratory of its result. `number_needed`: a result in words, or in a unit that nobody knows, is a missing one; else it is
+    a result that is above nothing.
     """
 
     eligibility: Eligibility
@@ -68,6 +69,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rates: tuple[GlycemicRate, ...]
     classes: Mapping[str, Decimal] = {}
     missing_is_lowest: bool = False
+    number_needed: bool = False
     youngest: int = 18
     oldest: int = 75
     death: bool = False
@@ -110,7 +112,11 @@ def population(person: Person, period: Period, parameters: Parameters) -> Iterat
 
 
 def has_diabetes(person: Person, period: Period, parameters: Parameters) -> Step:
-    """Whether the member has diabetes. Sources: measures.md 6, denominator; CMS122 CQL, Initial Population."""
+    """Whether the member has diabetes. Sources: measures.md 6, denominator; CMS122 CQL, Initial Population.
+
+    A claim states its diagnoses once, on its first day, however many days its lines have: a stay with a line a day is one date, and so is
+    a series of visits on one claim. The source says "different dates" and no more.
+    """
     rule, statuses = parameters.diabetes, parameters.statuses
     diagnoses = list(status.conditions(person, statuses, "diabetes"))
     if isinstance(rule, PrevalentDiabetes):
@@ -121,10 +127,11 @@ def has_diabetes(person: Person, period: Period, parameters: Parameters) -> Step
     first = period.months_before_start(rule.months_before)
     stated = [fact for fact in diagnoses if starts_in(fact, first, period.end)]
     drugs = [f for f in status.dispensed(person, statuses, *rule.drugs) if starts_in(f, first, period.end)]
-    asks = f"diabetes diagnosed on {rule.diagnoses} dates, or once with a drug for it, since {rule.months_before} months before"
+    asks = f"diabetes diagnosed on {rule.diagnoses} dates, or once with a drug for it, {between(first, period.end)}"
     if len({fact.start for fact in stated}) >= rule.diagnoses:
         return step(asks, stated)
-    return step(asks, [*stated, *drugs] if stated and drugs else ())
+    found = step(asks, [*stated, *drugs])
+    return found if stated and drugs else found.not_enough()
 
 
 def exclusions(person: Person, period: Period, parameters: Parameters) -> tuple[Step, ...]:
@@ -140,12 +147,24 @@ def exclusions(person: Person, period: Period, parameters: Parameters) -> tuple[
 class LastResult:
     """What is known of the last day with a test: its lowest result in percent, None when there is none.
 
-    `is_other`: there is a result, but no number.
+    `lowest`: what gave it. `is_other`: there is a result, but no number, and the edition tells that from a missing one.
     """
 
     percent: Decimal | None = None
     is_other: bool = False
     facts: tuple[Fact, ...] = ()
+    day: Day | None = None
+    lowest: Fact | None = None
+
+    def __str__(self) -> str:
+        """As an open gap tells it; a class by its code, for the percentage that stands for it was not measured."""
+        if self.day is None:
+            return "none yet"
+        if self.percent is None or self.lowest is None:
+            said = "without a value"
+        else:
+            said = f"{self.percent:f} %" if self.lowest.claim is None else self.lowest.code[1]
+        return f"now {said} on {to_date(self.day)}"
 
 
 def last_result(person: Person, period: Period, parameters: Parameters) -> LastResult:
@@ -163,8 +182,11 @@ def last_result(person: Person, period: Period, parameters: Parameters) -> LastR
     numbers = [percent for percent, _ in of_day if percent is not None]
     if not numbers or (parameters.missing_is_lowest and len(numbers) < len(of_day)):
         without = [fact for percent, fact in of_day if percent is None]
-        return LastResult(is_other=all(status.has_result(fact) for fact in without), facts=facts)
-    return LastResult(min(numbers), facts=facts)
+        is_other = not parameters.number_needed and all(status.has_result(fact) for fact in without)
+        return LastResult(is_other=is_other, facts=facts, day=last)
+    percent = min(numbers)
+    lowest = next(fact for value, fact in of_day if value == percent)
+    return LastResult(percent, facts=facts, day=last, lowest=lowest)
 
 
 def _tests(person: Person, parameters: Parameters) -> Iterator[tuple[Day, Decimal | None, Fact]]:
@@ -215,22 +237,26 @@ def _rate(
         population=population,
         exclusions=out,
         numerator=(Step(asks, holds, shown.evidence),),
-        closes_with=f"an HbA1c or GMI of {_wanted(rate)} as the last of the period",
+        closes_with=_closes_with(rate, last),
         due_by=period.end,
         anchor=period.end,
     )
-    return outcome if outcome is None or rate.above is None else _inverse(outcome, rate, period)
+    return outcome if outcome is None or rate.above is None else _inverse(outcome, rate, period, last)
 
 
-def _inverse(outcome: Outcome, rate: GlycemicRate, period: Period) -> Outcome:
+def _inverse(outcome: Outcome, rate: GlycemicRate, period: Period, last: LastResult) -> Outcome:
     """The outcome of a rate whose numerator is the gap."""
     is_open = outcome.numerator == 1
     return msgspec.structs.replace(
         outcome,
         lower_is_better=True,
-        closes_with=f"an HbA1c or GMI of {_wanted(rate)} as the last of the period" if is_open else "",
+        closes_with=_closes_with(rate, last) if is_open else "",
         due_by=period.end if is_open else None,
     )
+
+
+def _closes_with(rate: GlycemicRate, last: LastResult) -> str:
+    return f"an HbA1c or GMI of {_wanted(rate)} as the last of the period ({last})"
 
 
 def _wanted(rate: GlycemicRate) -> str:

@@ -18,6 +18,7 @@ from state.measures.facts import Person
 from state.measures.outcome import Outcome, Step, in_turn, proportion, step
 from state.measures.period import Period
 from state.measures.status import Statuses
+from state.measures.timing import between
 from state.measures.vaccines import Antigen, Protection, Until, before_birth, protection
 
 
@@ -106,7 +107,8 @@ def population(person: Person, period: Period, parameters: Immunizations) -> Ite
     holds = enrolled_on(person.profile, day) and all(
         enrolled(person.profile, start, day - 1, rule.gaps, benefit) for benefit in rule.benefits
     )
-    yield Step(f"enrolled for the {rule.months} months before birthday {years}, and on it", holds)
+    benefits = " and ".join(rule.benefits)
+    yield Step(f"continuously enrolled ({benefits}) {between(start, day - 1)}, and on birthday {years}", holds)
 
 
 def _exclusions(person: Person, period: Period, parameters: Immunizations, until: Until) -> tuple[Step, ...]:

@@ -20,6 +20,10 @@ class Step(msgspec.Struct, frozen=True, array_like=True):
     holds: bool
     evidence: tuple[str, ...] = ()
 
+    def not_enough(self) -> Step:
+        """The step as one that does not hold, with the facts that there are and that are not enough."""
+        return Step(self.asks, holds=False, evidence=self.evidence)
+
 
 def step(asks: str, found: Iterable[Fact]) -> Step:
     """A step that holds when there are facts for it: they are its evidence, each cited once, in the order of their days."""

@@ -8,7 +8,7 @@ import msgspec
 
 from state.calendar import Day, to_date
 from state.measures.catalogue import MEASURES
-from state.measures.editions import Edition
+from state.measures.editions import Bound
 from state.measures.gaps import gap_of
 from state.measures.measuring import Window
 from state.measures.outcome import Outcome, Sums
@@ -60,7 +60,9 @@ GAPS_COLUMNS = (
     "closes_with",
     "due_by",
     "evidence",
+    "rate",
 )
+"""`rate` stands last, for those who read by position: of a measure with several, GSD and CIS, it tells their gaps apart."""
 
 
 LIVE = "live"
@@ -137,19 +139,23 @@ def gap_rows(
                 gap.closes_with,
                 to_date(gap.due_by),
                 gap.evidence,
+                outcome.rate,
             )
 
 
 def rate_row(
-    asked: Asked, edition: Edition, cell: Cell, sums: Sums, peers: Sums, known: Mapping[str, int]
+    asked: Asked, bound: Bound, cell: Cell, sums: Sums, peers: Sums, known: Mapping[str, int]
 ) -> tuple[object, ...]:
     """A line of rates.csv; the note carries the edition's label and what there is to say of the number.
 
     `peers`: the sums of all practices in the same place (state.measures.rates.peers). `known`: of how many percent of the denominator
     race, ethnicity and language are known (state.measures.rates.known_shares); it tells how far the strata can be trusted.
     """
+    edition = bound.edition
     value, reason = value_of(cell, sums, peers, edition.parameters[cell.measure])
     notes = [edition.label, *([reason] if reason else [])]
+    if unfound := bound.unfound.get(cell.measure):
+        notes.append(f"no dispensing is found in {', '.join(unfound)}: no drug products are loaded")
     small = MEASURES[cell.measure].small
     if sums.denominator < small:
         notes.append(f"fewer than {small}")

@@ -99,6 +99,7 @@ def rows_said(
             gap.closes_with,
             gap.due_by,
             gap.evidence,
+            gap.rate,
         )
         for gap in by_rate.values()
     ]

@@ -141,10 +141,19 @@ def active_medications(person: Person, statuses: Statuses, *roles: str) -> Itera
 
 
 def dispensed(person: Person, statuses: Statuses, *roles: str) -> Iterator[Fact]:
-    """Drugs dispensed, by the pharmacy claims that stand: each claim once, whichever of its codes has the role."""
+    """Drugs dispensed, by the pharmacy claims that stand: each claim once, whichever of its codes has the role.
+
+    A denied fill never counts, whatever the edition says of services: at the counter a denied claim means that nothing was handed out.
+    measures.md 1.5 is silent on fills; 7 and 16.12 leave out those that were reversed.
+    """
     seen: set[str] = set()
     for fact in person.facts(*roles):
-        if isinstance(fact.of, KeptDispensing) and counts(person, statuses, fact) and fact.of.row not in seen:
+        if (
+            isinstance(fact.of, KeptDispensing)
+            and not fact.denied
+            and counts(person, statuses, fact)
+            and fact.of.row not in seen
+        ):
             seen.add(fact.of.row)
             yield fact
 

@@ -7,8 +7,9 @@ of CQL ("during day of", "overlaps day of", "ends during day of").
 from __future__ import annotations
 
 import datetime as dt
+from functools import lru_cache
 
-from state.calendar import FOREVER, Day
+from state.calendar import FOREVER, Day, to_date
 from state.measures.facts import Fact, KeptRecord
 
 GOING_ON = frozenset({"active", "recurrence", "relapse"})
@@ -89,6 +90,12 @@ def ordered_on(fact: Fact) -> Day:
     """The day on which an order was written ("authoredOn")."""
     record = fact.record
     return fact.start if record is None or record.authored is None else record.authored
+
+
+@lru_cache(maxsize=1 << 10)
+def between(start: Day, end: Day) -> str:
+    """A window in words, as steps of a rule name it: "from 2023-10-01 to 2025-12-31"."""
+    return f"from {to_date(start)} to {to_date(end)}"
 
 
 def supply_overlaps(fact: Fact, start: Day, end: Day) -> bool:

@@ -145,7 +145,17 @@ def protection(person: Person, statuses: Statuses, name: str, antigen: Antigen, 
                 f"{name}: {' and '.join(group)}, in place of doses", (fact for of in conditions for fact in of)
             )
             return Protection(found, opens_on)
-    asks = f"{name}: {_needed(antigen)} ({len(_days(every) - repeated)} so far)"
+    known = frozenset[Day]().union(*days.values())
+    # Of those that may be one of the series, one, however many there are.
+    so_far = len(known) + (1 if _days(one) - repeated - known else 0)
+    # Told to whoever sees them in a registry and wonders.
+    too_early = [
+        fact
+        for vaccine in antigen.vaccines
+        for fact in _given(person, statuses, vaccine, (birth, birth), min(opens_on, procedures_from) - 1)
+    ]
+    early = len(_days(too_early))
+    asks = f"{name}: {_needed(antigen)} ({so_far} so far{f', {early} too early' if early else ''})"
     return Protection(Step(asks, holds=False, evidence=cited), opens_on)
 
 
@@ -229,9 +239,15 @@ def _is_visit_diagnosis(fact: Fact) -> bool:
 
 
 def _needed(antigen: Antigen) -> str:
-    return " or ".join(
+    """What a series needs, as a gap says it."""
+    needed = [
         f"{doses} dose{'' if doses == 1 else 's'} of {vaccine}" for vaccine, doses in sorted(antigen.vaccines.items())
-    )
+    ]
+    if antigen.spaced is not None:
+        needed.append(f"{antigen.spaced.doses} that are {antigen.spaced.days} days apart")
+    if antigen.mixed == "one_complete" and len(antigen.vaccines) > 1:
+        needed.append(f"{max(antigen.vaccines.values())} of any")
+    return " or ".join(needed)
 
 
 def _days(facts: Iterable[Fact]) -> frozenset[Day]:

@@ -42,6 +42,8 @@ def as_json(known: Known, measures: Sequence[ExplainedMeasure]) -> str:
 
 def told(known: Known, measures: Sequence[ExplainedMeasure]) -> Iterator[str]:
     """Line by line, for a person."""
+    import msgspec
+
     for number, one in enumerate(measures):
         if number:
             yield ""
@@ -53,12 +55,15 @@ def told(known: Known, measures: Sequence[ExplainedMeasure]) -> Iterator[str]:
         if one.not_in_population:
             yield _line("result", "not in the initial population")
             yield from _steps(one.not_in_population)
+            for gap in one.uncovered:
+                days = f"{gap.days} day{'' if gap.days == 1 else 's'}"
+                yield _line("  no cover", f"{gap.benefit}, {gap.start} to {gap.end}: {days}")
         else:
             known_steps: set[AskedStep] = set()
             for rate in one.rates:
-                # Rates of one measure share most steps: each is told once.
+                # Rates of one measure share most steps: each is told once. Those of a total have no part, and were told with its rates.
                 yield from _rate(rate, [step for step in rate.steps if step not in known_steps])
-                known_steps.update(rate.steps)
+                known_steps.update(rate.steps, (msgspec.structs.replace(step, part="") for step in rate.steps))
         if one.credit is not None:
             yield _line("credit", _credit(one.credit))
         for fact in one.facts:
@@ -92,7 +97,7 @@ def _populations(rate: ExplainedRate) -> str:
         return "excluded from the denominator"
     if rate.denominator_exception:
         return "excepted from the denominator"
-    if rate.gap is None:
+    if rate.gap is None and rate.denominator == 1:
         return f"in the denominator{f', {rate.numerator} counted' if rate.numerator else ''}"
     often = f" {rate.denominator} times" if rate.denominator > 1 else ""
     counted = rate.numerator if rate.numerator > 1 or rate.denominator > 1 else ""

@@ -133,7 +133,15 @@ def _editions(names: list[str], sets: ValueSets) -> list[Edition]:
     for text in dict.fromkeys(names):
         name, _, some = text.partition(":")
         edition = built_in(name).only(some.split(",")) if some else built_in(name)
-        Bound(edition, sets)
+        bound = Bound(edition, sets)
+        if bound.unfound:
+            lists = sorted({one for found in bound.unfound.values() for one in found})
+            typer.echo(
+                f"{name} finds no dispensing in {', '.join(lists)}, which name drugs by ingredient alone, so that "
+                f"{', '.join(bound.unfound)} lack what was dispensed: lay a directory of drug products into a folder of value sets "
+                "(docs/value_sets.md).",
+                err=True,
+            )
         cut_off = edition.cut_off(sets)
         if cut_off:
             typer.echo(

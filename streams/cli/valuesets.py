@@ -39,9 +39,10 @@ def check(
         names = wanted.value_sets(measure)
         word = "stopped" if measure in stopped else "ready"
         typer.echo(f"{word:8} {measure}  {len(names) - len(loaded.missing(names))} of {len(names)} value sets")
-        optional = {one for role in wanted.roles(measure) for one in wanted.optional.get(role, ())}
+        optional = {one: role for role in sorted(wanted.roles(measure)) for one in wanted.optional.get(role, ())}
         for name in loaded.missing(optional):
-            typer.echo(f"         without {name}, which is optional: {loaded.reason(name)}")
+            instead = "; single codes of the edition are read" if wanted.codes.get(optional[name]) else ""
+            typer.echo(f"         without {name}, which is optional: {loaded.reason(name)}{instead}")
         without = loaded.without_products(sorted(names - set(loaded.missing(names))))
         for name in without:
             typer.echo(

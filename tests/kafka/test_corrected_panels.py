@@ -151,7 +151,7 @@ def test_a_retro_termination_and_a_void_are_adjusted_with_the_next_panel(service
     service.tick(JULY_31)
     status, said = run(service, "close", "2025-08", "--reading", "panel", "--actor", "ann")
     assert status == 0, said
-    assert "2 statements drafted, 219.50 dollars" in said
+    assert "1 statement drafted, 72.00 dollars; 1 statement of earlier months adjusted, 147.50 dollars" in said
 
     stated = [one.statement for one in money(service).statements.values()]
     first, adjusted, august = sorted(stated, key=lambda one: (one.period, one.reading != "panel"))

@@ -80,9 +80,22 @@ def test_a_member_outside_is_told_the_step_that_keeps_them_out(tmp_path: Path) -
     assert told[at + 1 : at + 4] == [
         "population yes a woman",
         "population yes aged 52 to 74 on the last day of the period",
-        "population no continuously enrolled, and on the last day of the period",
+        "population no continuously enrolled (medical) from 2023-10-01 to 2025-12-31, and on that day",
     ]
     assert not any(line.startswith(("credit", "rate")) for line in told)
+    assert [line for line in told if line.startswith("no cover")] == [
+        "no cover medical, 2023-10-01 to 2025-05-31: 609 days",
+        "no cover pharmacy, 2023-10-01 to 2025-05-31: 609 days",
+    ]
+
+
+def test_a_gap_of_46_days_is_told_to_whoever_asks_why_a_member_is_not_enrolled(tmp_path: Path) -> None:
+    spans = [
+        span(**{**WOMAN, "enrollment_start_date": "2020-01-01", "enrollment_end_date": "2025-03-31"}),
+        span(**{**WOMAN, "span_id": "T", "enrollment_start_date": "2025-05-17"}),
+    ]
+    told = lines(from_files(tmp_path, spans, "--measure", "BCS"))
+    assert "no cover medical, 2025-04-01 to 2025-05-16: 46 days" in told
 
 
 def test_steps_of_several_rates_are_told_once(tmp_path: Path) -> None:
@@ -92,6 +105,17 @@ def test_steps_of_several_rates_are_told_once(tmp_path: Path) -> None:
     assert [line.split(":")[0] for line in told if line.startswith("rate ")] == ["rate lt8", "rate gt9"]
     assert sum(line.startswith("population yes diabetes diagnosed on 2 dates") for line in told) == 1
     assert "rate gt9: in the denominator, in the numerator, which is the gap" in told
+
+
+def test_a_total_tells_no_step_again_and_how_often_it_counts(tmp_path: Path) -> None:
+    visits = [
+        {**one, "diagnosis_codes": ["F33.1"], "diagnosis_code_type": "icd-10-cm"}
+        for one in seen(("2025-02-01", "A", "1"), ("2025-09-01", "A", "1"))[1:]
+    ]
+    told = lines(from_files(tmp_path, [span(**WOMAN), *visits], "--measure", "DMS"))
+    assert "rate assessed: in the denominator 2 times, not in the numerator" in told
+    assert not any(line.startswith("step ") for line in told)
+    assert sum(line.startswith("gap open") for line in told) == 2
 
 
 def test_the_cost_of_care_is_credited_by_months(tmp_path: Path) -> None:

@@ -602,7 +602,7 @@ def test_a_rate_of_few_members_is_flagged_by_what_its_measure_needs_and_kept(
 ) -> None:
     sums = Sums(members, members // 2, {"months": Decimal(12 * members)})
     asked, cell = Asked(EDITION, "P1", "final"), Cell(measure, rate, "aetna", "A", "")
-    row = rate_row(asked, BOUND.edition, cell, sums, sums, {})
+    row = rate_row(asked, BOUND, cell, sums, sums, {})
     assert row[8] == members
     notes = str(row[-1]).split("; ")
     assert [one for one in notes if one.startswith("fewer than")] == ([flag] if flag else [])

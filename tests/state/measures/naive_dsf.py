@@ -37,7 +37,7 @@ def program(profile: Profile, kept: Sequence[Kept], year: int = 2025) -> tuple[C
                     follow_ups.append(date(line.start))
                 if line.hcpcs == "follow_up_visit" and "behavioral_health_condition" in one.diagnoses:
                     follow_ups.append(date(line.start))
-        if isinstance(one, KeptDispensing) and one.ndc == "antidepressant":
+        if isinstance(one, KeptDispensing) and one.ndc == "antidepressant" and not one.denied:
             follow_ups.append(date(one.day))
     screens: list[tuple[dt.date, str, bool]] = []
     for one in kept:

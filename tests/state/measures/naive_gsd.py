@@ -39,8 +39,8 @@ def program(profile: Profile, kept: Sequence[Kept], year: int = 2025) -> tuple[C
                     days.setdefault(on, [])
                 if line.hcpcs in CLASSES:
                     days.setdefault(on, []).append(Decimal(CLASSES[line.hcpcs]))
-        if isinstance(one, KeptDispensing) and one.ndc == "diabetes_medication" and before <= date(one.day) <= last:
-            drug = True
+        if isinstance(one, KeptDispensing) and one.ndc == "diabetes_medication" and not one.denied:
+            drug = drug or before <= date(one.day) <= last
         if isinstance(one, KeptRecord) and one.code in ("hba1c_test", "gmi"):
             on = date(one.start if one.end == FOREVER else one.end)
             if one.status in ("final", "amended", "corrected", "") and first <= on <= last:

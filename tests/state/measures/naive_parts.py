@@ -78,7 +78,7 @@ def _things(one: Kept) -> list[Thing]:
         lines += [of("diagnosis", x, one.start, one.end, only_laboratory=laboratory) for x in one.diagnoses]
         return lines + ([of("line", one.disposition, one.start, one.end)] if one.disposition else [])
     if isinstance(one, KeptDispensing):
-        return [of("fill", one.ndc, one.day, one.day + one.days_supply - 1)]
+        return [] if one.denied else [of("fill", one.ndc, one.day, one.day + one.days_supply - 1)]
     if isinstance(one, KeptResult):
         return [of("result", one.code, one.day, one.day, state=one.state, has_value=True)]
     assert isinstance(one, KeptRecord)

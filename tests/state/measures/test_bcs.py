@@ -177,7 +177,7 @@ def test_the_evidence_names_what_decided() -> None:
     assert out.evidence == (removed.evidence,)
     assert [one.asks for one in out.steps if one.holds and one.evidence] == [
         "both breasts removed",
-        "a mammogram in the window",
+        "a mammogram from 2022-10-01 to 2024-12-31",
     ]
 
 

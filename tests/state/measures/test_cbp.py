@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from state.measures.cbp import has_hypertension
+from state.measures.editions import built_in
 from state.measures.facts import Kept, KeptRecord, Profile
 from state.measures.outcome import Outcome
 from tests.measure_builders import (
@@ -23,6 +25,7 @@ from tests.measure_builders import (
     observation,
     order,
     outcomes,
+    person,
     populations,
     procedure,
     result,
@@ -308,13 +311,37 @@ def test_from_66_to_80_frailty_and_advanced_illness_exclude_together() -> None:
 # ---- what is said beside the counts
 
 
+def test_who_has_too_few_visits_is_told_those_there_are() -> None:
+    one = visit("2025-02-01")
+    known = built_in("capc-2025")
+    asked, _ = has_hypertension(person(ANNA, [one], known.codes), year(2025), known.parameters["CBP"])
+    assert (asked.holds, asked.evidence) == (False, (one.evidence,))
+    assert asked.asks == "2 visits with hypertension on different dates from 2024-01-01 to 2025-06-30"
+
+
 def test_an_open_gap_says_what_closes_it_and_until_when() -> None:
     (found,) = outcomes("capc-2025", "CBP", year(2025), ANNA, *HYPERTENSIVE).values()
     assert (found.closes_with, found.due_by) == (
-        "a blood pressure below 140/90 as the last of the period",
+        "a blood pressure below 140/90 as the last of the period (none yet)",
         day("2025-12-31"),
     )
     assert found.evidence == tuple(one.evidence for one in HYPERTENSIVE)
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ([*blood_pressure("2025-10-01", 150, 80), *blood_pressure("2025-10-01", 142, 95)], "now 142/80 on 2025-10-01"),
+        ([*blood_pressure("2025-10-01", 120, None)], "now 120/? on 2025-10-01"),
+        (
+            [service("systolic_ge_140", "2025-10-01"), service("diastolic_lt_80", "2025-10-01")],
+            "now systolic_ge_140/diastolic_lt_80 on 2025-10-01",
+        ),
+    ],
+)
+def test_an_open_gap_says_what_the_last_day_says_by_now_and_a_class_by_its_code(kept: list[Kept], told: str) -> None:
+    (found,) = outcomes("capc-2025", "CBP", year(2025), ANNA, *HYPERTENSIVE, *kept).values()
+    assert found.closes_with == f"a blood pressure below 140/90 as the last of the period ({told})"
 
 
 def test_a_met_rate_cites_the_readings_of_its_day() -> None:

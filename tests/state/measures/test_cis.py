@@ -113,6 +113,33 @@ def test_a_dose_counts_from_the_first_day_of_its_window_and_not_the_day_before(
     assert met(asked(*others, *shots(role, first), edition=edition), rate)
 
 
+@pytest.mark.parametrize(
+    ("antigen", "kept", "told"),
+    [
+        ("dtap", shots("dtap", at(41), at(120), at(180), at(400)), "dtap: 4 doses of dtap (3 so far, 1 too early)"),
+        ("mmr", shots("mmr", at(-1, 1)), "mmr: 1 dose of mmr (0 so far, 1 too early)"),
+        (
+            "hepb",
+            [
+                *shots("hepb", at(60)),
+                service("hepb_newborn_administered", at(0)),
+                service("hepb_newborn_administered", at(7)),
+            ],
+            "hepb: 3 doses of hepb (2 so far)",
+        ),
+        (
+            "rotavirus",
+            [*shots("rotavirus_2dose", at(60)), *shots("rotavirus_3dose", at(120))],
+            "rotavirus: 2 doses of rotavirus_2dose or 3 doses of rotavirus_3dose or 3 of any (2 so far)",
+        ),
+    ],
+)
+def test_the_gap_says_what_a_series_needs_what_counts_so_far_and_what_was_too_early(
+    antigen: str, kept: list[Kept], told: str
+) -> None:
+    assert asked(*kept)[antigen].closes_with == told
+
+
 @pytest.mark.parametrize("edition", [PROGRAM, ECQM, ECQM_2026])
 def test_a_dose_on_the_second_birthday_counts_and_one_on_the_day_after_does_not(edition: str) -> None:
     assert met(asked(*shots("mmr", at(0, 2)), edition=edition), "mmr")

@@ -163,6 +163,15 @@ def test_the_gap_is_due_by_the_end_of_its_assessment_period() -> None:
     assert (found.closes_with, found.due_by, found.anchor) == ("a PHQ-9 total", day("2025-08-31"), day("2025-12-31"))
 
 
+def test_the_gaps_of_the_total_are_those_of_its_assessment_periods() -> None:
+    found = asked(seen("2025-01-10"), seen("2025-05-10"), phq9("2025-02-01"))
+    assert found["assessed"].denominator - found["assessed"].numerator == 1
+    assert gap_of(found["assessed"], day("2025-06-01")) is None
+    gap = gap_of(found["assessed_2"], day("2025-06-01"))
+    assert gap is not None
+    assert (gap.status, gap.closes_with, gap.due_by) == ("open", "a PHQ-9 total", day("2025-08-31"))
+
+
 DATES = [dt.date(2025, month, date) for month, date in ((1, 1), (4, 30), (5, 1), (8, 31), (9, 1), (12, 31))]
 DATES += [dt.date(2024, 12, 31), dt.date(2026, 1, 1)]
 SCORES = st.lists(

@@ -101,6 +101,16 @@ def test_an_episode_of_the_last_day_of_intake_closes_on_december_26() -> None:
     assert found.anchor == day("2025-12-31")
 
 
+def test_the_gaps_say_which_total_is_wanted_and_when() -> None:
+    found = asked(seen("2025-04-30"), phq9("2025-04-30", 15))
+    window = "from 2025-08-28 to 2025-12-26"
+    assert {rate: one.closes_with for rate, one in found.items()} == {
+        "follow_up": f"a PHQ-9 total {window}",
+        "remission": f"a PHQ-9 total below 5 as the last {window}",
+        "response": f"a PHQ-9 total of at most 7.5 as the last {window}",
+    }
+
+
 def test_in_a_rolling_period_intake_moves_with_it() -> None:
     rolling = months("2024-07-01", "2025-06-30")
     for on, is_in in (("2023-10-31", False), ("2023-11-01", True), ("2024-10-31", True), ("2024-11-01", False)):

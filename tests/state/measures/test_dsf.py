@@ -191,6 +191,7 @@ def test_what_follows_up(kept: Kept) -> None:
         diagnosed("behavioral_health_condition", "2025-03-05"),
         service("depression_case_management", "2025-03-05"),
         dispensing("diabetes_medication", "2025-03-05"),
+        dispensing("antidepressant", "2025-03-05", denied=True),
     ],
 )
 def test_what_does_not_follow_up(kept: Kept) -> None:
@@ -209,6 +210,7 @@ def test_a_negative_full_screen_of_the_same_day_takes_back_a_positive_brief_one(
 def test_the_gap_of_a_positive_screen_is_due_in_30_days() -> None:
     found = outcomes("capc-2025", "DSF", year(2025), ANNA, POSITIVE)
     assert found["followed_up"].due_by == day("2025-03-31")
+    assert found["followed_up"].closes_with.endswith("within 30 days of the positive screen of 2025-03-01")
     assert found["screened"].closes_with == ""
     found = outcomes("capc-2025", "DSF", year(2025), ANNA)
     assert found["screened"].due_by == day("2025-12-01")

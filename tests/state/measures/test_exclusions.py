@@ -92,6 +92,7 @@ def test_advanced_illness_counts_from_the_first_day_of_the_year_before() -> None
 def test_a_dementia_drug_dispensed_in_the_two_years_stands_for_advanced_illness() -> None:
     assert _program(*FRAIL, dispensing("dementia_medication", "2024-01-01")) == OUT
     assert _program(*FRAIL, dispensing("dementia_medication", "2023-12-31", days_supply=90)) == IN
+    assert _program(*FRAIL, dispensing("dementia_medication", "2024-01-01", denied=True)) == IN
 
 
 def test_members_of_65_are_not_excluded_and_those_of_66_are() -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from state.measures.editions import built_in
 from state.measures.facts import Kept, KeptRecord, Profile
+from state.measures.gsd import has_diabetes
+from state.measures.results import GAPS_COLUMNS, Asked, gap_rows
 from tests.measure_builders import (
     claim,
     condition,
@@ -23,6 +25,7 @@ from tests.measure_builders import (
     observation,
     order,
     outcomes,
+    person,
     populations,
     procedure,
     result,
@@ -77,6 +80,18 @@ def test_two_diagnoses_on_different_dates_or_one_and_a_drug() -> None:
     assert program(dispensing("diabetes_medication", "2025-05-01")) == (OUT, OUT)
 
 
+def test_a_claim_of_several_days_states_diabetes_once() -> None:
+    series = claim(line("any", "2025-02-01"), line("any", "2025-02-08"), diagnoses=("diabetes",))
+    assert program(series) == (OUT, OUT)
+    assert program(series, diagnosed("diabetes", "2025-02-15")) == POOR
+
+
+def test_who_has_one_diagnosis_and_no_drug_is_told_it() -> None:
+    known = built_in("capc-2025")
+    asked = has_diabetes(person(ANNA, [DIABETIC[0]], known.codes), year(2025), known.parameters["GSD"])
+    assert (asked.holds, asked.evidence) == (False, (DIABETIC[0].evidence,))
+
+
 def test_another_drug_or_metformin_alone_identifies_nobody() -> None:
     assert program(DIABETIC[0], dispensing("metformin", "2025-05-01")) == (OUT, OUT)
     assert program(DIABETIC[0], dispensing("antidepressant", "2025-05-01")) == (OUT, OUT)
@@ -87,6 +102,10 @@ def test_diagnoses_and_drugs_count_from_the_first_day_of_the_year_before() -> No
     assert program(diagnosed("diabetes", "2023-12-31"), diagnosed("diabetes", "2025-12-31")) == (OUT, OUT)
     assert program(DIABETIC[0], dispensing("diabetes_medication", "2024-01-01")) == POOR
     assert program(DIABETIC[0], dispensing("diabetes_medication", "2023-12-31")) == (OUT, OUT)
+
+
+def test_a_denied_fill_of_insulin_was_not_dispensed() -> None:
+    assert program(DIABETIC[0], dispensing("diabetes_medication", "2025-05-01", denied=True)) == (OUT, OUT)
 
 
 def test_a_diagnosis_of_a_claim_that_was_all_laboratory_identifies_nobody() -> None:
@@ -181,13 +200,16 @@ def test_a_result_in_mmol_per_mol_is_converted(value: str, unit: str, expected: 
     assert of_codes(measured("2025-06-01", value, unit)) == expected
 
 
-def test_a_number_in_an_unknown_unit_is_a_result_and_in_neither_rate() -> None:
-    assert of_codes(measured("2025-06-01", "7.0", "stones")) == BETWEEN
+def test_a_number_in_an_unknown_unit_or_a_result_in_words_is_a_missing_value_and_poor_control() -> None:
+    assert of_codes(measured("2025-06-01", "7.0", "stones")) == POOR
+    assert program(*DIABETIC, a1c("2025-06-01", says="see_report")) == POOR
+    assert program(*DIABETIC, a1c("2025-05-01", "7.0"), a1c("2025-06-01", says="see_report")) == POOR
+    assert program(*DIABETIC, a1c("2025-06-01", "7.0"), a1c("2025-06-01", says="see_report")) == GOOD
 
 
 def test_a_test_of_a_laboratorys_own_code_is_read_in_the_units_of_hba1c() -> None:
     assert program(*DIABETIC, a1c("2025-06-01", "53", unit="mmol/mol")) == GOOD
-    assert program(*DIABETIC, a1c("2025-06-01", "0.9", unit="g/dL")) == BETWEEN
+    assert program(*DIABETIC, a1c("2025-06-01", "0.9", unit="g/dL")) == POOR
 
 
 def test_average_glucose_under_the_code_of_the_indicator_is_converted() -> None:
@@ -216,11 +238,31 @@ def test_of_the_rate_above_9_the_numerator_is_the_gap() -> None:
     found = outcomes("capc-2025", "GSD", year(2025), ANNA, *DIABETIC, a1c("2025-06-01", "9.5"))
     above, below = found["gt9"], found["lt8"]
     assert (above.lower_is_better, below.lower_is_better) == (True, False)
-    assert above.closes_with == "an HbA1c or GMI of at most 9.0 % as the last of the period"
-    assert below.closes_with == "an HbA1c or GMI of less than 8.0 % as the last of the period"
+    assert above.closes_with == "an HbA1c or GMI of at most 9.0 % as the last of the period (now 9.5 % on 2025-06-01)"
+    assert below.closes_with == "an HbA1c or GMI of less than 8.0 % as the last of the period (now 9.5 % on 2025-06-01)"
     assert above.due_by == below.due_by == day("2025-12-31")
     found = outcomes("capc-2025", "GSD", year(2025), ANNA, *DIABETIC, a1c("2025-06-01", "7.5"))
     assert (found["gt9"].closes_with, found["gt9"].due_by, found["lt8"].closes_with) == ("", None, "")
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ([], "none yet"),
+        ([a1c("2025-05-01", "7.0"), a1c("2025-06-01")], "now without a value on 2025-06-01"),
+        ([service("hba1c_gt_9", "2025-06-01")], "now hba1c_gt_9 on 2025-06-01"),
+    ],
+)
+def test_an_open_gap_says_what_the_last_test_says_by_now_and_a_class_by_its_code(kept: list[Kept], told: str) -> None:
+    found = outcomes("capc-2025", "GSD", year(2025), ANNA, *DIABETIC, *kept)["gt9"]
+    assert found.closes_with == f"an HbA1c or GMI of at most 9.0 % as the last of the period ({told})"
+
+
+def test_of_a_result_between_8_and_9_one_gap_is_open_and_one_closed_and_their_lines_say_which_rate() -> None:
+    found = outcomes("capc-2025", "GSD", year(2025), ANNA, *DIABETIC, a1c("2025-06-01", "8.5"))
+    rows = gap_rows(Asked("capc-2025", "P1", "live"), "GSD", "acme", "M", "A", found.values(), day("2025-12-31"))
+    lines = [dict(zip(GAPS_COLUMNS, row, strict=True)) for row in rows]
+    assert [(one["rate"], one["status"]) for one in lines] == [("lt8", "open"), ("gt9", "closed")]
 
 
 def test_a_rate_has_one_threshold() -> None:

@@ -84,6 +84,11 @@ def test_hpv_is_two_doses_146_days_apart_any_two_of_them_or_three_on_different_d
     assert asked(*(immunization("hpv", at(day, 9)) for day in days))["hpv"].numerator == counts
 
 
+def test_the_gap_of_hpv_says_that_two_doses_will_do_when_they_are_far_enough_apart() -> None:
+    found = asked(immunization("hpv", at(0, 11)), immunization("hpv", at(145, 11)))["hpv"]
+    assert found.closes_with == "hpv: 3 doses of hpv or 2 that are 146 days apart (2 so far)"
+
+
 def test_meningococcus_b_alone_and_td_are_in_no_set() -> None:
     roles_of = Bound(built_in("capc-2025").only(["IMA"]), starter_sets()).roles_of
     assert [roles_of[code] for code in (("CVX", "162"), ("CPT", "90620"), ("CPT", "90714"), ("CVX", "09"))] == [()] * 4

@@ -204,9 +204,12 @@ def facts_of_the_program_gsd(number: int) -> st.SearchStrategy[Facts]:
         st.one_of(
             alone(diagnosed, "diabetes", days(number)),
             alone(diagnosed, "diabetes", days(number), places=places),
-            alone(dispensing, st.sampled_from(["diabetes_medication", "metformin"]), days(number)),
+            alone(
+                dispensing, st.sampled_from(["diabetes_medication", "metformin"]), days(number), denied=st.booleans()
+            ),
             a_result(number),
             a_result(number),
+            alone(observation, "hba1c_test", days(number), says="in_words"),
             alone(service, code, days(number), modifiers=st.sampled_from([(), ("not_done_modifier",)])),
             alone(service, "hospice_encounter", days(number)),
         ),
@@ -251,7 +254,7 @@ def facts_of_the_program_dsf(number: int) -> st.SearchStrategy[Facts]:
             alone(
                 service, st.sampled_from(["behavioral_health_encounter", "follow_up_visit", "hospice_encounter"]), near
             ),
-            alone(dispensing, "antidepressant", near),
+            alone(dispensing, "antidepressant", near, denied=st.booleans()),
             alone(diagnosed, st.sampled_from(["bipolar_disorder", "depression"]), near),
         )
     )

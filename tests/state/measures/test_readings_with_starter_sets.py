@@ -11,7 +11,9 @@ from state.calendar import FOREVER
 from state.measures.editions import Bound, built_in
 from state.measures.evaluation import evaluate
 from state.measures.facts import Kept, KeptLine, KeptRecord
-from state.measures.outcome import Outcome
+from state.measures.outcome import Outcome, Sums
+from state.measures.rates import Cell
+from state.measures.results import Asked, rate_row
 from state.reference.codes import INGREDIENT, code_of
 from state.reference.drug_products import DrugProduct
 from state.reference.starter_sets import in_force, starter_sets
@@ -70,6 +72,15 @@ def _is_met(bound: Bound, measure: str, rate: str, *kept: Kept) -> bool:
 @pytest.mark.parametrize("edition", ["capc-2024", "capc-2025"])
 def test_the_program_needs_no_value_set_that_does_not_come_with_the_project(edition: str) -> None:
     assert built_in(edition).only(READINGS).missing(starter_sets()) == {}
+
+
+def test_rates_say_that_starter_lists_find_no_dispensing_until_drug_products_are_loaded(bound: Bound) -> None:
+    edition, cell = bound.edition, Cell("GSD", "lt8", "acme", "A", "")
+    asked, sums = Asked(edition.name, "P1", "live"), Sums(40, 20)
+    note = "no dispensing is found in dementia_medications, diabetes_medications: no drug products are loaded"
+    assert note in str(rate_row(asked, Bound(edition, starter_sets()), cell, sums, sums, {})[-1])
+    # Products of insulin and metformin are loaded, of dementia drugs none.
+    assert bound.unfound["GSD"] == ("dementia_medications",)
 
 
 @pytest.mark.parametrize("edition", ["cms-2025", "cms-2026"])
