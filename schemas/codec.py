@@ -459,17 +459,32 @@ def _check_moments(record: Any) -> None:
 def _check_numbers(record: Any, within: str = "") -> None:
     """Refuse amounts that are none: not a number, infinite, or of more digits than money has. Raises `Undecodable`."""
     kind: Any = type(record)
-    for name in _amounts(kind):
-        amount = getattr(record, name)
-        if amount is not None and not _is_amount(amount):
-            raise Undecodable(
-                "impossible_value",
-                f"{within}{name}",
-                f"{within}{name} is no amount of at most {MOST_DIGITS} digits and {MOST_DECIMALS} decimals: correct it and send it again.",
-            )
+    names = _amounts(kind)
+    if names and not _PLAIN_AMOUNTS.fullmatch(_texts_of_amounts(kind)(record)):
+        for name in names:
+            amount = getattr(record, name)
+            if amount is not None and not _is_amount(amount):
+                field = f"{within}{name}"
+                raise Undecodable(
+                    "impossible_value",
+                    field,
+                    f"{field} is no amount of at most {MOST_DIGITS} digits and {MOST_DECIMALS} decimals: correct it and send it again.",
+                )
     if isinstance(record, Claim):
         for line in record.lines:
             _check_numbers(line, "lines.")
+
+
+_PLAIN_AMOUNTS = re.compile(r"(?:None,|[0-9]{1,12}(?:\.[0-9]{1,6})?,)*")
+"""Amounts, or none, as they nearly always are: told for a whole record at once."""
+
+
+@cache
+def _texts_of_amounts(record_type: Any) -> Callable[[Any], str]:
+    """The amounts of a record as texts, each with a comma."""
+    amounts = _amounts(record_type)
+    form, values = "%s," * len(amounts), attrgetter(*amounts)
+    return lambda record: form % values(record)
 
 
 def _is_amount(amount: Decimal) -> bool:

@@ -22,6 +22,7 @@ from state.attribution.grounds import Grounds
 from state.attribution.projection import next_change
 from state.attribution.requests import Asked
 from state.calendar import FOREVER, Day, add_months, from_date, to_date
+from state.ledger.at_once import fold_alone, rows_alone
 from state.ledger.folding import CAUSE_OF_FACT, Fact, FactKind, Folded, Refusal, fold, rederive, row_names, rows_missing
 from state.ledger.member import KEPT_MONTHS, Closed, Member, Said, prune, terms
 from state.ledger.rows import Row
@@ -53,6 +54,7 @@ __all__ = [
     "encode_member",
     "encode_row",
     "fold",
+    "fold_alone",
     "freeze",
     "grounds_of",
     "keeps_lines_of",
@@ -64,6 +66,7 @@ __all__ = [
     "rederive",
     "requests_of",
     "row_names",
+    "rows_alone",
     "rows_missing",
     "terms",
 ]

@@ -451,5 +451,5 @@ def test_an_alert_row_has_the_columns_of_the_contract() -> None:
         ruleset="guide",
         engine_version="1",
     )
-    lines = b"".join(results.alerts_csv([alert])).decode().splitlines()
-    assert lines[1] == "acme,M,A,raised,outranked,2025-08-20,2025-09-01,2025-08-31,60,1,"
+    line = results.alert_line(alert).decode()
+    assert line == "acme,M,A,raised,outranked,2025-08-20,2025-09-01,2025-08-31,60,1,\n"
