@@ -7,6 +7,7 @@ cannot go on is a `Stop`; they all end with this one, however it ends.
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -155,6 +156,9 @@ def _serve(connection: Connection) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None  # noqa: S101 - it has just started this one
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    # What is here now stays, and what work makes goes by itself: there is little to look for.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     work: Any = None
     with contextlib.suppress(EOFError, ConnectionError):
         while True:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -245,31 +245,25 @@ def _answers(
                 continue
             if measuring is not None:
                 measuring.take(*name, member, rows, history.knowledge)
-            advanced = engine.advance(member, history.question.as_of, history.knowledge, cause="tick", position="")
+            said = engine.first_said(member, history.question.as_of, history.knowledge)
         except Exception as fault:
             # As in the service, one member's fault must not stop the others, and nobody may overlook it.
             counts["failed"] += 1
             answered.failed.append(f"{member_key(*name)} {type(fault).__name__}")
             continue
-        yield _lines(advanced.outputs, answered)
+        yield _lines(*said, answered)
     heard(worked)
 
 
-def _lines(outputs: Iterable[engine.Output], answered: Answered) -> tuple[bytes, bytes]:
+def _lines(answer: Attribution, alert: Alert | None, answered: Answered) -> tuple[bytes, bytes]:
     """A member's lines of panel.csv and alerts.csv, and what they count."""
-    panel, alerts = b"", []
-    for output in outputs:
-        record = output.record
-        if isinstance(record, Attribution):
-            answered.counts["members"] += 1
-            answered.counts[record.status] += 1
-            if "taxonomy_unknown" in record.flags:
-                answered.taxonomy_unknown[record.payer] += 1
-            line = results.panel_line(record)
-            panel += line
-            answered.total += results.line_digest(line)
-        elif isinstance(record, Alert) and output.topic == "attribution-alerts":
-            answered.counts["alerts"] += 1
-            alerts.append(record)
-    alerts.sort(key=lambda alert: alert.practice_id)
-    return panel, b"".join(map(results.alert_line, alerts))
+    answered.counts["members"] += 1
+    answered.counts[answer.status] += 1
+    if "taxonomy_unknown" in answer.flags:
+        answered.taxonomy_unknown[answer.payer] += 1
+    line = results.panel_line(answer)
+    answered.total += results.line_digest(line)
+    if alert is None:
+        return line, b""
+    answered.counts["alerts"] += 1
+    return line, results.alert_line(alert)

@@ -6,14 +6,23 @@ fact comes to the same rows, both are left out; the member is the same, and noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from schemas.records import Claim, Clinical, MemberFact, PharmacyClaim, Position
+from schemas.records import Claim, Clinical, Enrollment, MemberFact, PcpSelection, PharmacyClaim, Position
 from state.ledger.claims import derive_alone
-from state.ledger.folding import Rows
+from state.ledger.folding import Rows, put_selection, put_span
 from state.ledger.member import Member, contribute
 from state.ledger.rows import History, KnownId, Sighting, Statement
 from state.reference.knowledge import Knowledge
+
+_NAMED_BY: Mapping[type, tuple[str, str]] = {
+    Claim: ("claim", "payer_claim_control_number"),
+    PharmacyClaim: ("pharmacy", "payer_claim_control_number"),
+    Clinical: ("clinical", "record_id"),
+    Enrollment: ("span", "span_id"),
+    PcpSelection: ("selection", "selection_id"),
+}
+"""The facts of which each has a row of its own unless another says so: what its name begins with, and which field ends it."""
 
 
 def rows_alone(facts: Sequence[MemberFact]) -> list[tuple[str, ...] | None]:
@@ -24,7 +33,7 @@ def rows_alone(facts: Sequence[MemberFact]) -> list[tuple[str, ...] | None]:
         for name in names:
             times[name] = times.get(name, 0) + 1
     return [
-        names if _is_single(fact) and all(times[name] == 1 for name in names) else None
+        None if type(fact) not in _NAMED_BY or any(times[name] > 1 for name in names) or _is_linked(fact) else names
         for fact, names in zip(facts, every, strict=True)
     ]
 
@@ -36,30 +45,33 @@ def fold_alone(
     row, *event_id = names
     for name in event_id:
         rows[name] = KnownId(row)
-    numbers = [said.payer_claim_control_number] if isinstance(said, Claim | PharmacyClaim) else []
-    rows[row] = History([Statement(b"", said, [Sighting("", position, said.occurred_at)])], numbers)
-    if isinstance(said, Claim):
-        contribute(member, derive_alone(said, knowledge))
+    history = rows[row] = History([Statement(b"", said, [Sighting("", position, said.occurred_at)])])
+    match said:
+        case Claim():
+            history.numbers = [said.payer_claim_control_number]
+            contribute(member, derive_alone(said, knowledge))
+        case PharmacyClaim():
+            history.numbers = [said.payer_claim_control_number]
+        case Enrollment():
+            put_span(member, history)
+        case PcpSelection():
+            put_selection(member, history)
 
 
-def _is_single(fact: MemberFact) -> bool:
-    """Whether a fact is of a kind of which each has a row of its own, unless another says so."""
-    match fact:
-        case Claim() | PharmacyClaim():
-            return fact.original_claim_id in {None, fact.payer_claim_control_number}
-        case _:
-            return isinstance(fact, Clinical)
+def _is_linked(fact: MemberFact) -> bool:
+    """Whether a fact brings two control numbers together."""
+    return isinstance(fact, Claim | PharmacyClaim) and fact.original_claim_id not in {
+        None,
+        fact.payer_claim_control_number,
+    }
 
 
 def _rows(fact: MemberFact) -> tuple[str, ...]:
-    """The rows to which a fact comes that could be single, and that of its event id where the source gave one."""
+    """The rows to which a fact comes that could be alone there, and that of its event id where the source gave one."""
     names: tuple[str, ...] = ()
-    match fact:
-        case Claim() | PharmacyClaim():
-            prefix = "claim" if isinstance(fact, Claim) else "pharmacy"
-            names = (f"{prefix}:{fact.payer_claim_control_number}",)
-            if fact.original_claim_id not in {None, fact.payer_claim_control_number}:
-                names = (*names, f"{prefix}:{fact.original_claim_id}")
-        case Clinical():
-            names = (f"clinical:{fact.record_id}",)
+    if type(fact) in _NAMED_BY:
+        prefix, field = _NAMED_BY[type(fact)]
+        names = (f"{prefix}:{getattr(fact, field)}",)
+        if _is_linked(fact):
+            names = (*names, f"{prefix}:{fact.original_claim_id}")  # type: ignore[union-attr]  # only claims are linked
     return names if fact.event_id is None else (*names, f"id:{fact.event_id}")

@@ -394,7 +394,8 @@ def _waiting_decision(
     return None if asked or isinstance(said, AttributionRequest) else DECISION_WITHOUT_REQUEST
 
 
-def _put_span(member: Member, history: History) -> None:
+def put_span(member: Member, history: History) -> None:
+    """Keep what the newest version of a span says."""
     statement = newest(history, "span_version")
     body = statement.body
     assert isinstance(body, Enrollment)  # noqa: S101 - a span's history holds enrollments
@@ -415,7 +416,8 @@ def _put_span(member: Member, history: History) -> None:
     )
 
 
-def _put_selection(member: Member, history: History) -> None:
+def put_selection(member: Member, history: History) -> None:
+    """Keep what the newest version of a selection says."""
     statement = newest(history, "selection_version")
     body = statement.body
     assert isinstance(body, PcpSelection)  # noqa: S101 - a selection's history holds selections
@@ -473,8 +475,8 @@ def _identity(request: Request) -> tuple[Day, str, str]:
 _KEPT: Mapping[
     type, tuple[str, Callable[[Member, History], None], Callable[[History, Any, Knowledge], Refusal | None]]
 ] = {
-    Enrollment: ("spans", _put_span, _repeated_span),
-    PcpSelection: ("selections", _put_selection, _repeated_selection),
+    Enrollment: ("spans", put_span, _repeated_span),
+    PcpSelection: ("selections", put_selection, _repeated_selection),
     PlanAttribution: ("plan_entries", _put_plan_entry, _doubtful_entry),
     AttributionRequest: ("requests", _put_request, _waiting_decision),
     AttributionDecision: ("requests", _put_request, _waiting_decision),

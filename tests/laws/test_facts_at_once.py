@@ -1,4 +1,7 @@
-"""All facts of a member at once give what one after the other gives: what shares no row with another is only not looked up."""
+"""All facts of a member at once give what one after the other gives: what shares no row with another is only not looked up.
+
+And what is said of a member first is what is said of it at any other time.
+"""
 
 from __future__ import annotations
 
@@ -110,6 +113,12 @@ def test_at_once_as_one_after_the_other(seed: int, named: float, again: float) -
         assert their_refused == refused
         assert said(their_rows) == said(rows)
         assert list(their_rows) == list(rows)
+        outputs = engine.advance(one_by_one, LAST, knowledge, cause="tick", position="").outputs
+        answer, alert = engine.first_said(at_once, LAST, knowledge)
+        assert [one.record for one in outputs if one.topic == "attribution"] == [answer]
+        assert [one.record for one in outputs if one.topic == "attribution-alerts"] == (
+            [] if alert is None else [alert]
+        )
     assert shared, "the made-up population has claims that are corrected"
 
 

@@ -375,7 +375,7 @@ def test_a_half_written_result_never_stands_under_its_name(tmp_path: Path, monke
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("state.engine.fold", stopped)
+    monkeypatch.setattr("state.engine.first_said", stopped)
     with pytest.raises(KeyboardInterrupt):
         replay([path], Question(D), TableStore(), tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
@@ -386,14 +386,14 @@ def test_one_members_fault_stops_nobody_and_is_named_in_the_manifest(
 ) -> None:
     from state import engine
 
-    sound = engine.advance
+    sound = engine.first_said
 
     def faulty(member: engine.Member, *arguments: Any, **named: Any) -> Any:
         if member.member_id == "bad":
             raise ZeroDivisionError
         return sound(member, *arguments, **named)
 
-    monkeypatch.setattr("state.engine.advance", faulty)
+    monkeypatch.setattr("state.engine.first_said", faulty)
     events = [*reference(), span("bad"), span("good")]
     replayed = replay([write(tmp_path / "e.ndjson", events)], Question(D), TableStore(), tmp_path / "out")
     assert replayed.failed == ["acme|bad ZeroDivisionError"]
