@@ -197,7 +197,7 @@ def content_digest(total: int) -> str:
 
 def line(values: Iterable[object]) -> bytes:
     """One line of a CSV file."""
-    texts = [_text(value) for value in values]
+    texts = ["" if value is None else value if type(value) is str else _text(value) for value in values]
     plain = ",".join(texts)
     if len(texts) > 1 and plain.count(",") == len(texts) - 1 and _QUOTED.isdisjoint(plain):
         # As the writer would have it, in a third of the time.

@@ -28,7 +28,7 @@ from streams.processes import Processes, cores
 from streams.shares import Answer, Answered, Filed, FilePart, Look, shares
 from streams.snapshots import Cut, Measured
 
-__all__ = ["History", "Question", "Replayed", "replay"]
+__all__ = ["History", "Question", "Replayed", "processes_for", "replay"]
 
 Report = Callable[[int, int], None]
 ALONE = 8 << 20
