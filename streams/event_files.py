@@ -36,7 +36,8 @@ class EventFiles:
                 f"Two files are called {repeated[0]}: a record's place is its file's name and row, so rename one of them.",
                 EXIT_CONFIG,
             )
-        self._sizes = [path.stat().st_size for path in self.paths]
+        self._stand = [_standing(path) for path in self.paths]
+        self._sizes = [size for _, size, _ in self._stand]
 
     @property
     def size(self) -> int:
@@ -77,6 +78,12 @@ class EventFiles:
         for file in self._open.values():
             os.close(file)
 
+    def require_unchanged(self) -> None:
+        """Raise `Stop` for a file that is not what it was when it was named: what was read of it may be neither."""
+        for path, stood in zip(self.paths, self._stand, strict=True):
+            if _standing(path) != stood:
+                raise Stop(f"{path.name} changed while it was read: replay a copy that stays as it is.", EXIT_CONFIG)
+
     def digest(self, number: int) -> str:
         """The sha256 of a file."""
         digest, left = hashlib.sha256(), self._sizes[number]
@@ -85,3 +92,9 @@ class EventFiles:
                 digest.update(chunk)
                 left -= len(chunk)
         return digest.hexdigest()
+
+
+def _standing(path: Path) -> tuple[int, int, int]:
+    """Which file stands under a path, how long it is and when it last changed."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns

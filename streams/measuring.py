@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
+import msgspec
+
 from state import engine, results
 from state.calendar import from_date
 from state.ledger.rows import History
@@ -148,7 +150,7 @@ class Results:
         return SavedResults(
             self.measures.save(path.with_suffix(".measures")),
             self.gaps.save(path.with_suffix(".gaps")),
-            self.sums,
+            _sums_encoder.encode([(asked, cell, sums) for (asked, cell), sums in self.sums.items()]),
             self.count,
             self._total,
         )
@@ -157,7 +159,7 @@ class Results:
         """Add the results of the members that follow."""
         self.measures.take_in(saved.measures)
         self.gaps.take_in(saved.gaps)
-        for (asked, cell), sums in saved.sums.items():
+        for asked, cell, sums in _sums_decoder.decode(saved.sums):
             self.count_in(asked, cell, sums)
         self.count += saved.count
         self._total += saved.total
@@ -197,13 +199,17 @@ class Results:
         self.gaps.close()
 
 
+_sums_encoder = msgspec.msgpack.Encoder()
+_sums_decoder = msgspec.msgpack.Decoder(list[tuple[rows_of.Asked, Cell, Sums]])
+
+
 @dataclass(frozen=True)
 class SavedResults:
-    """The results of some members."""
+    """The results of some members; `sums` are packed."""
 
     measures: SavedRows
     gaps: SavedRows
-    sums: Mapping[tuple[rows_of.Asked, Cell], Sums]
+    sums: bytes
     count: int
     total: int
 

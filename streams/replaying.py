@@ -93,9 +93,9 @@ def replay(
         answered.counts.update({"members": 0, "attributed": 0, "not_attributed": 0, "alerts": 0, "failed": 0})
         for some in spread.each(Answer(files, question, tables, history.reference), work, heard):
             answered.add(some)
-        if measuring is not None:
-            for saved in answered.measured:
-                measuring.results.take_in(saved)
+            if measuring is not None and some.measured is not None:
+                measuring.results.take_in(some.measured)
+        files.require_unchanged()
         written = {
             "panel.csv": write_whole(out / "panel.csv", _whole(results.PANEL, answered.panel)),
             "alerts.csv": write_whole(out / "alerts.csv", _whole(results.ALERTS, answered.alerts)),

@@ -165,10 +165,11 @@ class Answered:
     panel: list[Path] = field(default_factory=list)
     alerts: list[Path] = field(default_factory=list)
     """Files of lines without headers, in order."""
-    measured: list[SavedResults] = field(default_factory=list)
+    measured: SavedResults | None = None
+    """What the measures say of one share."""
 
     def add(self, other: Answered) -> None:
-        """Take in what the members of the next share have."""
+        """Take in what the members of the next share have, but for what the measures say."""
         self.tally.add(other.tally)
         self.counts.update(other.counts)
         self.failed += other.failed
@@ -177,7 +178,6 @@ class Answered:
         self.left_out += other.left_out
         self.panel += other.panel
         self.alerts += other.alerts
-        self.measured += other.measured
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class Answer:
                 said.write(alert)
         answered.panel, answered.alerts = [panel], [alerts]
         if measuring is not None:
-            answered.measured = [measuring.results.save(share.out)]
+            answered.measured = measuring.results.save(share.out)
         return answered
 
     @cached_property

@@ -185,6 +185,18 @@ def test_a_replay_that_stops_leaves_nothing_in_the_folder(tmp_path: Path) -> Non
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_file_that_changes_while_it_is_read_is_no_ground_for_an_answer(tmp_path: Path) -> None:
+    file = write(tmp_path / "events.ndjson", [*reference(), *seen(("2025-01-10", "A", "1"))])
+
+    def appended(_done: int, _total: int) -> None:
+        with file.open("a") as more:
+            more.write("\n")
+
+    with pytest.raises(Stop, match="events.ndjson changed while it was read"):
+        replay([file], Question(D), TableStore(), tmp_path / "out", report=lambda _what: appended)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 SLOW = """
 import sys, time
 from streams.processes import Processes
