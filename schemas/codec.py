@@ -156,11 +156,8 @@ class Codec:
 
     # -- what plans send ------------------------------------------------------------------------------------------------
 
-    def from_json(self, line: bytes | str, *, checked: bool = False) -> Record:
-        """A line of an event file (interface.md section 3). Unknown keys are passed over. Raises `Undecodable`.
-
-        `checked`: the line has been read before, and its amounts were found to be amounts.
-        """
+    def from_json(self, line: bytes | str) -> Record:
+        """A line of an event file (interface.md section 3). Unknown keys are passed over. Raises `Undecodable`."""
         try:
             record: Record = self._json_decoder.decode(line)
         except msgspec.ValidationError:
@@ -168,13 +165,12 @@ class Codec:
         except (msgspec.DecodeError, UnicodeDecodeError):
             if isinstance(line, bytes) and line.startswith(BOM_UTF8):
                 # Some programs begin a UTF-8 file so.
-                return self.from_json(line.removeprefix(BOM_UTF8), checked=checked)
+                return self.from_json(line.removeprefix(BOM_UTF8))
             raise Undecodable("not_json", None, "the line is not one JSON object: send one event a line.") from None
         except RecursionError:
             raise _NESTED from None
-        if not checked:
-            _check_numbers(record)
-            _check_moments(record)
+        _check_numbers(record)
+        _check_moments(record)
         blank = '""' in line if isinstance(line, str) else b'""' in line
         return _without_blanks(record) if blank else record
 

@@ -33,7 +33,7 @@ __all__ = ["History", "Question", "Replayed", "processes_for", "replay"]
 Report = Callable[[int, int], None]
 ALONE = 8 << 20
 """Bytes of events that one process has worked before another has started."""
-PART, SHARE = 256 << 20, 50_000
+PART, SHARE = 256 << 20, 25_000
 """At most so many bytes of a part of the files, and lines of a share of the members: what one process holds does not grow with history."""
 READ_AHEAD = 1 << 20
 
@@ -87,7 +87,7 @@ def replay(
         filed, digests, rows = _look(history, spread, count, folder, report("bytes read"))
         measuring = history.measuring()
         lines = sum(block.lines for *_, one in filed for block in one.blocks)
-        work = shares(filed, min(SHARE, max(1, lines // (4 * count))), folder)
+        work = shares(filed, _portion(lines, SHARE, count), folder)
         heard = _summed(report("records worked"), lines)
         answered = Answered(tally=history.tally)
         answered.counts.update({"members": 0, "attributed": 0, "not_attributed": 0, "alerts": 0, "failed": 0})
@@ -141,7 +141,7 @@ def _look(
     cut = None if snapshot is None else Cut(snapshot)
     look, heard = Look(files, history.question, cut), _summed(report, files.size)
     numbers = range(len(files.names))
-    parts = files.parts(None if cut else max(1, min(PART, files.size // (2 * count))))
+    parts = files.parts(None if cut else _portion(files.size, PART, count))
     tasks = [FilePart(part, folder / f"part-{number}") for number, part in enumerate(parts)]
     filed: list[tuple[int, int, Filed]] = []
     digests: list[str] = []
@@ -160,6 +160,11 @@ def _look(
         cut.check_complete()
     history.reach()
     return filed, digests, rows
+
+
+def _portion(whole: int, most: int, count: int) -> int:
+    """How large a portion of the work is: small enough that so many processes end together, and never more than `most`."""
+    return most if count == 1 else max(1, min(most, whole // (4 * count)))
 
 
 def _summed(report: Report, total: int) -> Callable[[int], None]:
