@@ -166,7 +166,7 @@ class Codec:
             if isinstance(line, bytes) and line.startswith(BOM_UTF8):
                 # Some programs begin a UTF-8 file so.
                 return self.from_json(line.removeprefix(BOM_UTF8))
-            raise Undecodable("not_json", None, "the line is not one JSON object: send one event a line.") from None
+            raise _NOT_JSON from None
         except RecursionError:
             raise _NESTED from None
         _check_numbers(record)
@@ -360,6 +360,7 @@ _NO_SUCH_DATE = re.compile("out of range|ordinal must|greater than maximum|less 
 """What Python says of a number of days or microseconds that is no date."""
 
 
+_NOT_JSON = Undecodable("not_json", None, "the line is not one JSON object: send one event a line.")
 _NESTED = Undecodable("not_json", None, "the line is nested too deeply: send one event a line, as the schema has it.")
 MOST_DIGITS, MOST_DECIMALS = 12, 6
 """No amount of the program has more digits before and after its point: more is somebody's mistake."""
@@ -368,11 +369,16 @@ MOST_DIGITS, MOST_DECIMALS = 12, 6
 def _without_nulls(line: bytes | str) -> Record:
     """A line of which something did not fit, read with its nulls as absent (interface.md section 3). Raises `Undecodable`."""
     try:
-        record: Record = msgspec.convert(_stripped(msgspec.json.decode(line)), Record)
-    except msgspec.ValidationError as problem:
-        raise _mistyped(problem) from None
+        raw = _stripped(msgspec.json.decode(line))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # What did not fit stood before what is no JSON.
+        raise _NOT_JSON from None
     except RecursionError:
         raise _NESTED from None
+    try:
+        record: Record = msgspec.convert(raw, Record)
+    except msgspec.ValidationError as problem:
+        raise _mistyped(problem) from None
     return record
 
 

@@ -149,6 +149,8 @@ class Looked:
     """Row and line of what was known and valid, and is of no member."""
     refused: list[tuple[int, engine.Refusal]] = field(default_factory=list)
     """Row of lines that are not plainly of a member, and of no use."""
+    tally: Tally = field(default_factory=Tally)
+    """When what is of no member was accepted."""
 
 
 def look(
@@ -193,7 +195,7 @@ def look(
             if lines is None:
                 lines = members[name] = array("Q")
             lines.extend((row, start, start + len(line)))
-    looked.rows = row
+    looked.rows, looked.tally = row, door.tally
     heard(max(0, part.end - told))
     return looked
 
@@ -281,6 +283,7 @@ class History:
 
         `seen` is content by event id, of the records before.
         """
+        self.tally.add(looked.tally)
         for row, refusal in looked.refused:
             self._refuse(file, before + row, refusal)
         for row, line in looked.others:

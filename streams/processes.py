@@ -40,7 +40,7 @@ class Work(Protocol[T_contra, R_co]):
 
 def cores() -> int:
     """How many processes can work at once here."""
-    return len(os.sched_getaffinity(0))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Processes:
