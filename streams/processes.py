@@ -38,9 +38,15 @@ class Work(Protocol[T_contra, R_co]):
     def __call__(self, task: T_contra, heard: Heard, /) -> R_co: ...  # noqa: D102 - see the class
 
 
-def cores() -> int:
-    """How many processes can work at once here."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """How many processes can work at once here: on so many cores this one may run, and a container may have time for fewer (`quota`)."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        time, period = quota.read_text(encoding="ascii").split()
+        return max(1, min(here, int(time) // int(period)))
+    except (OSError, ValueError):
+        # Without a container or a limit the file is missing, or says max.
+        return here
 
 
 class Processes:

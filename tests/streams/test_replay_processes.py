@@ -26,7 +26,7 @@ from state.reference.tables import MissingTable, TableError, TableStore
 from streams import replaying
 from streams.event_files import EventFiles
 from streams.history import Looked
-from streams.processes import Heard, Processes
+from streams.processes import Heard, Processes, cores
 from streams.replaying import Question, processes_for, replay
 from streams.shares import Filed, shares
 from streams.stopping import EXIT_BROKER, EXIT_FAULT, Stop
@@ -69,6 +69,15 @@ def test_any_number_of_processes_writes_the_same_bytes(tmp_path: Path, monkeypat
 def test_few_events_are_worked_by_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replaying, "cores", lambda: 4)
     assert [processes_for(size) for size in (0, 1 << 20, 20 << 20, 1 << 40)] == [1, 1, 2, 4]
+
+
+def test_a_container_with_time_for_fewer_cores_has_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)), raising=False)
+    quota = tmp_path / "cpu.max"
+    assert cores(quota) == 8
+    for text, count in (("max 100000\n", 8), ("250000 100000\n", 2), ("50000 100000\n", 1), ("9900000 100000\n", 8)):
+        quota.write_text(text)
+        assert cores(quota) == count
 
 
 # -- every line and every member once -----------------------------------------------------------------------------------
