@@ -16,7 +16,8 @@ from state.measures.facts import Fact, KeptClaim, KeptDispensing, KeptRecord, Ke
 class Statuses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an edition takes as done.
 
-    `unstated`: a record without any status counts. `studies_as_procedures`: a study, test or assessment that a chart has as a procedure
+    `unstated`: a record without any status counts. `pointed_medications`: an order counts that has its code in a resource it points to
+    (its `part_of`). `studies_as_procedures`: a study, test or assessment that a chart has as a procedure
     counts as done. A category, where one is named, must stand on the record. `verification` lists
     the verification statuses of a condition that count, beside none at all; empty: all of them.
     """
@@ -24,6 +25,7 @@ class Statuses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     denied: bool = True
     laboratory_diagnoses: bool = False
     unstated: bool = True
+    pointed_medications: bool = True
     studies_as_procedures: bool = True
     encounters: tuple[str, ...] = ("finished",)
     results: tuple[str, ...] = ("final", "amended", "corrected")
@@ -38,6 +40,8 @@ class Statuses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     study_category: str = ""
 
 
+POINTED_AT = "Medication/"
+"""How `part_of` begins where an order's code is that of a resource it points to."""
 ROLES = frozenset({"laboratory_place", "not_done_modifier"})
 """What every measure that looks at claims reads beside its own roles."""
 
@@ -216,7 +220,9 @@ def _is_verified(record: KeptRecord, statuses: Statuses) -> bool:
 
 
 def _is_order(fact: Fact, statuses: Statuses) -> bool:
-    return isinstance(fact.of, KeptRecord) and fact.of.intent in statuses.intents
+    if not isinstance(fact.of, KeptRecord) or fact.of.intent not in statuses.intents:
+        return False
+    return statuses.pointed_medications or not fact.of.part_of.startswith(POINTED_AT)
 
 
 def _is_procedure(fact: Fact, statuses: Statuses) -> bool:

@@ -17,7 +17,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ops.program import app
-from schemas.records import Claim, ClaimLine, Clinical, Enrollment, Period, PracticeResult, Record, Table
+from schemas.records import Claim, ClaimLine, Clinical, Enrollment, Period, PracticeResult, Table
+from schemas.unions import Record
 from state.calendar import from_date
 from state.measures.editions import FOLDER
 from state.measures.measuring import of_program, rolling

@@ -65,7 +65,7 @@ def medication_request(case: Case) -> Iterator[Event]:
         not_done=do_not_perform(resource) or None,
         reason_code=reason(resource),
         authored=authored and authored.start,
-        part_of=case.part_of("encounter", "Encounter"),
+        part_of=_medication(case) or case.part_of("encounter", "Encounter"),
     )
 
 
@@ -171,6 +171,14 @@ def _codes(case: Case) -> list[Coding]:
     if not said and part(case.resource, "medicationReference"):
         case.leave("names a Medication that the input does not have")
     return case.codes(said)
+
+
+def _medication(case: Case) -> str | None:
+    """The record_id of the Medication whose codes an order has, where it has none of its own: an edition may not look through it."""
+    if parts(part(case.resource, "medicationCodeableConcept"), "coding"):
+        return None
+    pointed = case.known(part(case.resource, "medicationReference"), "Medication")
+    return None if pointed is None else f"Medication/{text(pointed, 'id') or ''}"
 
 
 def _dosage(resource: Json) -> Json:

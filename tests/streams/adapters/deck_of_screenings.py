@@ -261,6 +261,13 @@ for name, drug, expected in (
     ("not to be given", prescribed("dementia_medication", "Y-03-01T00:00:00Z", doNotPerform=True), OPEN),
 ):
     case("COL", f"frail, with a drug {name}", *OLD, WHEELCHAIR, drug, is_=expected)
+POINTED = prescribed("dementia_medication", "Y-03-01", medicationCodeableConcept=None) | {
+    "medicationReference": {"reference": "Medication/m"}
+}
+PILLS = {"resourceType": "Medication", "id": "m", "code": Role("dementia_medication")}
+case("COL", "frail, with a drug that the order points to", *OLD, WHEELCHAIR, POINTED, PILLS, is_=OPEN, in_2026=EXCLUDED)
+INSIDE = POINTED | {"medicationReference": {"reference": "#m"}, "contained": [PILLS]}
+case("COL", "frail, with a drug inside the order", *OLD, WHEELCHAIR, INSIDE, is_=OPEN, in_2026=EXCLUDED)
 HOUSING = "71802-3"
 case("COL", "lives in a nursing home", *OLD, asked(HOUSING, "Y-12-31T23:59:59Z", NURSING_HOME), is_=EXCLUDED)
 case("COL", "lived there long ago", *OLD, asked(HOUSING, "Y-9-12-31", NURSING_HOME), is_=EXCLUDED)
