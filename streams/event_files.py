@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from io import FileIO
 from pathlib import Path
 
 import msgspec
@@ -27,7 +28,7 @@ class EventFiles:
     """Event files, each as long as it was when they were named. Raises `Stop` for files that one position would not tell apart."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self._open: dict[int, int] = {}
+        self._open: dict[int, FileIO] = {}
         self.paths = list(dict.fromkeys(path.resolve() for path in paths))
         self.names = [path.name for path in self.paths]
         repeated = [name for name, count in Counter(self.names).items() if count > 1]
@@ -70,13 +71,13 @@ class EventFiles:
         """A line once more."""
         file = self._open.get(number)
         if file is None:
-            file = self._open[number] = os.open(self.paths[number], os.O_RDONLY)
-        return os.pread(file, end - start, start)
+            file = self._open[number] = self.paths[number].open("rb", buffering=0)
+        return os.pread(file.fileno(), end - start, start)
 
     def __del__(self) -> None:
         """Let go of the files."""
         for file in self._open.values():
-            os.close(file)
+            file.close()
 
     def require_unchanged(self) -> None:
         """Raise `Stop` for a file that is not what it was when it was named: what was read of it may be neither."""

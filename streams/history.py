@@ -218,6 +218,7 @@ class History:
     """What event files say, as far as it was known."""
 
     files: EventFiles
+    question: Question
     door: Door
     knowledge: Knowledge
     members_lines: dict[MemberName, Lines] = field(default_factory=dict)
@@ -227,7 +228,8 @@ class History:
     @classmethod
     def before(cls, files: EventFiles, question: Question, tables: TableStore) -> History:
         """Nothing but what is known without the files. Raises `TableError` for a table or ruleset that cannot be used."""
-        self = cls(files, Door(question), Knowledge.initial(tables, ruleset=question.ruleset or DEFAULT_RULESET))
+        knowledge = Knowledge.initial(tables, ruleset=question.ruleset or DEFAULT_RULESET)
+        self = cls(files, question, Door(question), knowledge)
         for table, position in () if question.snapshot is None else question.snapshot.base_tables(self.knowledge):
             self.knowledge = self.knowledge.apply(table, position, as_of=None).knowledge
         return self
@@ -267,11 +269,6 @@ class History:
             cut.check_complete()
         self.reach()
         return self
-
-    @property
-    def question(self) -> Question:
-        """What is asked."""
-        return self.door.question
 
     @property
     def tally(self) -> Tally:

@@ -22,13 +22,13 @@ from state.measures.results import period_named
 from state.reference.tables import TableStore
 from streams.event_files import EventFiles
 from streams.files import write_whole
-from streams.history import History, Question
+from streams.history import History, MemberName, Question
 from streams.measuring import Measuring
 from streams.processes import Processes, cores
 from streams.shares import Answer, Answered, Filed, FilePart, Look, shares
 from streams.snapshots import Cut, Measured
 
-__all__ = ["History", "Question", "Replayed", "processes_for", "replay"]
+__all__ = ["History", "MemberName", "Question", "Replayed", "processes_for", "replay"]
 
 Report = Callable[[int, int], None]
 ALONE = 8 << 20

@@ -193,7 +193,7 @@ class Answer:
     def __call__(self, share: Share, heard: Heard) -> Answered:
         """The answers of a share, in files."""
         known = self._known
-        history = History(known.files, Door(self.question, known.door.codec), known.knowledge)
+        history = History(self.files, self.question, Door(self.question, known.door.codec), known.knowledge)
         for name, file, before, lines in share.lines():
             history.members_lines.setdefault(name, []).append((file, before, lines))
         answered = Answered(tally=history.tally)
