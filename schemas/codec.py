@@ -458,23 +458,13 @@ def _check_moments(record: Any) -> None:
                 ) from None
 
 
-def _check_numbers(record: Any, within: str = "") -> None:
+def _check_numbers(record: Any) -> None:
     """Refuse amounts that are none: not a number, infinite, or of more digits than money has. Raises `Undecodable`."""
-    kind: Any = type(record)
-    names = _amounts(kind)
-    if names and not _PLAIN_AMOUNTS.fullmatch(_texts_of_amounts(kind)(record)):
-        for name in names:
-            amount = getattr(record, name)
-            if amount is not None and not _is_amount(amount):
-                field = f"{within}{name}"
-                raise Undecodable(
-                    "impossible_value",
-                    field,
-                    f"{field} is no amount of at most {MOST_DIGITS} digits and {MOST_DECIMALS} decimals: correct it and send it again.",
-                )
-    if isinstance(record, Claim):
-        for line in record.lines:
-            _check_numbers(line, "lines.")
+    lines = record.lines if isinstance(record, Claim) else ()
+    if not _PLAIN_AMOUNTS.fullmatch("".join([_amounts_said(one.__class__)(one) for one in (record, *lines)])):
+        _check_each_number(record)
+        for line in lines:
+            _check_each_number(line, "lines.")
 
 
 _PLAIN_AMOUNTS = re.compile(r"(?:None,|[0-9]{1,12}(?:\.[0-9]{1,6})?,)*")
@@ -482,11 +472,25 @@ _PLAIN_AMOUNTS = re.compile(r"(?:None,|[0-9]{1,12}(?:\.[0-9]{1,6})?,)*")
 
 
 @cache
-def _texts_of_amounts(record_type: Any) -> Callable[[Any], str]:
-    """The amounts of a record as texts, each with a comma."""
-    amounts = _amounts(record_type)
-    form, values = "%s," * len(amounts), attrgetter(*amounts)
+def _amounts_said(record_type: Any) -> Callable[[Any], str]:
+    """The amounts of a record as text, each with a comma after it."""
+    names = _amounts(record_type)
+    if not names:
+        return lambda _record: ""
+    form, values = "%s," * len(names), attrgetter(*names)
     return lambda record: form % values(record)
+
+
+def _check_each_number(record: Any, within: str = "") -> None:
+    for name in _amounts(record.__class__):
+        amount = getattr(record, name)
+        if amount is not None and not _is_amount(amount):
+            field = f"{within}{name}"
+            raise Undecodable(
+                "impossible_value",
+                field,
+                f"{field} is no amount of at most {MOST_DIGITS} digits and {MOST_DECIMALS} decimals: correct it and send it again.",
+            )
 
 
 def _is_amount(amount: Decimal) -> bool:

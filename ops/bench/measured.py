@@ -85,7 +85,7 @@ def result(found: Found, *, what: str, unit: str, better: Better, goal: float | 
     met = None if goal is None else compared >= goal if better == "higher" else compared <= goal
     return Result(
         name=found.name,
-        what=what if found.processes is None else f"{what} ({found.processes} processes beside one)",
+        what=what if found.processes is None else f"{what} (processes: {found.processes} beside 1)",
         ours=_rounded(ours),
         peer=None if peer is None else _rounded(peer),
         ratio=None if ratio is None else _rounded(ratio),

@@ -60,18 +60,18 @@ def fold_alone(
 
 def _is_linked(fact: MemberFact) -> bool:
     """Whether a fact brings two control numbers together."""
-    return isinstance(fact, Claim | PharmacyClaim) and fact.original_claim_id not in {
-        None,
-        fact.payer_claim_control_number,
-    }
+    if not isinstance(fact, Claim | PharmacyClaim):
+        return False
+    replaced = fact.original_claim_id
+    return replaced is not None and replaced != fact.payer_claim_control_number
 
 
 def _rows(fact: MemberFact) -> tuple[str, ...]:
     """The rows to which a fact comes that could be alone there, and that of its event id where the source gave one."""
     names: tuple[str, ...] = ()
-    if type(fact) in _NAMED_BY:
-        prefix, field = _NAMED_BY[type(fact)]
-        names = (f"{prefix}:{getattr(fact, field)}",)
+    named = _NAMED_BY.get(type(fact))
+    if named is not None:
+        names = (f"{named[0]}:{getattr(fact, named[1])}",)
         if _is_linked(fact):
-            names = (*names, f"{prefix}:{fact.original_claim_id}")  # type: ignore[union-attr]  # only claims are linked
+            names = (*names, f"{named[0]}:{fact.original_claim_id}")  # type: ignore[union-attr]  # only claims are linked
     return names if fact.event_id is None else (*names, f"id:{fact.event_id}")
