@@ -160,11 +160,8 @@ class Codec:
 
     # -- what plans send ------------------------------------------------------------------------------------------------
 
-    def from_json(self, line: bytes | str, *, checked: bool = False) -> Record:
-        """A line of an event file (interface.md section 3). Unknown keys are passed over. Raises `Undecodable`.
-
-        `checked`: the line has been read before, and its amounts were found to be amounts.
-        """
+    def from_json(self, line: bytes | str) -> Record:
+        """A line of an event file (interface.md section 3). Unknown keys are passed over. Raises `Undecodable`."""
         try:
             record: Record = self._json_decoder.decode(line)
         except msgspec.ValidationError:
@@ -172,13 +169,12 @@ class Codec:
         except (msgspec.DecodeError, UnicodeDecodeError):
             if isinstance(line, bytes) and line.startswith(BOM_UTF8):
                 # Some programs begin a UTF-8 file so.
-                return self.from_json(line.removeprefix(BOM_UTF8), checked=checked)
-            raise Undecodable("not_json", None, "the line is not one JSON object: send one event a line.") from None
+                return self.from_json(line.removeprefix(BOM_UTF8))
+            raise _NOT_JSON from None
         except RecursionError:
             raise _NESTED from None
-        if not checked:
-            _check_numbers(record)
-            _check_moments(record)
+        _check_numbers(record)
+        _check_moments(record)
         blank = '""' in line if isinstance(line, str) else b'""' in line
         return _without_blanks(record) if blank else record
 
@@ -368,6 +364,7 @@ _NO_SUCH_DATE = re.compile("out of range|ordinal must|greater than maximum|less 
 """What Python says of a number of days or microseconds that is no date."""
 
 
+_NOT_JSON = Undecodable("not_json", None, "the line is not one JSON object: send one event a line.")
 _NESTED = Undecodable("not_json", None, "the line is nested too deeply: send one event a line, as the schema has it.")
 MOST_DIGITS, MOST_DECIMALS = 12, 6
 """No amount of the program has more digits before and after its point: more is somebody's mistake."""
@@ -376,11 +373,16 @@ MOST_DIGITS, MOST_DECIMALS = 12, 6
 def _without_nulls(line: bytes | str) -> Record:
     """A line of which something did not fit, read with its nulls as absent (interface.md section 3). Raises `Undecodable`."""
     try:
-        record: Record = msgspec.convert(_stripped(msgspec.json.decode(line)), Record)
-    except msgspec.ValidationError as problem:
-        raise _mistyped(problem) from None
+        raw = _stripped(msgspec.json.decode(line))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # What did not fit stood before what is no JSON.
+        raise _NOT_JSON from None
     except RecursionError:
         raise _NESTED from None
+    try:
+        record: Record = msgspec.convert(raw, Record)
+    except msgspec.ValidationError as problem:
+        raise _mistyped(problem) from None
     return record
 
 
@@ -460,20 +462,39 @@ def _check_moments(record: Any) -> None:
                 ) from None
 
 
-def _check_numbers(record: Any, within: str = "") -> None:
+def _check_numbers(record: Any) -> None:
     """Refuse amounts that are none: not a number, infinite, or of more digits than money has. Raises `Undecodable`."""
-    kind: Any = type(record)
-    for name in _amounts(kind):
+    lines = record.lines if isinstance(record, Claim) else ()
+    if not _PLAIN_AMOUNTS.fullmatch("".join([_amounts_said(one.__class__)(one) for one in (record, *lines)])):
+        _check_each_number(record)
+        for line in lines:
+            _check_each_number(line, "lines.")
+
+
+_PLAIN_AMOUNTS = re.compile(r"(?:None,|[0-9]{1,12}(?:\.[0-9]{1,6})?,)*")
+"""Amounts, or none, as they nearly always are: told for a whole record at once."""
+
+
+@cache
+def _amounts_said(record_type: Any) -> Callable[[Any], str]:
+    """The amounts of a record as text, each with a comma after it."""
+    names = _amounts(record_type)
+    if not names:
+        return lambda _record: ""
+    form, values = "%s," * len(names), attrgetter(*names)
+    return lambda record: form % values(record)
+
+
+def _check_each_number(record: Any, within: str = "") -> None:
+    for name in _amounts(record.__class__):
         amount = getattr(record, name)
         if amount is not None and not _is_amount(amount):
+            field = f"{within}{name}"
             raise Undecodable(
                 "impossible_value",
-                f"{within}{name}",
-                f"{within}{name} is no amount of at most {MOST_DIGITS} digits and {MOST_DECIMALS} decimals: correct it and send it again.",
+                field,
+                f"{field} is no amount of at most {MOST_DIGITS} digits and {MOST_DECIMALS} decimals: correct it and send it again.",
             )
-    if isinstance(record, Claim):
-        for line in record.lines:
-            _check_numbers(line, "lines.")
 
 
 def _is_amount(amount: Decimal) -> bool:

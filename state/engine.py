@@ -21,6 +21,7 @@ from state.attribution.grounds import Grounds
 from state.attribution.projection import next_change
 from state.attribution.requests import Asked
 from state.calendar import FOREVER, Day, add_months, from_date, to_date
+from state.ledger.at_once import fold_alone, rows_alone
 from state.ledger.folding import CAUSE_OF_FACT, Fact, FactKind, Folded, Refusal, fold, rederive, row_names, rows_missing
 from state.ledger.member import KEPT_MONTHS, Closed, Member, Said, prune, terms
 from state.ledger.rows import Row
@@ -51,7 +52,9 @@ __all__ = [
     "encode_change",
     "encode_member",
     "encode_row",
+    "first_said",
     "fold",
+    "fold_alone",
     "freeze",
     "grounds_of",
     "keeps_lines_of",
@@ -63,6 +66,7 @@ __all__ = [
     "rederive",
     "requests_of",
     "row_names",
+    "rows_alone",
     "rows_missing",
     "terms",
 ]
@@ -238,10 +242,7 @@ def advance(
     matter, for what is frozen already; `rows` are all cold rows of the member where the knowledge `needs_history`.
     """
     day = from_date(as_of)
-    prune(member, day, knowledge.earliest_needed(day), knowledge.ruleset.longest_window)
-    frozen.forget(member, knowledge)
-    if member.plan_entries:
-        plan_list.forget(member, min(add_months(day, -KEPT_MONTHS), knowledge.earliest_needed(day)), knowledge)
+    _forget(member, day, knowledge)
     view = View.of(member, knowledge)
     found = answer(view, day)
     current = alerts.open_alert(view, found, day)
@@ -268,6 +269,23 @@ def advance(
         current is not None,
         frozen.terms_of_lists(member, knowledge, rows),
     )
+
+
+def first_said(member: Member, as_of: dt.date, knowledge: Knowledge) -> tuple[Attribution, Alert | None]:
+    """What `advance` says of a member of whom nothing was said before: the answer, and the alert where one is open."""
+    day = from_date(as_of)
+    _forget(member, day, knowledge)
+    view = View.of(member, knowledge)
+    found = answer(view, day)
+    return found.attribution, alerts.open_alert(view, found, day)
+
+
+def _forget(member: Member, day: Day, knowledge: Knowledge) -> None:
+    """Forget what no longer matters from a day on."""
+    prune(member, day, knowledge.earliest_needed(day), knowledge.ruleset.longest_window)
+    frozen.forget(member, knowledge)
+    if member.plan_entries:
+        plan_list.forget(member, min(add_months(day, -KEPT_MONTHS), knowledge.earliest_needed(day)), knowledge)
 
 
 def _said_answer(member: Member, found: Answer, now: Said, cause: str, position: str) -> list[Output]:

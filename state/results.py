@@ -81,9 +81,14 @@ def panel_csv(answers: Iterable[Attribution]) -> Iterator[bytes]:
     return _lines(PANEL, answers)
 
 
-def alerts_csv(alerts: Iterable[Alert]) -> Iterator[bytes]:
-    """alerts.csv, line by line. `alerts` are sorted by payer, member and practice."""
-    return _lines(ALERTS, alerts)
+def panel_line(answer: Attribution) -> bytes:
+    """A line of panel.csv."""
+    return line(getattr(answer, column) for column in PANEL)
+
+
+def alert_line(alert: Alert) -> bytes:
+    """A line of alerts.csv, where they stand by payer, member and practice."""
+    return line(getattr(alert, column) for column in ALERTS)
 
 
 def quarantine_csv(refused: Iterable[Quarantined]) -> Iterator[bytes]:
@@ -177,7 +182,12 @@ def close_manifest(snapshot: Snapshot, files: dict[str, str]) -> dict[str, objec
 
 def answer_digest(answer: Attribution) -> int:
     """The sha256 of an answer's line of panel.csv as a number. A list's content digest is their sum, whatever their order."""
-    return int.from_bytes(hashlib.sha256(line(getattr(answer, column) for column in PANEL)).digest())
+    return line_digest(panel_line(answer))
+
+
+def line_digest(panel: bytes) -> int:
+    """As `answer_digest`, of a line that is there already."""
+    return int.from_bytes(hashlib.sha256(panel).digest())
 
 
 def content_digest(total: int) -> str:
@@ -187,7 +197,7 @@ def content_digest(total: int) -> str:
 
 def line(values: Iterable[object]) -> bytes:
     """One line of a CSV file."""
-    texts = [_text(value) for value in values]
+    texts = ["" if value is None else value if type(value) is str else _text(value) for value in values]
     plain = ",".join(texts)
     if len(texts) > 1 and plain.count(",") == len(texts) - 1 and _QUOTED.isdisjoint(plain):
         # As the writer would have it, in a third of the time.

@@ -127,7 +127,7 @@ def from_files(
     name = (payer, member_id)
     history = History.of(paths, question, TableStore([settings.tables]), only=name, report=report)
     source = ", ".join(history.files.names)
-    member, rows = history.fold(name) if name in history.places else (None, {})
+    member, rows = history.fold(name) if name in history.members_lines else (None, {})
     if member is None:
         raise _unknown(payer, member_id, source)
     return Known(member, rows, question.as_of, history.knowledge, None, source, None)

@@ -9,8 +9,12 @@ from __future__ import annotations
 import datetime as dt
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO
+
+import msgspec
 
 from state import engine, results
 from state.calendar import from_date
@@ -39,6 +43,7 @@ class Rows:
 
     def __init__(self) -> None:
         self._buckets: dict[tuple[str, ...], tempfile.SpooledTemporaryFile[bytes]] = {}
+        self._saved: list[SavedRows] = []
 
     def add(self, bucket: tuple[str, ...], row: Row) -> bytes:
         """Put a row at the end of a bucket; its line."""
@@ -50,18 +55,52 @@ class Rows:
         return line
 
     def chunks(self, columns: Sequence[str]) -> Iterator[bytes]:
-        """The header, then every bucket."""
+        """The header, then every bucket: first the rows taken in, as their files came, then those added."""
         yield results.line(columns)
-        for name in sorted(self._buckets):
-            file = self._buckets[name]
-            file.seek(0)
-            while chunk := file.read(IN_MEMORY):
-                yield chunk
+        with ExitStack() as stack:
+            saved = [(stack.enter_context(one.path.open("rb")), one.places) for one in self._saved]
+            for name in sorted(self._buckets.keys() | {name for _, places in saved for name in places}):
+                for whole, places in saved:
+                    yield from _read(whole, *places.get(name, (0, 0)))
+                if name in self._buckets:
+                    file = self._buckets[name]
+                    yield from _read(file, 0, file.tell())
+
+    def save(self, path: Path) -> SavedRows:
+        """Put the buckets into a file, one after the other, and let go of them."""
+        places: dict[tuple[str, ...], tuple[int, int]] = {}
+        with path.open("wb") as whole:
+            for name, file in self._buckets.items():
+                places[name] = whole.tell(), file.tell()
+                whole.writelines(_read(file, 0, file.tell()))
+                file.close()
+        self._buckets = {}
+        return SavedRows(path, places)
+
+    def take_in(self, saved: SavedRows) -> None:
+        """Put rows of a file at the end of their buckets; none was added yet."""
+        self._saved.append(saved)
 
     def close(self) -> None:
         """Let go of what is on disk."""
         for file in self._buckets.values():
             file.close()
+
+
+@dataclass(frozen=True)
+class SavedRows:
+    """Rows in a file: at which byte each bucket begins, and how many it has."""
+
+    path: Path
+    places: Mapping[tuple[str, ...], tuple[int, int]]
+
+
+def _read(file: IO[bytes], start: int, size: int) -> Iterator[bytes]:
+    file.seek(start)
+    while size:
+        chunk = file.read(min(size, IN_MEMORY))
+        size -= len(chunk)
+        yield chunk
 
 
 def _with_those_outside(bound: Bound, found: Found) -> Mapping[str, Sequence[Outcome]]:
@@ -106,6 +145,25 @@ class Results:
         known = self.sums.get((asked, cell))
         self.sums[asked, cell] = sums if known is None else known + sums
 
+    def save(self, path: Path) -> SavedResults:
+        """All of it, to be taken in elsewhere, with the rows in files whose names `path` begins."""
+        return SavedResults(
+            self.measures.save(path.with_suffix(".measures")),
+            self.gaps.save(path.with_suffix(".gaps")),
+            _sums_encoder.encode([(asked, cell, sums) for (asked, cell), sums in self.sums.items()]),
+            self.count,
+            self._total,
+        )
+
+    def take_in(self, saved: SavedResults) -> None:
+        """Add the results of the members that follow."""
+        self.measures.take_in(saved.measures)
+        self.gaps.take_in(saved.gaps)
+        for asked, cell, sums in _sums_decoder.decode(saved.sums):
+            self.count_in(asked, cell, sums)
+        self.count += saved.count
+        self._total += saved.total
+
     @property
     def digest(self) -> str:
         """As a close has it (state.measures.digest)."""
@@ -141,6 +199,21 @@ class Results:
         self.gaps.close()
 
 
+_sums_encoder = msgspec.msgpack.Encoder()
+_sums_decoder = msgspec.msgpack.Decoder(list[tuple[rows_of.Asked, Cell, Sums]])
+
+
+@dataclass(frozen=True)
+class SavedResults:
+    """The results of some members; `sums` are packed."""
+
+    measures: SavedRows
+    gaps: SavedRows
+    sums: bytes
+    count: int
+    total: int
+
+
 @dataclass
 class Measuring:
     """Measures of some editions over some periods, as of a day.
@@ -154,6 +227,10 @@ class Measuring:
     reading: str = rows_of.LIVE
     accepted_only: bool = False
     results: Results = field(default_factory=Results)
+
+    def anew(self) -> Measuring:
+        """The same, as yet of nobody."""
+        return replace(self, results=Results())
 
     def take(
         self,

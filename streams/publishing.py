@@ -70,7 +70,10 @@ def decode(codec: Codec, line: bytes) -> Record | Refusal:
 
 def accepted_on(record: Record, otherwise: dt.date) -> dt.date:
     """The day (UTC) on which a record says it was accepted; `otherwise` where it does not say."""
-    return otherwise if record.accepted_at is None else record.accepted_at.astimezone(dt.UTC).date()
+    when = record.accepted_at
+    if when is None:
+        return otherwise
+    return when.date() if when.tzinfo is dt.UTC else when.astimezone(dt.UTC).date()
 
 
 def message_of(codec: Codec, record: Record, *, prefix: str, partitions: int, history: bool) -> Message:

@@ -34,6 +34,10 @@ class Stop(Exception):
         self.sentence = sentence
         self.code = code
 
+    def __reduce__(self) -> tuple[type[Stop], tuple[str, int]]:
+        """So that one process can tell another."""
+        return Stop, (self.sentence, self.code)
+
 
 _last_line: Callable[[str], str] = "panelstream: {}".format
 

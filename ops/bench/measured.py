@@ -49,11 +49,15 @@ FIRST_EVENTS = 20
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What a benchmark measured, run by run. `peer` is empty where only the goal is compared with."""
+    """What a benchmark measured, run by run. `peer` is empty where only the goal is compared with.
+
+    `processes`: how many of ours worked beside one of the peer's; None where the benchmark says itself who works.
+    """
 
     name: str
     ours: Sequence[float]
     peer: Sequence[float] = ()
+    processes: int | None = None
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +85,7 @@ def result(found: Found, *, what: str, unit: str, better: Better, goal: float | 
     met = None if goal is None else compared >= goal if better == "higher" else compared <= goal
     return Result(
         name=found.name,
-        what=what,
+        what=what if found.processes is None else f"{what} (processes: {found.processes} beside 1)",
         ours=_rounded(ours),
         peer=None if peer is None else _rounded(peer),
         ratio=None if ratio is None else _rounded(ratio),

@@ -168,8 +168,8 @@ async def _fold(sizes: Sizes, path: Path) -> None:
         for name in names[start : start + PORTION]:
             key, member = member_key(*name), engine.new_member(*name)
             cold: dict[str, engine.Row | None] = {}
-            for fact in history.facts(name):
-                engine.fold(member, cold, fact, history.knowledge)
+            for told in history.told(name):
+                engine.fold(member, cold, history.fact(told), history.knowledge)
             advanced = engine.advance(member, today, history.knowledge, cause="tick", position="")
             due = advanced.due
             if sizes.measured:

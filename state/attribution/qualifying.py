@@ -64,31 +64,46 @@ def setting_of(claim: Claim, line: ClaimLine, tables: Tables) -> Setting | NoVis
 
 def _form_of(claim: Claim) -> tuple[str | None, bool]:
     """(type of bill, whether a health center bills)."""
-    return bill_type(claim), is_health_center_claim(claim)
+    bill = bill_type(claim)
+    return bill, bill in _HEALTH_CENTER_BILLS or claim.billing_taxonomy in HEALTH_CENTERS
 
 
 def _setting(
     claim: Claim, form: tuple[str | None, bool], line: ClaimLine, day: Day, tables: Tables
 ) -> Setting | NoVisit:
-    shape = Shape(*form, line.hcpcs_code, line.revenue_center_code, line.place_of_service_code)
-    opening = _opening(shape, tables.services.unchanged_since(day), tables)
+    npi = line.rendering_npi
+    read = _read(
+        form,
+        line.hcpcs_code,
+        line.revenue_center_code,
+        line.place_of_service_code,
+        None if npi is None else tables.directory.taxonomy(npi, day) or line.rendering_taxonomy,
+        npi is not None,
+        tables.services.unchanged_since(day),
+        tables,
+    )
+    if not isinstance(read, tuple):
+        return read
+    return Setting(npi or "", claim.billing_npi or "", claim.billing_tin or "", *read)
+
+
+@lru_cache(maxsize=1 << 16)
+def _read(
+    form: tuple[str | None, bool],
+    hcpcs_code: str | None,
+    revenue_code: str | None,
+    place: str | None,
+    taxonomy: str | None,
+    named: bool,  # noqa: FBT001 - by place, since a line is asked for often
+    since: Day,
+    tables: Tables,
+) -> tuple[Verdict, bool, bool, str] | NoVisit:
+    """What lists and taxonomy say of a line: verdict, whether the visit is the practice's alone, preventive, needs; or why it is none."""
+    opening = _opening(Shape(*form, hcpcs_code, revenue_code, place), since, tables)
     if not isinstance(opening, Opening):
         return opening
-    npi = line.rendering_npi
-    taxonomy = None if npi is None else tables.directory.taxonomy(npi, day) or line.rendering_taxonomy
-    clinician = _clinician(taxonomy, opening, tables, named=npi is not None, health_center=form[1])
-    if clinician is None:
-        return "nobody_named"
-    verdict, practice_level = clinician
-    return Setting(
-        npi or "",
-        claim.billing_npi or "",
-        claim.billing_tin or "",
-        verdict,
-        practice_level,
-        opening.preventive,
-        opening.needs,
-    )
+    clinician = _clinician(taxonomy, opening, tables, named=named, health_center=form[1])
+    return "nobody_named" if clinician is None else (*clinician, opening.preventive, opening.needs)
 
 
 def hospice_days(claim: Claim) -> tuple[Day, Day] | None:
@@ -113,11 +128,6 @@ def bill_type(claim: Claim) -> str | None:
         return None
     code = (claim.bill_type_code or "").lstrip("0")
     return f"{code[:2]}x" if len(code) >= 2 else ""
-
-
-def is_health_center_claim(claim: Claim) -> bool:
-    """Whether a federally qualified health center or rural health clinic bills, by bill type or billing taxonomy."""
-    return bill_type(claim) in _HEALTH_CENTER_BILLS or claim.billing_taxonomy in HEALTH_CENTERS
 
 
 class Shape(NamedTuple):

@@ -10,7 +10,7 @@ import msgspec
 
 from schemas.records import Claim, PharmacyClaim, Position
 from state.attribution.qualifying import candidates, hospice_days
-from state.ledger.member import Derived, Hospice, Line, Setting
+from state.ledger.member import NOTHING, Derived, Hospice, Line, Setting
 from state.ledger.rows import History, Statement, standing
 from state.reference.knowledge import Knowledge
 
@@ -40,8 +40,7 @@ def resolve(history: History, kind: type[Versioned], *, allow_reopen: bool) -> R
     statements = standing(history.statements)
     if len(statements) == 1:
         claim = _body(statements[0], kind)
-        live = claim.claim_status != "pending" and claim.claim_frequency_code != "8"
-        return Resolution(claim if live else None, ())
+        return Resolution(claim if _is_live(claim) else None, ())
     current: Versioned | None = None
     closed = False
     before: list[Versioned] = []
@@ -60,15 +59,17 @@ def derive(history: History, knowledge: Knowledge) -> Derived:
     resolution = resolve(history, Claim, allow_reopen=knowledge.ruleset.allow_reopen)
     family = history.numbers[0]
     current = resolution.current
+    if not resolution.before:
+        return NOTHING if current is None else _derive_one(current, family, knowledge)
     lines: list[tuple[Setting, int]] = []
     refused: Sequence[tuple[Setting, int]] | None = None
     hospice: tuple[Hospice, ...] = ()
     if current is not None and current.claim_status in CONTRIBUTES:
         lines = candidates(current, knowledge, denied=False)
-        refused = candidates(current, knowledge, denied=True) if resolution.before else ()
+        refused = candidates(current, knowledge, denied=True)
         stay = hospice_days(current)
         hospice = () if stay is None else (Hospice(*stay, family),)
-    once = candidates(resolution.before[0], knowledge, denied=False) if resolution.before else ()
+    once = candidates(resolution.before[0], knowledge, denied=False)
     retracted = [found for found in once if found not in lines and (refused is None or found in refused)]
     return Derived(
         lines=_of_family(lines, family, current) if current else (),
@@ -77,9 +78,35 @@ def derive(history: History, knowledge: Knowledge) -> Derived:
     )
 
 
-def _of_family(found: Iterable[tuple[Setting, int]], family: str, claim: Claim) -> tuple[tuple[Setting, Line], ...]:
+def derive_alone(claim: Claim, knowledge: Knowledge) -> Derived:
+    """As `derive`, of a claim that is all of its family."""
+    return _derive_one(claim, claim.payer_claim_control_number, knowledge) if _is_live(claim) else NOTHING
+
+
+def _derive_one(claim: Claim, family: str, knowledge: Knowledge) -> Derived:
+    """What the version of a family that stands contributes, where none before it did."""
+    if claim.claim_status not in CONTRIBUTES:
+        return NOTHING
+    lines, stay = candidates(claim, knowledge, denied=False), hospice_days(claim)
+    if not lines and stay is None:
+        return NOTHING
+    return Derived(
+        lines=_of_family(lines, family, claim),
+        hospice=() if stay is None else (Hospice(*stay, family),),
+    )
+
+
+def _is_live(claim: Claim | PharmacyClaim) -> bool:
+    """Whether a claim stands where nothing else is said of its family."""
+    return claim.claim_status != "pending" and claim.claim_frequency_code != "8"
+
+
+def _of_family(found: Sequence[tuple[Setting, int]], family: str, claim: Claim) -> tuple[tuple[Setting, Line], ...]:
     cited = claim.claim_id or claim.payer_claim_control_number
     claim_id = "" if cited == family else cited
+    if len(found) == 1:
+        setting, day = found[0]
+        return ((setting, Line(day, family, claim_id)),)
     return tuple(sorted((setting, Line(day, family, claim_id)) for setting, day in found))
 
 

@@ -42,6 +42,7 @@ from state.ledger.rows import (
     KnownId,
     Row,
     Sighting,
+    Statement,
     content,
     digest,
     newest,
@@ -195,9 +196,9 @@ def fold(member: Member, rows: Rows, fact: Fact, knowledge: Knowledge) -> Folded
     cause = CAUSE_OF_FACT[fact.kind]
     said = content(fact.body)
     sighting = Sighting(fact.event_id, fact.position, fact.body.occurred_at)
-    home = row_names(fact)[0]
     stored: set[str] = set()
     if fact.given_id:
+        home = row_names(fact)[0]
         known = rows.get(f"id:{fact.event_id}")
         if isinstance(known, KnownId) and known.row != home:
             return Folded(changed=False, cause=cause, refusal=CONFLICT)
@@ -209,7 +210,7 @@ def fold(member: Member, rows: Rows, fact: Fact, knowledge: Knowledge) -> Folded
     if isinstance(said, Unread):
         return _fold_unread(member, rows, fact, said, sighting, stored)
     kept, put, doubt = _KEPT[type(said)]
-    place, history = _history(rows, home)
+    place, history = _history(rows, row_names(fact)[0])
     before, contents = getattr(member, kept), len(history.statements)
     refused, took = _take(history, said, sighting)
     refusal = CONFLICT if refused else None
@@ -234,14 +235,22 @@ def rederive(member: Member, rows: Mapping[str, Row | None], knowledge: Knowledg
 def _fold_claim(
     member: Member, rows: Rows, said: Claim, sighting: Sighting, knowledge: Knowledge, stored: set[str]
 ) -> Folded:
-    homes, histories, merged = _family(rows, said)
-    contents = len(merged.statements)
-    refused, took = _take(merged, said, sighting)
-    new = len(merged.statements) > contents
-    refusal = CONFLICT if refused else None
-    if not took and len(histories) == 1 and histories[0].numbers == merged.numbers:
-        return Folded(changed=False, cause="claim", refusal=refusal, stored=frozenset(stored))
-    stored |= _put_family(rows, merged, "claim")
+    number, refusal, new = said.payer_claim_control_number, None, True
+    homes: set[str] = {number}
+    histories: list[History] = []
+    if said.original_claim_id in {None, number} and rows.get(f"claim:{number}") is None:
+        # Most claims are the first of their family and the last, so that there is nothing to look for.
+        merged = rows[f"claim:{number}"] = History([Statement(digest(said), said, [sighting])], [number])
+        stored.add(f"claim:{number}")
+    else:
+        homes, histories, merged = _family(rows, said)
+        contents = len(merged.statements)
+        refused, took = _take(merged, said, sighting)
+        new = len(merged.statements) > contents
+        refusal = CONFLICT if refused else None
+        if not took and len(histories) == 1 and histories[0].numbers == merged.numbers:
+            return Folded(changed=False, cause="claim", refusal=refusal, stored=frozenset(stored))
+        stored |= _put_family(rows, merged, "claim")
     derived = claims.derive(merged, knowledge)
     before = contributed(member, homes) if histories else NOTHING
     if derived != before:
@@ -385,7 +394,8 @@ def _waiting_decision(
     return None if asked or isinstance(said, AttributionRequest) else DECISION_WITHOUT_REQUEST
 
 
-def _put_span(member: Member, history: History) -> None:
+def put_span(member: Member, history: History) -> None:
+    """Keep what the newest version of a span says."""
     statement = newest(history, "span_version")
     body = statement.body
     assert isinstance(body, Enrollment)  # noqa: S101 - a span's history holds enrollments
@@ -411,7 +421,8 @@ def _put_span(member: Member, history: History) -> None:
     )
 
 
-def _put_selection(member: Member, history: History) -> None:
+def put_selection(member: Member, history: History) -> None:
+    """Keep what the newest version of a selection says."""
     statement = newest(history, "selection_version")
     body = statement.body
     assert isinstance(body, PcpSelection)  # noqa: S101 - a selection's history holds selections
@@ -469,8 +480,8 @@ def _identity(request: Request) -> tuple[Day, str, str]:
 _KEPT: Mapping[
     type, tuple[str, Callable[[Member, History], None], Callable[[History, Any, Knowledge], Refusal | None]]
 ] = {
-    Enrollment: ("spans", _put_span, _repeated_span),
-    PcpSelection: ("selections", _put_selection, _repeated_selection),
+    Enrollment: ("spans", put_span, _repeated_span),
+    PcpSelection: ("selections", put_selection, _repeated_selection),
     PlanAttribution: ("plan_entries", _put_plan_entry, _doubtful_entry),
     AttributionRequest: ("requests", _put_request, _waiting_decision),
     AttributionDecision: ("requests", _put_request, _waiting_decision),

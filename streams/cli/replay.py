@@ -75,6 +75,8 @@ def command(
     With --edition and --period it asks the measures too, writes measures.csv, rates.csv and gaps.csv, and prints the rates of all
     practices together, equity-sensitive measures first; a value set that is missing stops it with its name.
 
+    A process for each core shares the work, with the same result; `taskset` gives it fewer cores.
+
     With --snapshot the day, the rules and what was known are those of the close, and so are the editions, where it measured; it ends with
     status 0 only if the same digests come out.
 

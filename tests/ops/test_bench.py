@@ -68,6 +68,11 @@ def test_a_goal_is_met_by_the_median_of_the_runs(better: Better, ours: tuple[flo
     assert result(found, what="", unit="s", better=better, goal=1).met is met
 
 
+def test_a_comparison_of_several_processes_with_one_says_so() -> None:
+    found = Found(name="some", ours=[1], peer=[2], processes=3)
+    assert result(found, what="some work", unit="s", better="lower", goal=1).what == "some work (processes: 3 beside 1)"
+
+
 def test_the_page_on_benchmarks_says_what_is_kept_and_has_a_section_for_each_goal_missed() -> None:
     page = (kept.DOCS / "benchmarks.md").read_text()
     assert kept.section(kept.read()) in page, "run `make bench ARGS=--keep`; the tables are not written by hand"

@@ -557,6 +557,15 @@ def test_what_cannot_be_kept_is_refused_with_a_reason(line: str) -> None:
     assert refused.value.reason in {"wrong_type", "not_json"}
 
 
+def test_a_mistake_before_what_is_no_json_is_refused_like_any_other() -> None:
+    line = (LINE % ("", "")).encode().replace(b'"payer": "p"', b'"payer": 7')
+    assert line.count(b'"payer": 7') == 1
+    for broken in (line[:-5], line.replace(b'"paid"', b'"paid\xff"'), line[:-1] + b",}"):
+        with pytest.raises(Undecodable) as refused:
+            CODEC.from_json(broken)
+        assert refused.value.reason == "not_json"
+
+
 def test_the_mark_that_some_programs_put_before_utf_8_is_passed_over() -> None:
     line = LINE % ("", "")
     assert CODEC.from_json(b"\xef\xbb\xbf" + line.encode()) == CODEC.from_json(line)

@@ -396,7 +396,7 @@ def test_a_half_written_result_never_stands_under_its_name(tmp_path: Path, monke
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("state.engine.fold", stopped)
+    monkeypatch.setattr("state.engine.first_said", stopped)
     with pytest.raises(KeyboardInterrupt):
         replay([path], Question(D), TableStore(), tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
@@ -407,14 +407,14 @@ def test_one_members_fault_stops_nobody_and_is_named_in_the_manifest(
 ) -> None:
     from state import engine
 
-    sound = engine.advance
+    sound = engine.first_said
 
     def faulty(member: engine.Member, *arguments: Any, **named: Any) -> Any:
         if member.member_id == "bad":
             raise ZeroDivisionError
         return sound(member, *arguments, **named)
 
-    monkeypatch.setattr("state.engine.advance", faulty)
+    monkeypatch.setattr("state.engine.first_said", faulty)
     events = [*reference(), span("bad"), span("good")]
     replayed = replay([write(tmp_path / "e.ndjson", events)], Question(D), TableStore(), tmp_path / "out")
     assert replayed.failed == ["acme|bad ZeroDivisionError"]
@@ -472,5 +472,5 @@ def test_an_alert_row_has_the_columns_of_the_contract() -> None:
         ruleset="guide",
         engine_version="1",
     )
-    lines = b"".join(results.alerts_csv([alert])).decode().splitlines()
-    assert lines[1] == "acme,M,A,raised,outranked,2025-08-20,2025-09-01,2025-08-31,60,1,"
+    line = results.alert_line(alert).decode()
+    assert line == "acme,M,A,raised,outranked,2025-08-20,2025-09-01,2025-08-31,60,1,\n"

@@ -62,9 +62,11 @@ class Closed:
     def files(self) -> list[Path]:
         return [self.folder / "control.ndjson", self.folder / "member-events-0000.ndjson"]
 
-    def again(self, *, files: list[Path] | None = None, tables: TableStore | None = None) -> Replayed:
+    def again(
+        self, *, files: list[Path] | None = None, tables: TableStore | None = None, processes: int | None = None
+    ) -> Replayed:
         question = Question.of_snapshot(Manifest.read(self.manifest))
-        return replay(files or self.files, question, tables or TableStore(), self.folder / "again")
+        return replay(files or self.files, question, tables or TableStore(), self.folder / "again", processes=processes)
 
     def touch(self, number: int, change: Callable[[list[bytes]], Iterable[bytes]]) -> None:
         """Change the lines of a file."""
@@ -175,6 +177,19 @@ def test_whatever_had_come_in_whatever_order_the_snapshot_comes_out_again(
     log.add(*order[early:barrier]).control(panel()).add(*order[barrier:])
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(closed(Path(folder), log)).check_equal()
+
+
+async def test_a_snapshot_comes_out_again_by_several_processes(tmp_path: Path) -> None:
+    reference, about_members = good_and_bad_days()
+    log = Log().control(Tick(date=JUNE), *reference).add(*about_members[::2])
+    made = await closed(tmp_path, log.control(panel()).add(*about_members[1::2]))
+    first, second = made.again(processes=1), made.again(processes=2)
+    assert first.differences == second.differences == []
+    assert first == second
+    made.touch(1, lambda lines: (line.replace(b'"claim_status":"paid"', b'"claim_status":"odd"') for line in lines))
+    for processes in (1, 2):
+        with pytest.raises(Stop, match=r"line \d+ was changed since its export: claim_status is not one of"):
+            made.again(processes=processes)
 
 
 # -- what only the log tells --------------------------------------------------------------------------------------------
