@@ -247,7 +247,7 @@ def simulate(
             for what, (_, why) in zip(("in force", "simulated"), drafts, strict=True)
             for sentence in why
         ),
-        refused_records=len(set(before.refused)),
+        refused_records=len(set(before.tally.refused)),
         failed_members=max(side.failed for side in sides),
     )
 
