@@ -11,11 +11,11 @@ import contextlib
 import fcntl
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar, Self
 
 import aiosqlite
+import msgspec
 
 FORMAT = 7
 LOCK_PATIENCE = 15.0
@@ -30,8 +30,7 @@ class EpochLost(StateFileError):
     """Another owner has opened the file since: nothing may be written by this one."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(msgspec.Struct, frozen=True):
     """An output committed but not yet relayed. `partition` None: to every partition of the topic.
 
     `cause` and `ordinal` are its version: the offset of the record that caused it, and its place among that record's
