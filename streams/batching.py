@@ -26,7 +26,7 @@ from faust.types.tuples import ConsumerMessage
 
 from streams.stopping import EXIT_HOLE, end_process
 
-MOST_RECORDS = 1_000
+MOST_RECORDS = 500
 """Records in one batch at the most; beyond it the gain per record is small and the memory held is not."""
 
 
