@@ -177,7 +177,7 @@ class BatchConsumer(driver.Consumer):
                     waiting[tp] = rest
                 else:
                     del waiting[tp]
-                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+                self.app.monitor.track_tp_end_offset(tp, self.end_of(tp) or 0)
                 yield tp, self._message(tp, generation, chunk)
 
     def _message(self, tp: TP, generation: int, records: list[Record]) -> ConsumerMessage:
@@ -222,6 +222,13 @@ class BatchConsumer(driver.Consumer):
             )
         self._settled[batch.tp] = max(settled, batch.end)
         self._unsent.discard(batch.tp)
+
+    def end_of(self, tp: TP) -> int | None:
+        """The end of a partition as the broker told it last; None where it did not yet, or the partition is another's by now."""
+        # The consumer's own thread can lose the partition at any moment, and aiokafka only asserts that it has it.
+        with contextlib.suppress(AssertionError, AttributeError):
+            return self.highwater(tp)
+        return None
 
     def settled(self, tp: TP) -> int | None:
         """The offset up to which everything of a partition is done; None before the first batch."""

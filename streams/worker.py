@@ -363,7 +363,7 @@ class Worker:
                 yield f"{tp.topic}[{tp.partition}] is {lag:,} records behind"
 
     def _lag(self, tp: TP, held: Held) -> int:
-        return max(0, (consumer_of(self.app).highwater(tp) or 0) - held.state.watermark)
+        return max(0, (consumer_of(self.app).end_of(tp) or 0) - held.state.watermark)
 
     async def _look_at_gauges(self) -> None:
         with self._ending_on_fault():
@@ -377,7 +377,7 @@ class Worker:
                         await self._look_at(tp, held)
             consumer = consumer_of(self.app)
             for tp in consumer.assignment() - held_now.keys():
-                end, done = consumer.highwater(tp), consumer.settled(tp)
+                end, done = consumer.end_of(tp), consumer.settled(tp)
                 if end is not None and done is not None:
                     LAG.labels(tp.topic.removeprefix(self.settings.prefix), tp.partition).set(max(0, end - done))
 

@@ -161,3 +161,19 @@ async def test_a_seek_that_outlives_its_assignment_notes_nothing_of_it() -> None
         await consumer.seek_to_committed()
     consumer.settle(batching.Batch(claims, 2, 40, 50, ()))
     assert consumer.settled(claims) == 50
+
+
+def test_the_end_of_a_partition_that_was_lost_meanwhile_is_not_known() -> None:
+    """A worker that looked at its lag during a rebalance ended."""
+    assert "assert self._subscription.is_assigned" in inspect.getsource(aiokafka.AIOKafkaConsumer.highwater)
+
+    class Bare(batching.BatchConsumer):
+        def __init__(self) -> None:
+            """Nothing is started."""
+
+        def highwater(self, tp: TP) -> int:
+            assert tp.partition == 1, "Partition is not assigned"
+            return 40
+
+    assert Bare().end_of(TP("claims", 1)) == 40
+    assert Bare().end_of(TP("claims", 0)) is None
