@@ -6,6 +6,7 @@ repeats a value, since they reach logs.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import io
@@ -22,6 +23,7 @@ import fastavro
 import fastavro.read
 import msgspec
 
+from schemas.avro_reader import Reader, reader_of
 from schemas.money import Contract, MoneySaid, PaymentPosted, StatementRelease
 from schemas.records import (
     Adjustment,
@@ -150,12 +152,11 @@ class Codec:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._writers: dict[tuple[str, int], tuple[Any, Any]] = {}
+        self._writers: dict[tuple[str, int], tuple[Any, Any, Reader | None]] = {}
         self._headers: dict[str, bytes] = {}
         self._facts_encoder = msgspec.msgpack.Encoder()
         self._facts_decoder = msgspec.msgpack.Decoder(Record | Tick | Close | CloseAnnul)
         self._json_decoder = msgspec.json.Decoder(Record)
-        self._envelope_schema = _parsed("member-events")
         self._envelope_header = self._header("member-events")
 
     # -- what plans send ------------------------------------------------------------------------------------------------
@@ -202,7 +203,7 @@ class Codec:
                 )
         record: Record = _typed(record_type, raw)
         _check_numbers(record)
-        return _without_blanks(record)
+        return _without_blanks(record) if _BLANK in data else record
 
     # -- the logs -------------------------------------------------------------------------------------------------------
 
@@ -234,27 +235,29 @@ class Codec:
 
     def encode_envelope(self, envelope: Envelope) -> bytes:
         """An envelope for `member-events`."""
+        # Field by field, in the order of the schema: half the time of a writer that looks up what each of them is.
         position = envelope.position
-        out = io.BytesIO()
-        out.write(self._envelope_header)
-        fastavro.schemaless_writer(
-            out,
-            self._envelope_schema,
-            {
-                "kind": envelope.kind,
-                "event_id": envelope.event_id,
-                "payer": envelope.payer,
-                "member_id": envelope.member_id,
-                "position": {"topic": position.topic, "partition": position.partition, "offset": position.offset},
-                "accepted_at": envelope.accepted_at,
-                "format_version": envelope.format_version,
-                "flags": envelope.flags,
-                "facts": envelope.facts,
-                "original": envelope.original,
-                "sequence": envelope.sequence,
-            },
+        return b"".join(
+            (
+                self._envelope_header,
+                _text(envelope.kind),
+                _text(envelope.event_id),
+                _text(envelope.payer),
+                _text(envelope.member_id),
+                _text(position.topic),
+                _whole(position.partition),
+                _whole(position.offset),
+                _whole((envelope.accepted_at - _EPOCH) // _MICROSECOND),
+                _whole(envelope.format_version),
+                *((_whole(len(envelope.flags)), *map(_text, envelope.flags)) if envelope.flags else ()),
+                b"\0",
+                _whole(len(envelope.facts)),
+                envelope.facts,
+                _whole(len(envelope.original)),
+                envelope.original,
+                b"\0" if envelope.sequence is None else b"\2" + _whole(envelope.sequence),
+            )
         )
-        return out.getvalue()
 
     def decode_envelope(self, data: bytes) -> Envelope:
         """An envelope from `member-events`. Raises `Undecodable`."""
@@ -312,7 +315,11 @@ class Codec:
                 "the record does not begin as Confluent-framed Avro (0, schema id): send it through an Avro serializer.",
             )
         number = _HEADER.unpack_from(data)[1]
-        writer, reader = self._schemas(topic, number)
+        writer, reader, own = self._schemas(topic, number)
+        if own is not None:
+            # What is wrong with bytes that it cannot read, the general reader says.
+            with contextlib.suppress(Exception):
+                return own(data, _HEADER.size)
         stream = io.BytesIO(data)
         stream.seek(_HEADER.size)
         try:
@@ -337,8 +344,8 @@ class Codec:
             )
         return raw
 
-    def _schemas(self, topic: str, number: int) -> tuple[Any, Any]:
-        """The schema a record was written with, and ours to read it by (None where they are the same)."""
+    def _schemas(self, topic: str, number: int) -> tuple[Any, Any, Reader | None]:
+        """The schema a record was written with, ours to read it by (None where they are the same), and a reader for that case alone."""
         known = self._writers.get((topic, number))
         if known is None:
             try:
@@ -356,8 +363,43 @@ class Codec:
             except Exception:  # whatever a foreign registry holds
                 raise _foreign(number) from None
             reader = _parsed(topic)
-            known = self._writers[topic, number] = (writer, None if writer == reader else reader)
+            same = writer == reader
+            known = self._writers[topic, number] = (
+                writer,
+                None if same else reader,
+                reader_of(newest(topic)) if same and topic in _READ_MOST else None,
+            )
         return known
+
+
+_READ_MOST = frozenset((*INPUT_OF_TOPIC, "member-events"))
+"""The topics for which a reader is made."""
+_BLANK = b"\2\0"
+"""How an empty text begins that may be absent: branch 1 of a union, length 0. Where it stands nowhere, no text is blank."""
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
+
+
+def _whole(number: int) -> bytes:
+    """A number as Avro writes it."""
+    left = (number << 1) ^ (number >> 63)
+    if left < 128:
+        return _ONE_BYTE[left]
+    found = bytearray()
+    while left > 127:
+        found.append(left & 127 | 128)
+        left >>= 7
+    found.append(left)
+    return bytes(found)
+
+
+_ONE_BYTE = [bytes([number]) for number in range(128)]
+
+
+def _text(text: str) -> bytes:
+    """A text as Avro writes it."""
+    data = text.encode()
+    return _whole(len(data)) + data
 
 
 _NO_SUCH_DATE = re.compile("out of range|ordinal must|greater than maximum|less than minimum")
@@ -498,9 +540,9 @@ def _check_each_number(record: Any, within: str = "") -> None:
 
 
 def _is_amount(amount: Decimal) -> bool:
-    # Plain digits with a point and two decimals: nearly all amounts, told from their text at a third of the cost.
+    # Plain digits, or with a point and two decimals: nearly all amounts, told from their text at a third of the cost.
     text = str(amount)
-    if len(text) <= MOST_DIGITS and text[-3:-2] == "." and text[:-3].isdecimal():
+    if len(text) <= MOST_DIGITS and ((text[-3:-2] == "." and text[:-3].isdecimal()) or text.isdecimal()):
         return True
     if not amount.is_finite() or amount.adjusted() >= MOST_DIGITS:
         return False
@@ -586,13 +628,18 @@ _SOURCE_FIELDS = frozenset(Source.__struct_fields__)
 _canonical = msgspec.msgpack.Encoder(order="sorted")
 
 
+@cache
+def _content(record_type: Any) -> tuple[tuple[str, ...], Callable[[Any], Any]]:
+    """The fields in which a record says something, and all of their values at once."""
+    names = tuple(sorted(name for name in record_type.__struct_fields__ if name not in _SOURCE_FIELDS))
+    return names, attrgetter(*names)
+
+
 def content_digest(record: Record) -> bytes:
     """What a record says, without who sent it when: blake2b, 16 bytes."""
-    said = {
-        name: value
-        for name in record.__struct_fields__
-        if name not in _SOURCE_FIELDS and (value := getattr(record, name)) not in _EMPTY
-    }
+    kind: Any = type(record)
+    names, values = _content(kind)
+    said = {name: value for name, value in zip(names, values(record), strict=True) if value or value not in _EMPTY}
     return hashlib.blake2b(_canonical.encode([type(record).__struct_config__.tag, said]), digest_size=16).digest()
 
 

@@ -26,7 +26,7 @@ from faust.types.tuples import ConsumerMessage
 
 from streams.stopping import EXIT_HOLE, end_process
 
-MOST_RECORDS = 1_000
+MOST_RECORDS = 500
 """Records in one batch at the most; beyond it the gain per record is small and the memory held is not."""
 
 
@@ -96,13 +96,19 @@ class BatchConsumer(driver.Consumer):
         return ReadCommittedThread(self, loop=self.loop, beacon=self.beacon)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Seek every assigned partition: to its own position where it has one, else to the committed offset."""
-        committed = dict(await super().seek_to_committed())
+        """Seek every assigned partition: to its own position where it has one, else to the committed offset.
+
+        Raises `IllegalStateError` when another assignment comes meanwhile: that one seeks for itself, and what is noted here of
+        the former one would keep it from ever settling what it reads.
+        """
         generation = self.app.consumer_generation_id
+        committed = dict(await super().seek_to_committed())
+        self._require(generation)
         # aiokafka seeks to offsets above zero only: what it has fetched of the other partitions, and a rebalance has dropped since,
         # would never be read.
         unsought = [tp for tp, offset in committed.items() if not offset or offset < 0]
         begins = dict(await self.earliest_offsets(*unsought)) if unsought else {}
+        self._require(generation)
         for tp, offset in committed.items():
             if tp in begins:
                 await self.seek(tp, begins[tp])
@@ -116,13 +122,14 @@ class BatchConsumer(driver.Consumer):
             self._committed_offset[tp] = None
 
     async def _place(self, tp: TP, generation: int, committed: int | None) -> int:
+        own = await self.own_position(tp)
+        self._require(generation)
         # What a former owner has left to be sent must be out before its position is committed: whoever opened the file settles it.
         self._unsent.add(tp)
-        own = await self.own_position(tp)
         self._placed[tp] = generation
         if own is not None:
-            await self.seek(tp, own)
             self._next_read[tp] = self._settled[tp] = own
+            await self.seek(tp, own)
             return own
         self._unsent.discard(tp)
         if committed is None or committed < 0:
@@ -131,6 +138,10 @@ class BatchConsumer(driver.Consumer):
             return -1
         self._next_read[tp] = self._settled[tp] = committed
         return committed
+
+    def _require(self, generation: int) -> None:
+        if self.app.consumer_generation_id != generation:
+            raise IllegalStateError("the partitions were assigned anew while their positions were looked for")
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109 - Faust's signature
         """Yield batches of at most `MOST_RECORDS`, each as one message whose value is a `Batch`."""
@@ -153,7 +164,8 @@ class BatchConsumer(driver.Consumer):
             if self._placed.get(tp) != generation:
                 own = await self.own_position(tp)
                 if own is not None:
-                    await self._place(tp, generation, None)
+                    with contextlib.suppress(IllegalStateError):  # seen below: another generation
+                        await self._place(tp, generation, None)
                     if waiting[tp][0].offset != own:
                         del waiting[tp]
         while waiting:
@@ -165,7 +177,7 @@ class BatchConsumer(driver.Consumer):
                     waiting[tp] = rest
                 else:
                     del waiting[tp]
-                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+                self.app.monitor.track_tp_end_offset(tp, self.end_of(tp) or 0)
                 yield tp, self._message(tp, generation, chunk)
 
     def _message(self, tp: TP, generation: int, records: list[Record]) -> ConsumerMessage:
@@ -210,6 +222,13 @@ class BatchConsumer(driver.Consumer):
             )
         self._settled[batch.tp] = max(settled, batch.end)
         self._unsent.discard(batch.tp)
+
+    def end_of(self, tp: TP) -> int | None:
+        """The end of a partition as the broker told it last; None where it did not yet, or the partition is another's by now."""
+        # The consumer's own thread can lose the partition at any moment, and aiokafka only asserts that it has it.
+        with contextlib.suppress(AssertionError, AttributeError):
+            return self.highwater(tp)
+        return None
 
     def settled(self, tp: TP) -> int | None:
         """The offset up to which everything of a partition is done; None before the first batch."""

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+import msgspec
+
 from schemas.codec import Codec
 from schemas.codec import Output as OutputRecord
 from schemas.keys import partition_of
@@ -39,7 +41,6 @@ from state.calendar import FOREVER, Day, from_date, month_of, to_date
 from state.freezing import Freezing
 from state.ledger.services import needs_rows, panels_of
 from state.reference.knowledge import Knowledge, Touch
-from state.restating import Changes
 from state.stores.log_state import OutboxRow
 from state.stores.members import AT_ONCE, ChangeRow, Cursor, MemberRow, MemberState, Selection
 from streams.batching import Batch, Record
@@ -70,7 +71,8 @@ COMPACTED = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compac
 class Working:
     """A member while a batch is worked on: its state and the cold rows that the batch's facts need."""
 
-    member: engine.Member
+    stored_state: bytes | None
+    """As it stands in the file, until somebody looks at it: a member is decoded, worked and encoded while it is at hand."""
     rows: dict[str, engine.Row | None]
     due: dt.date | None
     alert_open: bool
@@ -84,10 +86,58 @@ class Working:
     held: list[tuple[int, bytes]] = field(default_factory=list)
     measured: MeasuredMember = field(default_factory=lambda: MeasuredMember(None))
     services: MemberServices = field(default_factory=lambda: MemberServices(None))
+    opened: engine.Member | None = None
+
+    @property
+    def member(self) -> engine.Member:
+        """The member."""
+        if self.opened is None:
+            assert self.stored_state is not None  # noqa: S101 - a new member is opened already
+            self.opened = engine.decode_member(self.stored_state)
+            self.terms = engine.terms(self.opened)
+        return self.opened
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+@dataclass(slots=True)
+class Rewritten:
+    """What a transaction is to write of the members that were worked."""
+
+    members: list[MemberRow] = field(default_factory=list)
+    standings: list[tuple[str, bytes]] = field(default_factory=list)
+    rows: list[tuple[str, str, bytes]] = field(default_factory=list)
+    terms: list[tuple[str, str]] = field(default_factory=list)
+    held: list[tuple[int, str, bytes]] = field(default_factory=list)
+    services: list[tuple[str, bytes | None]] = field(default_factory=list)
+    restated: restating.Changes = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, working: Mapping[str, Working]) -> Rewritten:
+        """Those of all members of a step."""
+        self = cls()
+        for key, mine in working.items():
+            self.take(key, mine)
+        return self
+
+    def take(self, key: str, mine: Working) -> None:
+        """Those of a member."""
+        if mine.changed:
+            member = mine.member
+            self.members.append(MemberRow(key, mine.due, mine.alert_open, mine.failed, engine.encode_member(member)))
+            self.terms.extend((term, key) for term in (engine.terms(member) | mine.more_terms) - mine.terms)
+        if mine.measured.changed:
+            self.standings.append((key, mine.measured.encoded()))
+        for name in mine.stored:
+            row = mine.rows[name]
+            if row is not None:
+                self.rows.append((key, name, engine.encode_row(row)))
+        self.held.extend((offset, key, raw) for offset, raw in mine.held)
+        is_new, services = mine.services.rewritten()
+        if is_new:
+            self.services.append((key, services))
+        restating.add(self.restated, mine.services.changes)
+
+
+class Arrived(msgspec.Struct, frozen=True):
     """An envelope, decoded, with the offset at which it stands on `member-events`."""
 
     offset: int
@@ -210,28 +260,32 @@ class MemberPartition:
             return
         facts = [self._fact(one) for one in run]
         working = await self._fetch(run, facts)
+        last = {one.key: one.offset for one in run}
+        changed = Rewritten()
         outputs: list[tuple[Version, engine.Output | Refused]] = []
         sums: list[tuple[int, SumChange]] = []
         for place, (one, fact) in enumerate(zip(run, facts, strict=True)):
             mine = working[one.key]
             if mine.failed is not None:
                 mine.held.append((one.offset, one.raw))
-                continue
-            try:
-                self._work(mine, one, fact, outputs, sums)
-            except Exception as fault:
-                outputs = [out for out in outputs if out[0].offset != one.offset]
-                sums = [change for change in sums if change[0] != one.offset]
-                working[one.key] = await self._failed(one, run[:place], facts[:place], fault)
-                outputs.append((Version(self._partition, one.offset, 0), self._refused(one, _fault_refusal(fault))))
+            else:
+                try:
+                    self._work(mine, one, fact, outputs, sums)
+                except Exception as fault:
+                    outputs = [out for out in outputs if out[0].offset != one.offset]
+                    sums = [change for change in sums if change[0] != one.offset]
+                    mine = working[one.key] = await self._failed(one, run[:place], facts[:place], fault)
+                    outputs.append((Version(self._partition, one.offset, 0), self._refused(one, _fault_refusal(fault))))
+            if last[one.key] == one.offset:
+                changed.take(one.key, mine)
+                del working[one.key]
         failpoint("before_commit")
         end = run[-1].offset + 1
         ordinal = sum(version.offset == end - 1 for version, _ in outputs)
         outputs.extend(await self._summed((change for _, change in sums), self.state.as_of, end - 1, ordinal))
         async with self.state.transaction(watermark=end):
-            await self._write(working)
+            await self._write(changed)
             await self._write_sums()
-            await self._write_services(working)
             await self.state.put_out(self._outbox(outputs))
             await self._note_changes(outputs)
             await self.state.note_accepted(max(one.envelope.accepted_at for one in run))
@@ -258,7 +312,7 @@ class MemberPartition:
             row = stored.get(one.key)
             if row is None:
                 member = engine.new_member(one.envelope.payer, one.envelope.member_id)
-                working[one.key] = Working(member, {}, None, alert_open=False, failed=None)
+                working[one.key] = Working(None, {}, None, alert_open=False, failed=None, opened=member)
             else:
                 working[one.key] = _stored(row)
         if self._needs_history:
@@ -561,9 +615,8 @@ class MemberPartition:
         after = Cursor(one.offset, rows[-1].key, cursor.ordinal + len(outputs))
         failpoint("before_step")
         async with self.state.transaction():
-            await self._write(working)
+            await self._write(Rewritten.of(working))
             await self._write_sums()
-            await self._write_services(working)
             await self.state.put_out(self._outbox(outputs))
             await self._note_changes(outputs)
             await self.state.move_cursor(after)
@@ -590,16 +643,6 @@ class MemberPartition:
         if self._sums:
             await self.state.write_sums(self._sums)
             self._sums = []
-
-    async def _write_services(self, working: Mapping[str, Working]) -> None:
-        rewritten = [(key, data) for key, mine in working.items() for new, data in (mine.services.rewritten(),) if new]
-        if rewritten:
-            await self.state.write_services(rewritten)
-        changed: Changes = {}
-        for mine in working.values():
-            restating.add(changed, mine.services.changes)
-        if changed:
-            await self.state.add_restated(changed)
 
     # -- closes ---------------------------------------------------------------------------------------------------------
 
@@ -708,9 +751,8 @@ class MemberPartition:
         after = Cursor(one.offset, rows[-1].key, first + len(measured))
         failpoint("before_step")
         async with self.state.transaction():
-            await self._write(working)
+            await self._write(Rewritten.of(working))
             await self._write_sums()
-            await self._write_services(working)
             await self.state.put_out([*outputs, *self._outbox(measured)])
             await self.state.note_tally(one.offset, freezing.tally())
             await self.state.move_cursor(after)
@@ -742,29 +784,20 @@ class MemberPartition:
 
     # -- writing --------------------------------------------------------------------------------------------------------
 
-    async def _write(self, working: dict[str, Working]) -> None:
-        changed = [(key, mine) for key, mine in working.items() if mine.changed]
-        await self.state.write_members(
-            MemberRow(key, mine.due, mine.alert_open, mine.failed, engine.encode_member(mine.member))
-            for key, mine in changed
-        )
-        measured = [(key, mine.measured.encoded()) for key, mine in working.items() if mine.measured.changed]
-        if measured:
-            await self.state.write_standings(measured)
-        rows = [
-            (key, name, engine.encode_row(row))
-            for key, mine in working.items()
-            for name in mine.stored
-            if (row := mine.rows[name]) is not None
-        ]
-        if rows:
-            await self.state.write_rows(rows)
-        await self.state.write_terms(
-            (term, key) for key, mine in changed for term in (engine.terms(mine.member) | mine.more_terms) - mine.terms
-        )
-        held = [(offset, key, raw) for key, mine in working.items() for offset, raw in mine.held]
-        if held:
-            await self.state.hold(held)
+    async def _write(self, changes: Rewritten) -> None:
+        await self.state.write_members(changes.members)
+        if changes.standings:
+            await self.state.write_standings(changes.standings)
+        if changes.rows:
+            await self.state.write_rows(changes.rows)
+        if changes.terms:
+            await self.state.write_terms(changes.terms)
+        if changes.held:
+            await self.state.hold(changes.held)
+        if changes.services:
+            await self.state.write_services(changes.services)
+        if changes.restated:
+            await self.state.add_restated(changes.restated)
 
     async def _note_changes(self, outputs: Iterable[tuple[Version, engine.Output | Refused]]) -> None:
         """Keep the changes of attribution where `explain` finds them."""
@@ -824,8 +857,7 @@ def _sooner(one: dt.date | None, day: Day | None) -> dt.date | None:
 
 
 def _stored(row: MemberRow) -> Working:
-    member = engine.decode_member(row.state)
-    return Working(member, {}, row.due, row.alert_open, row.failed, engine.terms(member))
+    return Working(row.state, {}, row.due, row.alert_open, row.failed)
 
 
 def _selections(touch: Touch | None, as_of: dt.date | None) -> list[Selection]:

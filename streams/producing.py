@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import confluent_kafka
+import msgspec
 
 from streams.stopping import EXIT_BROKER, EXIT_FENCED, Stop
 
@@ -22,15 +22,14 @@ PATIENCE = 60.0
 MOST_BYTES = 4_500_000
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One record to send."""
 
     topic: str
     partition: int
     key: bytes
     value: bytes | None
-    headers: Mapping[str, str | bytes | None] = field(default_factory=dict)
+    headers: Mapping[str, str | bytes | None] = {}
 
 
 class Sender:
@@ -45,6 +44,8 @@ class Sender:
                 "linger.ms": 2,
                 "message.max.bytes": MOST_BYTES,
                 "message.timeout.ms": int(PATIENCE * 1000),
+                # Whether everything is out, `flush` says: a report of every record taken would cost as much as sending it.
+                "delivery.report.only.error": True,
                 "queue.buffering.max.messages": 500_000,
                 "log_level": 2,
                 **config,

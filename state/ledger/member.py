@@ -289,7 +289,10 @@ def terms(member: Member) -> frozenset[str]:
     found: set[str] = set()
     for care in member.care:
         setting = care.setting
-        found.update(f"npi:{npi}" for npi in (setting.npi, setting.billing_npi) if npi)
+        if setting.npi:
+            found.add(f"npi:{setting.npi}")
+        if setting.billing_npi:
+            found.add(f"npi:{setting.billing_npi}")
         if setting.verdict == "flagged":
             found.update(f"flagged:{key}" for key in (setting.billing_tin, setting.billing_npi) if key)
     for selection in member.selections:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
+import msgspec
+
 from state.restating import Changes, Sums
 from state.stores.log_state import LogState
 
@@ -35,8 +37,7 @@ AT_ONCE = "0001-01-01"
 """Due date of a member folded before the partition's first tick."""
 
 
-@dataclass(frozen=True, slots=True)
-class MemberRow:
+class MemberRow(msgspec.Struct, frozen=True):
     """A member as stored: `due` is the next date on which its answer can change by itself."""
 
     key: str

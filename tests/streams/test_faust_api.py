@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import aiokafka
 import faust
 import pytest
+from aiokafka.errors import IllegalStateError
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -124,3 +125,55 @@ async def test_what_was_fetched_and_dropped_before_anything_was_committed_is_rea
     assert {tp: consumer.settled(tp) for tp in (new, at_zero, old, own)} == {new: 3, at_zero: 3, old: 40, own: 12}
     # What came of the own file's position may still wait to be sent.
     assert set(consumer._filter_tps_with_pending_acks()) == {new, at_zero, old}
+
+
+async def test_a_seek_that_outlives_its_assignment_notes_nothing_of_it() -> None:
+    """Noted as placed by the former assignment, what is read of a partition under the next one would never be settled."""
+    claims, own = TP("claims", 0), TP("member-events", 0)
+    app = SimpleNamespace(consumer_generation_id=1)
+
+    class Thread:
+        async def seek_to_committed(self) -> dict[TP, int | None]:
+            return {own: None, claims: 40}
+
+        async def earliest_offsets(self, *partitions: TP) -> dict[TP, int]:
+            return dict.fromkeys(partitions, 0)
+
+    class Bare(batching.BatchConsumer):
+        def __init__(self) -> None:
+            self.app = app  # type: ignore[assignment]
+            self._thread = Thread()  # type: ignore[assignment]
+            self._read_offset = {}  # type: ignore[assignment]
+            self._placed, self._next_read, self._settled, self._unsent = {}, {}, {}, set()
+
+        async def seek(self, partition: TP, offset: int) -> None:
+            assert app.consumer_generation_id == 2 or partition == own
+
+        async def own_position(self, tp: TP) -> int | None:  # type: ignore[override]
+            if tp == own and app.consumer_generation_id == 1:
+                # Opening the file took so long that the partitions were assigned anew, and the new assignment has sought.
+                app.consumer_generation_id = 2
+                await self.seek_to_committed()
+            return 12 if tp == own else None
+
+    consumer = Bare()
+    with pytest.raises(IllegalStateError):
+        await consumer.seek_to_committed()
+    consumer.settle(batching.Batch(claims, 2, 40, 50, ()))
+    assert consumer.settled(claims) == 50
+
+
+def test_the_end_of_a_partition_that_was_lost_meanwhile_is_not_known() -> None:
+    """A worker that looked at its lag during a rebalance ended."""
+    assert "assert self._subscription.is_assigned" in inspect.getsource(aiokafka.AIOKafkaConsumer.highwater)
+
+    class Bare(batching.BatchConsumer):
+        def __init__(self) -> None:
+            """Nothing is started."""
+
+        def highwater(self, tp: TP) -> int:
+            assert tp.partition == 1, "Partition is not assigned"
+            return 40
+
+    assert Bare().end_of(TP("claims", 1)) == 40
+    assert Bare().end_of(TP("claims", 0)) is None
