@@ -73,6 +73,15 @@ Tables = Annotated[
     Path | None,
     typer.Option("--tables", metavar="DIR", help="Folder of your own tables. Default: PANELSTREAM_TABLES."),
 ]
+KnownAt = Annotated[
+    dt.datetime | None,
+    typer.Option(
+        "--known-at",
+        metavar="TIME",
+        parser=moment,
+        help="Leave out what was accepted later; a date is the end of that day, UTC.",
+    ),
+]
 ValueSetFolder = Annotated[
     Path | None,
     typer.Option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import Files, Tables, ValueSetFolder, day, existing_files, measured_period, moment
+from streams.cli.options import Files, KnownAt, Tables, ValueSetFolder, day, existing_files, measured_period
 from streams.cli.progress import progress
 from streams.settings import Settings
 from streams.stopping import EXIT_CONFIG, EXIT_FAULT, Stop
@@ -28,15 +28,7 @@ def command(
             "--as-of", metavar="DATE", parser=day, help="The day described, YYYY-MM-DD; needed without --snapshot."
         ),
     ] = None,
-    known_at: Annotated[
-        dt.datetime | None,
-        typer.Option(
-            "--known-at",
-            metavar="TIME",
-            parser=moment,
-            help="Leave out what was accepted later; a date is the end of that day, UTC.",
-        ),
-    ] = None,
+    known_at: KnownAt = None,
     ruleset: Annotated[
         str | None,
         typer.Option(

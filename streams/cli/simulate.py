@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from streams.cli.options import Files, Tables, ValueSetFolder, existing_files, moment
+from streams.cli.options import Files, KnownAt, Tables, ValueSetFolder, existing_files
 from streams.cli.progress import progress
 from streams.settings import Settings
 from streams.stopping import EXIT_CONFIG, Stop
@@ -51,15 +51,7 @@ def command(
             metavar="NAME", help="An edition of measures, as capc-2025, in place of the one that a period is paid by."
         ),
     ] = None,
-    known_at: Annotated[
-        dt.datetime | None,
-        typer.Option(
-            "--known-at",
-            metavar="TIME",
-            parser=moment,
-            help="Leave out what was accepted later; a date is the end of that day, UTC.",
-        ),
-    ] = None,
+    known_at: KnownAt = None,
     out: Annotated[
         Path | None,
         typer.Option(
