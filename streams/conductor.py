@@ -218,6 +218,8 @@ class Conductor:
             return Made(refusal=None if known == digest else CONFLICT)
         seen = (event_id, digest)
         if isinstance(record, SurveyResult):
+            if await self.state.survey_results_beside(record) >= cahps.MOST:
+                return Made(refusal=cahps.TOO_MANY)
             return Made(seen=seen, survey_result=record)
         if isinstance(record, MoneyRecord):
             booked = await self._money(record)
@@ -264,7 +266,7 @@ class Conductor:
             return Made(broadcast=close, closes=((close, opened),))
         window = Window(period.period, of_program(period))
         surveyed = cahps.of_window(await self.state.survey_results(), window)
-        opened = msgspec.structs.replace(opened, survey_results=surveyed)
+        opened = msgspec.structs.replace(opened, survey_results=tuple(map(cahps.frozen, surveyed)))
         return Made(broadcast=close, closed_period=(close.close_id, period), closes=((close, opened),))
 
     async def _annul(self, order: CloseAnnul) -> Made:

@@ -303,8 +303,7 @@ class History:
             elif isinstance(record, Site):
                 self.sites[record.practice_id, record.site_id, record.effective_from] = record
             elif isinstance(record, SurveyResult):
-                if self._is_new(record, file, before + row, seen):
-                    self.survey_results[cahps.identity(record)] = record
+                self._note_survey_result(record, file, before + row, seen)
             elif isinstance(record, ReferenceRecord) and not (isinstance(record, Table) and record.kind in PAID_BY):
                 self._note_reference(record, file, before + row, None if says is None else says.log, seen)
 
@@ -417,6 +416,16 @@ class History:
             self.take_up(record, self._position(file, row, place))
             if isinstance(record, Practice):
                 self.practices[record.practice_id, record.effective_from] = record
+
+    def _note_survey_result(self, record: SurveyResult, file: int, row: int, seen: dict[str, bytes]) -> None:
+        if not self._is_new(record, file, row, seen):
+            return
+        mine, known = cahps.identity(record), self.survey_results
+        if mine not in known and sum(one.period == record.period for one in known.values()) >= cahps.MOST:
+            del seen[event_id_of(record)]
+            self._refuse(file, row, cahps.TOO_MANY)
+            return
+        known[mine] = record
 
     def _is_new(self, record: ProgramRecord, file: int, row: int, seen: dict[str, bytes]) -> bool:
         """Whether a record is to be taken up: sent again, it does not move to a later place; with other content, it is refused."""

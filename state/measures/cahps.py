@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 from schemas.records import Period as ProgramPeriod
-from schemas.records import SurveyResult
+from schemas.records import Source, SurveyResult
 from state.engine import Refusal
 from state.measures.editions import Edition
 from state.measures.measuring import Window, of_program
@@ -22,6 +24,13 @@ from state.measures.results import period_named
 
 ID = "CAHPS"
 Identity = tuple[str, str, str, str, str]
+LONGEST, MOST = 80, 4_000
+"""Bytes of a text of a result, and results under one name of a period: what a close freezes of them fits into one record."""
+TOO_MANY = Refusal(
+    "too_many_results",
+    "period",
+    f"{MOST:,} results say this period already: send composites of practices, not answers of patients.",
+)
 
 
 def identity(result: SurveyResult) -> Identity:
@@ -34,6 +43,8 @@ def refusal(result: SurveyResult) -> Refusal | None:
     for field in ("practice_id", "survey", "survey_version", "period", "composite"):
         if not getattr(result, field).strip():
             return Refusal("missing_value", field, f"{field} is empty: say which one the result is of.")
+        if len(getattr(result, field).encode()) > LONGEST:
+            return Refusal("too_large", field, f"{field} has over {LONGEST} bytes: name it shorter.")
     if not result.value.is_finite() or not 0 <= result.value <= 100:
         return Refusal(
             "impossible_value",
@@ -52,6 +63,11 @@ def of_window(
     names = {window.id, period_named(window.period)}
     names.update(one.period for one in periods if of_program(one) == window.period)
     return tuple(sorted((one for one in results if one.period in names), key=identity))
+
+
+def frozen(result: SurveyResult) -> SurveyResult:
+    """A result as a close freezes it: what it says, without who sent it when, which the log has."""
+    return msgspec.structs.replace(result, **dict.fromkeys(Source.__struct_fields__))
 
 
 def rate_rows(

@@ -235,6 +235,15 @@ class ProgramState(LogState):
         )
         return [msgspec.msgpack.decode(row[0], type=SurveyResult) for row in rows]
 
+    async def survey_results_beside(self, result: SurveyResult) -> int:
+        """How many other results say the period of a result."""
+        rows = await self.fetch(
+            "SELECT count(*) FROM survey_results WHERE period = ?"
+            " AND (practice_id, survey, survey_version, period, composite) <> (?, ?, ?, ?, ?)",
+            (result.period, *identity(result)),
+        )
+        return int(rows[0][0])
+
     async def note_survey_result(self, result: SurveyResult) -> None:
         """Keep a result in the place of any of its identity. Inside a transaction."""
         await self._db.execute(

@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from schemas.records import SurveyResult, Tick
+from schemas.topics import MOST_BYTES
+from state import closing
+from state.measures import cahps
 from state.measures.editions import built_in
 from state.reference.starter_sets import starter_sets
 from state.reference.tables import TableStore
@@ -69,6 +73,29 @@ def test_an_event_id_with_other_content_waits_in_quarantine(tmp_path: Path) -> N
     assert found.counts["quarantined"] == 2
 
 
+async def test_more_results_than_a_close_can_freeze_wait_in_quarantine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cahps, "MOST", 2)
+    results = [ACCESS, of(composite="staff"), of(composite="rating"), of(n=500), of(period=MONTHS)]
+    said = await said_with_refusals(tmp_path, *results)
+    assert [reason for reason, _ in said.refused] == ["too_many_results"]
+    assert replayed(tmp_path, *results).counts["quarantined"] == 1
+    assert [(row["rate"], row["denominator"]) for row in surveyed(tmp_path)] == [
+        ("access", "112"),
+        ("access", "500"),
+        ("staff", "112"),
+    ]
+
+
+def test_the_largest_results_of_a_close_fit_into_its_record() -> None:
+    text = "x" * cahps.LONGEST
+    largest = of(practice_id=text, survey=text, survey_version=text, period=text, composite=text, n=2**62)
+    snapshot = closing.opened(close(), 1)
+    every = msgspec.structs.replace(snapshot, survey_results=(cahps.frozen(largest),) * (2 * cahps.MOST))
+    assert len(CODEC.encode_output("snapshots", every, None)) < 0.9 * MOST_BYTES
+
+
 def test_surveys_change_nothing_else_that_replay_says(tmp_path: Path) -> None:
     (tmp_path / "without").mkdir()
     with_them, without = replayed(tmp_path, ACCESS), replayed(tmp_path / "without")
@@ -89,7 +116,7 @@ async def test_a_close_freezes_what_surveys_said_of_its_period_when_it_was_asked
     whole = log(*records, *partials("c"))
     _, said = await worked(tmp_path / "whole", whole)
     assert said[-1].state == "complete"
-    assert said[-1].survey_results == (staff, later)
+    assert said[-1].survey_results == (cahps.frozen(staff), later)
     assert (await worked(tmp_path / "cut", whole, [3, 4, 6, 7, 8]))[1] == said
 
 

@@ -99,6 +99,7 @@ def test_results_of_a_period_say_its_id_or_its_months() -> None:
         ({"composite": " "}, "missing_value", "composite"),
         ({"practice_id": ""}, "missing_value", "practice_id"),
         ({"period": ""}, "missing_value", "period"),
+        ({"survey": "é" * 41}, "too_large", "survey"),
     ],
 )
 def test_a_result_that_cannot_be_is_refused_at_the_door_by_its_field(
