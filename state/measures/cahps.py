@@ -2,10 +2,11 @@
 
 Results come in as `survey_result` records, one for each composite: `value` is the percent of answers in the most favourable class, `n` how
 many answered. The later of one practice, survey, version, period and composite stands; what is no percentage, or of nobody, waits in
-quarantine, and so does what comes after 4,000 results of a period (`too_many_results`). They stand in `rates.csv` under the program's editions, for the periods
-that they name: a result says the id of a program period, or the months it asked of as START..END. A close freezes those of its period
-as they stood when it was asked for, and what comes later changes nothing in it. A practice that nothing else is known of is no mistake:
-a vendor may report before the roster does.
+quarantine, and so does what comes after 4,000 results of a period (`too_many_results`).
+
+They stand in `rates.csv` under the program's editions, for the periods that they name: a result says the id of a program period, or the
+months it asked of as START..END. A close freezes those of its period as they stood when it was asked for, and what comes later changes
+nothing in it. A practice that nothing else is known of is no mistake: a vendor may report before the roster does.
 
 Source: measures.md 12, program.md (information only).
 """
