@@ -61,6 +61,7 @@ from schemas.records import (
     Site,
     Snapshot,
     Source,
+    SurveyResult,
     Table,
     Tick,
     Version,
@@ -93,6 +94,7 @@ TOPIC_OF: Mapping[type, str] = {
     Contract: "reference",
     PaymentPosted: "reference",
     Site: "reference",
+    SurveyResult: "reference",
 }
 """The input topic of each record."""
 BY_KIND: Mapping[str, type] = {

@@ -430,7 +430,8 @@ class Period(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="e
 class SurveyResult(Source, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="survey_result"):
     """A composite of a patient survey for a practice, as its vendor reports it: for information, never for payment.
 
-    Identity: (practice_id, survey, survey_version, period, composite); the later record wins. `value`: percent of answers in the most
+    Identity: (practice_id, survey, survey_version, period, composite); the later record wins. `period`: the id of a program period, or the
+    months asked of as START..END. `value`: percent of answers in the most
     favourable class, of `n` people who answered. `mode_adjusted`: whether the vendor has adjusted for the way of asking.
     """
 
@@ -776,8 +777,8 @@ class PartitionPosition(msgspec.Struct, frozen=True, order=True, kw_only=True):
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The manifest of a close, as it stands: open until every partition has answered.
 
-    What is equal for equal facts: from `as_of` to `failed`, and what was measured. Where and when it was done: `positions`, `control`,
-    `cutoff`, `skips`.
+    What is equal for equal facts: from `as_of` to `failed`, what was measured, and what surveys say of the period.
+    Where and when it was done: `positions`, `control`, `cutoff`, `skips`.
     """
 
     close_id: str
@@ -807,6 +808,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     measured_by: tuple[TableInForce, ...] = ()
     measures_digest: str | None = None
     measure_results: int = 0
+    survey_results: tuple[SurveyResult, ...] = ()
 
 
 class Adjustment(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from schemas.money import Contract, PaymentPosted, StatementRelease
-from schemas.records import Close, CloseAnnul, MemberFact, Partial, PartialSums, ReferenceRecord, Restated, Site, Tick
+from schemas.records import (
+    Close,
+    CloseAnnul,
+    MemberFact,
+    Partial,
+    PartialSums,
+    ReferenceRecord,
+    Restated,
+    Site,
+    SurveyResult,
+    Tick,
+)
 
 MoneyRecord = Contract | PaymentPosted | Site
 """What only money rests on. The conductor alone reads it: it is not broadcast to members."""
-Record = MemberFact | ReferenceRecord | MoneyRecord
-ControlRecord = (
-    ReferenceRecord | MoneyRecord | Tick | Close | CloseAnnul | Partial | PartialSums | Restated | StatementRelease
-)
+ProgramRecord = ReferenceRecord | MoneyRecord | SurveyResult
+"""What comes in over `reference`. On results of surveys rests nothing: the conductor keeps them to be shown."""
+Record = MemberFact | ProgramRecord
+ControlRecord = ProgramRecord | Tick | Close | CloseAnnul | Partial | PartialSums | Restated | StatementRelease

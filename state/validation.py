@@ -30,11 +30,13 @@ from schemas.records import (
     PracticeResult,
     Provider,
     Site,
+    SurveyResult,
     Table,
 )
 from schemas.unions import Record
 from state.calendar import EARLIEST, LATEST, day_written, month_named, to_date
 from state.engine import Refusal
+from state.measures import cahps
 from state.reference.codes import (
     DIAGNOSIS_SYSTEMS,
     SYSTEMS,
@@ -103,6 +105,8 @@ def refusal(record: Record, accepted_on: dt.date) -> Refusal | None:
             return _payment(record)
         case Site():
             return _site(record)
+        case SurveyResult():
+            return cahps.refusal(record)
         case Table():
             return (
                 None

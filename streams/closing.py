@@ -29,6 +29,7 @@ from schemas.topics import name as topic_name
 from schemas.unions import ControlRecord
 from state import results
 from state.closing import NOT_ANNULLED
+from state.measures import cahps
 from state.measures.measuring import bound_by
 from state.reference.tables import TableStore
 from streams.files import write_whole
@@ -198,9 +199,13 @@ def _measured(settings: Settings, codec: Codec, snapshot: Snapshot) -> Callable[
             EXIT_FAULT,
         )
 
+    surveyed = cahps.rate_rows(
+        (one.edition for one in bounds), snapshot.period, snapshot.reading, snapshot.survey_results
+    )
+
     def write(out: Path) -> dict[str, str]:
         try:
-            return found.write(out, bounds)
+            return found.write(out, bounds, surveyed)
         finally:
             found.close()
 

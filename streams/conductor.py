@@ -26,20 +26,22 @@ from schemas.records import (
     Period,
     Position,
     Practice,
-    ReferenceRecord,
     Refused,
     Restated,
     Site,
     Snapshot,
+    SurveyResult,
     Table,
     Tick,
     Version,
 )
 from schemas.topics import name as topic_name
-from schemas.unions import ControlRecord, MoneyRecord
+from schemas.unions import ControlRecord, MoneyRecord, ProgramRecord
 from state import closing
 from state.calendar import EARLIEST
 from state.engine import Refusal
+from state.measures import cahps
+from state.measures.measuring import Window, of_program
 from state.payment.terms import PAID_BY
 from state.reference.tables import TableStore
 from state.reference.usable_tables import why_unusable
@@ -74,6 +76,7 @@ class Made:
     period: Period | None = None
     closed_period: tuple[str, Period] | None = None
     """A close that is taken up, and the record of its period that it is paid by, whatever is published later."""
+    survey_result: SurveyResult | None = None
     partial: Partial | None = None
     sums: PartialSums | None = None
     restated: tuple[Restated, int] | None = None
@@ -144,6 +147,8 @@ class Conductor:
                 await state.note_period(made.period)
             if made.closed_period:
                 await state.note_closed_period(*made.closed_period)
+            if made.survey_result:
+                await state.note_survey_result(made.survey_result)
             if made.sums:
                 await state.note_sums(made.sums)
             if made.partial:
@@ -206,12 +211,16 @@ class Conductor:
             case _:
                 return await self._reference(record)
 
-    async def _reference(self, record: ReferenceRecord | MoneyRecord) -> Made:
+    async def _reference(self, record: ProgramRecord) -> Made:
         event_id, digest = self._codec.event_id_of(record), self._codec.content_digest(record)
         known = await self.state.digest_of(event_id)
         if known is not None:
             return Made(refusal=None if known == digest else CONFLICT)
         seen = (event_id, digest)
+        if isinstance(record, SurveyResult):
+            if await self.state.survey_results_beside(record) >= cahps.MOST:
+                return Made(refusal=cahps.TOO_MANY)
+            return Made(seen=seen, survey_result=record)
         if isinstance(record, MoneyRecord):
             booked = await self._money(record)
             return Made(seen=None if booked.refusal else seen, booked=booked, refusal=booked.refusal)
@@ -252,11 +261,13 @@ class Conductor:
         if why is not None:
             return Made(answers=(closing.refused(asked, offset, why),))
         close = msgspec.structs.replace(asked, as_of=closing.day_of(asked, period), closed_on=self.state.ticked)
-        return Made(
-            broadcast=close,
-            closed_period=None if period is None else (close.close_id, period),
-            closes=((close, closing.opened(close, offset)),),
-        )
+        opened = closing.opened(close, offset)
+        if period is None:
+            return Made(broadcast=close, closes=((close, opened),))
+        window = Window(period.period, of_program(period))
+        surveyed = cahps.of_window(await self.state.survey_results(), window)
+        opened = msgspec.structs.replace(opened, survey_results=tuple(map(cahps.frozen, surveyed)))
+        return Made(broadcast=close, closed_period=(close.close_id, period), closes=((close, opened),))
 
     async def _annul(self, order: CloseAnnul) -> Made:
         """Withdraw a close and have its lists forgotten. What is not there to be withdrawn is left alone."""

@@ -19,11 +19,12 @@ import msgspec
 
 from schemas.codec import Codec, Undecodable, content_digest, event_id_of
 from schemas.money import Contract
-from schemas.records import MemberFact, Position, Practice, ReferenceRecord, Site, Table
+from schemas.records import MemberFact, Position, Practice, ReferenceRecord, Site, SurveyResult, Table
 from schemas.registry import EmbeddedRegistry
-from schemas.unions import Record
+from schemas.unions import ProgramRecord, Record
 from state import engine, validation
 from state.calendar import EARLIEST, LATEST, from_date
+from state.measures import cahps
 from state.measures.editions import Bound, Edition
 from state.measures.measuring import Window, months_to
 from state.measures.period import Period
@@ -232,6 +233,8 @@ class History:
     """Of one practice and first day the last."""
     sites: dict[tuple[str, str, dt.date], Site] = field(default_factory=dict)
     """Of one site and first day the last."""
+    survey_results: dict[cahps.Identity, SurveyResult] = field(default_factory=dict)
+    """Of one identity the last: to be shown alone."""
 
     @classmethod
     def before(cls, files: EventFiles, question: Question, tables: TableStore) -> History:
@@ -299,6 +302,8 @@ class History:
                 self.contracts[record.contract_id] = record
             elif isinstance(record, Site):
                 self.sites[record.practice_id, record.site_id, record.effective_from] = record
+            elif isinstance(record, SurveyResult):
+                self._note_survey_result(record, file, before + row, seen)
             elif isinstance(record, ReferenceRecord) and not (isinstance(record, Table) and record.kind in PAID_BY):
                 self._note_reference(record, file, before + row, None if says is None else says.log, seen)
 
@@ -405,18 +410,33 @@ class History:
     def _note_reference(
         self, record: ReferenceRecord, file: int, row: int, place: LogPlace | None, seen: dict[str, bytes]
     ) -> None:
-        self.tally.read[str(type(record).__struct_config__.tag)] += 1
-        event_id, digest = event_id_of(record), content_digest(record)
-        if seen.get(event_id) == digest:
-            # The conductor says a record once: sent again, it does not move to a later place.
+        if not self._is_new(record, file, row, seen):
             return
-        known = seen.setdefault(event_id, digest)
-        if known != digest:
-            self._refuse(file, row, _CONFLICT)
-        elif not (self.question.ruleset and isinstance(record, Table) and record.kind == "ruleset"):
+        if not (self.question.ruleset and isinstance(record, Table) and record.kind == "ruleset"):
             self.take_up(record, self._position(file, row, place))
             if isinstance(record, Practice):
                 self.practices[record.practice_id, record.effective_from] = record
+
+    def _note_survey_result(self, record: SurveyResult, file: int, row: int, seen: dict[str, bytes]) -> None:
+        if not self._is_new(record, file, row, seen):
+            return
+        mine, known = cahps.identity(record), self.survey_results
+        if mine not in known and sum(one.period == record.period for one in known.values()) >= cahps.MOST:
+            del seen[event_id_of(record)]
+            self._refuse(file, row, cahps.TOO_MANY)
+            return
+        known[mine] = record
+
+    def _is_new(self, record: ProgramRecord, file: int, row: int, seen: dict[str, bytes]) -> bool:
+        """Whether a record is to be taken up: sent again, it does not move to a later place; with other content, it is refused."""
+        self.tally.read[str(type(record).__struct_config__.tag)] += 1
+        event_id, digest = event_id_of(record), content_digest(record)
+        known = seen.get(event_id)
+        if known is None:
+            seen[event_id] = digest
+        elif known != digest:
+            self._refuse(file, row, _CONFLICT)
+        return known is None
 
     def _position(self, file: int, row: int, place: LogPlace | None) -> Position:
         return Position(self.files.names[file], 0, row) if place is None else place.first

@@ -13,8 +13,8 @@ from typing import Literal
 import msgspec
 
 from schemas.codec import BY_KIND, TOPIC_OF, Codec
-from schemas.records import Envelope, MemberFact, Position, ReferenceRecord
-from schemas.unions import MoneyRecord
+from schemas.records import Envelope, MemberFact, Position
+from schemas.unions import ProgramRecord
 
 BROADCAST = "broadcast"
 """Here stands a control record that the conductor has sent to every partition; the record itself is in the file of `control`."""
@@ -96,7 +96,7 @@ def member_line(codec: Codec, partition: int, offset: int, value: bytes | None) 
 def control_line(codec: Codec, offset: int, arrived: dt.datetime, value: bytes | None) -> bytes:
     """The line of a record of `control`. Where a reference record does not say when it was accepted, `arrived` does."""
     record = codec.decode_control(value or b"")
-    if isinstance(record, ReferenceRecord | MoneyRecord) and record.accepted_at is None:
+    if isinstance(record, ProgramRecord) and record.accepted_at is None:
         record = msgspec.structs.replace(record, accepted_at=arrived)
     return _with_place(codec.to_json(record), LogPlace(topic="control", partition=0, offset=offset))
 

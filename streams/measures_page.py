@@ -117,6 +117,8 @@ the three: as `unknown` where the plan says nothing, or says that it does not kn
 rate with no stratum tells in its note how complete that is: `known: race 92 %, ethnicity 40 %, language 0 %` is the share of the members
 in the rate's denominator, after exclusions, of whom the plan has said it, rounded down, so that 100 % is everybody. Where little is known,
 differences between strata say more about the data than about care. Strata are reported and never paid on.
+
+Patient surveys stand below all rates, as they were imported: [CAHPS](#cahps).
 """
 
 

@@ -170,8 +170,8 @@ class Results:
         cells = (digest.of_sums(cell_key(0, asked, cell), sums) for (asked, cell), sums in self.sums.items())
         return digest.text(self._total + sum(cells))
 
-    def write(self, out: Path, bounds: Iterable[Bound]) -> dict[str, str]:
-        """Write the three files into a folder; the sha256 of each by its name."""
+    def write(self, out: Path, bounds: Iterable[Bound], surveyed: Iterable[Row] = ()) -> dict[str, str]:
+        """Write the three files into a folder, with lines of surveys (state.measures.cahps); the sha256 of each by its name."""
         by_edition = {bound.edition.name: bound for bound in bounds}
         together = peers(self.sums)
         rates = (
@@ -189,7 +189,9 @@ class Results:
         )
         return {
             "measures.csv": write_whole(out / "measures.csv", self.measures.chunks(rows_of.MEASURES_COLUMNS)),
-            "rates.csv": write_whole(out / "rates.csv", [results.line(rows_of.RATES_COLUMNS), *rates]),
+            "rates.csv": write_whole(
+                out / "rates.csv", [results.line(rows_of.RATES_COLUMNS), *rates, *map(results.line, surveyed)]
+            ),
             "gaps.csv": write_whole(out / "gaps.csv", self.gaps.chunks(rows_of.GAPS_COLUMNS)),
         }
 

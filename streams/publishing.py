@@ -22,6 +22,7 @@ from schemas.records import (
     Practice,
     Provider,
     Site,
+    SurveyResult,
     Table,
 )
 from schemas.topics import TOPICS
@@ -182,3 +183,5 @@ def _key(record: Record) -> str:
             return f"payment_posted:{record.payer}"
         case Site():
             return f"site:{record.practice_id}"
+        case SurveyResult():
+            return f"survey_result:{record.practice_id}"

@@ -18,6 +18,7 @@ import msgspec
 
 from state import results
 from state.calendar import from_date
+from state.measures import cahps
 from state.measures.results import Asked, period_named
 from state.reference.tables import TableStore
 from streams.event_files import EventFiles
@@ -103,7 +104,11 @@ def replay(
             "panel.csv": write_whole(out / "panel.csv", _whole(results.PANEL, answered.panel)),
             "alerts.csv": write_whole(out / "alerts.csv", _whole(results.ALERTS, answered.alerts)),
             "quarantine.csv": write_whole(out / "quarantine.csv", results.quarantine_csv(history.tally.refused)),
-            **({} if measuring is None else measuring.results.write(out, measuring.bounds)),
+            **(
+                {}
+                if measuring is None
+                else measuring.results.write(out, measuring.bounds, _surveyed(history, measuring))
+            ),
         }
     replayed = Replayed(
         counts=answered.counts,
@@ -183,6 +188,15 @@ def _summed(report: Report, total: int) -> Callable[[int], None]:
         report(done, total)
 
     return heard
+
+
+def _surveyed(history: History, measuring: Measuring) -> Iterator[tuple[object, ...]]:
+    """What surveys say of the periods asked for: of a close just what it has frozen."""
+    editions = [bound.edition for bound in measuring.bounds]
+    periods = () if history.question.snapshot else [period for period, _ in history.knowledge.periods.values()]
+    for window in measuring.windows:
+        found = cahps.of_window(history.survey_results.values(), window, periods)
+        yield from cahps.rate_rows(editions, window.id, measuring.reading, found)
 
 
 def _whole(columns: Sequence[str], parts: Iterable[Path]) -> Iterator[bytes]:

@@ -21,7 +21,9 @@ from schemas.records import (
     ServiceCount,
     Site,
     Snapshot,
+    SurveyResult,
 )
+from state.measures.cahps import identity
 from state.payment.drafting import Basis
 from state.stores.log_state import LogState
 
@@ -79,6 +81,10 @@ class ProgramState(LogState):
         CREATE TABLE sites (
             practice_id TEXT NOT NULL, site_id TEXT NOT NULL, effective_from TEXT NOT NULL, record BLOB NOT NULL,
             PRIMARY KEY (practice_id, site_id, effective_from)
+        ) WITHOUT ROWID;
+        CREATE TABLE survey_results (
+            practice_id TEXT NOT NULL, survey TEXT NOT NULL, survey_version TEXT NOT NULL, period TEXT NOT NULL, composite TEXT NOT NULL,
+            record BLOB NOT NULL, PRIMARY KEY (practice_id, survey, survey_version, period, composite)
         ) WITHOUT ROWID;
         CREATE TABLE restated (
             panel TEXT NOT NULL, partition INTEGER NOT NULL, cell TEXT NOT NULL, control INTEGER NOT NULL, record BLOB NOT NULL,
@@ -218,6 +224,31 @@ class ProgramState(LogState):
         """Append to the money ledger. Inside a transaction."""
         await self._db.executemany(
             "INSERT INTO ledger VALUES (?, ?)", [(entry.number, _encoder.encode(entry)) for entry in entries]
+        )
+
+    # -- surveys --------------------------------------------------------------------------------------------------------
+
+    async def survey_results(self) -> list[SurveyResult]:
+        """What surveys say, of one identity the last, by identity."""
+        rows = await self.fetch(
+            "SELECT record FROM survey_results ORDER BY practice_id, survey, survey_version, period, composite"
+        )
+        return [msgspec.msgpack.decode(row[0], type=SurveyResult) for row in rows]
+
+    async def survey_results_beside(self, result: SurveyResult) -> int:
+        """How many other results say the period of a result."""
+        rows = await self.fetch(
+            "SELECT count(*) FROM survey_results WHERE period = ?"
+            " AND (practice_id, survey, survey_version, period, composite) <> (?, ?, ?, ?, ?)",
+            (result.period, *identity(result)),
+        )
+        return int(rows[0][0])
+
+    async def note_survey_result(self, result: SurveyResult) -> None:
+        """Keep a result in the place of any of its identity. Inside a transaction."""
+        await self._db.execute(
+            "INSERT OR REPLACE INTO survey_results VALUES (?, ?, ?, ?, ?, ?)",
+            (*identity(result), _encoder.encode(result)),
         )
 
     # -- periods and closes ---------------------------------------------------------------------------------------------

@@ -13,11 +13,22 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from ops.program import app
-from schemas.records import Claim, ClaimLine, Clinical, Enrollment, Period, PracticeResult, Table
+from schemas.records import (
+    Claim,
+    ClaimLine,
+    Clinical,
+    Enrollment,
+    Period,
+    PracticeId,
+    PracticeResult,
+    SurveyResult,
+    Table,
+)
 from schemas.unions import Record
 from state.calendar import from_date
 from state.measures.editions import FOLDER
@@ -36,6 +47,15 @@ P2 = Period(
     k2=dt.date(2025, 12, 27),
     pool_from=dt.date(2025, 1, 1),
     pool_months=6,
+)
+SURVEY = SurveyResult(
+    practice_id=PracticeId("P"),
+    survey="CG-CAHPS",
+    survey_version="3.1 adult",
+    period="P2",
+    composite="access",
+    value=Decimal("61.4"),
+    n=112,
 )
 SCREENINGS = ("77067", "45378", "82274", "83036", "3044F", "3074F", "3078F", "99213")
 
@@ -170,8 +190,9 @@ def test_a_period_is_closed_with_its_measures_and_proved_from_the_log(service: S
     service.start(alter=SMALL_STEPS)
     service.publish(members[third : 2 * third])
     service.tick(P2.k1)
+    service.publish([SURVEY])
     initial = frozen(service, "P2", "initial", tmp_path / "initial")
-    service.publish(members[2 * third :])
+    service.publish([*members[2 * third :], msgspec.structs.replace(SURVEY, value=Decimal(70))])
     service.tick(P2.k2)
     final = frozen(service, "P2", "final", tmp_path / "final")
     late = measured(9)[1]
@@ -190,6 +211,9 @@ def test_a_period_is_closed_with_its_measures_and_proved_from_the_log(service: S
             assert (out / file).read_bytes() == written, file
             assert len(written.splitlines()) > 20, file
     assert (tmp_path / "initial" / "measures.csv").read_bytes() != (tmp_path / "final" / "measures.csv").read_bytes()
+    for name, value in (("initial", "61.4"), ("final", "70")):
+        last = (tmp_path / name / "rates.csv").read_text().splitlines()[-1]
+        assert last.startswith(f"capc-2025,P2,{name},CAHPS,access,,P,,112,,{value},"), last
     changed = [record for _, record, _ in service.read("adjustments") if record.what.startswith("measure:capc-2025:")]
     assert changed, "what came after the final close changed nothing that was measured"
     assert all(one.close_id == final.close_id and one.before != one.after for one in changed)
