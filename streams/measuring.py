@@ -278,10 +278,3 @@ class Measuring:
     def _said(self, bound: Bound, found: Found) -> Mapping[str, Sequence[Outcome]]:
         """What is written of a member: of a close asked again just what the close said."""
         return _with_those_outside(bound, found) if self.reading == rows_of.LIVE else found.outcomes
-
-    def write(self, out: Path) -> dict[str, str]:
-        """Write measures.csv, rates.csv and gaps.csv into a folder; the sha256 of each by its name."""
-        try:
-            return self.results.write(out, self.bounds)
-        finally:
-            self.results.close()

@@ -90,6 +90,8 @@ def replay(
         spread = stack.enter_context(Processes(count))
         filed, digests, rows = _look(history, spread, count, folder, report("bytes read"))
         measuring = history.measuring()
+        if measuring is not None:
+            stack.callback(measuring.results.close)
         lines = sum(block.lines for *_, one in filed for block in one.blocks)
         work = shares(filed, _portion(lines, SHARE, count), folder)
         heard = _summed(report("records worked"), lines)
