@@ -1,0 +1,109 @@
+"""One close that states its month, adjusts an earlier one and adjusts a final reading: ledger and statements agree at each step."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from schemas.money import Contract
+from schemas.records import CloseAnnul, PeopleCount, RateSums, Restated, RestatedPanel, Tick
+from state.payment import money_ledger
+from tests.money_cases import contract, d
+from tests.paid_cases import EDITION, SPEC_NOW, begun, final, measured_by, panel, people, rate, reference_rates
+from tests.streams.test_paying import Said, worked
+
+MONTHLY = contract(phm_pmpm="4.00", policies={"adjust_element_2": False})
+"""The contract of payment.md 4.5 with 4.00 a month for population health, unadjusted."""
+DECEMBER, JANUARY = dt.date(2025, 12, 27), dt.date(2026, 1, 27)
+GONE = people(-10)
+
+
+def told(close_id: str, of: str, *who: PeopleCount) -> Restated:
+    """What a partition hands over with a close: differences to the people of an earlier panel."""
+    return Restated(close_id=close_id, partition=0, panels=(RestatedPanel(close_id=of, people=who),))
+
+
+def february(
+    *who: PeopleCount, sums: Sequence[RateSums] = (), close_id: str = "2026-02-panel", month: str = "2026-02"
+) -> list[Any]:
+    """The panel of February with 100 members, at whose barrier partitions tell what has changed of January's panel and of P2."""
+    asked, *answers = panel(month, people(100), close_id=close_id, moved={"P2-final": sums} if sums else {})
+    return [asked, *([told(close_id, "2026-01-panel", *who)] if who else []), *answers]
+
+
+def paid(folder: Path, *, of: Contract = MONTHLY) -> list[Any]:
+    """Everything up to P2's final statement and January's panel of 100."""
+    tables = measured_by(EDITION, supplied=reference_rates(folder))
+    return [of, *begun(tables), *final(SPEC_NOW, tables), *panel("2026-01", people(100)), Tick(date=JANUARY)]
+
+
+def standing(said: Said) -> list[tuple[str, str, str, Decimal]]:
+    """What was made after the pool's panels: period, reading, state and difference."""
+    return [
+        (one.statement.period, one.statement.reading, one.state, one.statement.difference)
+        for one in said.money.statements.values()
+        if one.statement.period >= "2026"
+    ]
+
+
+def agrees(said: Said) -> bool:
+    """Whether the ledger is the sum of the statements that stand."""
+    stands = [one.statement for one in said.money.statements.values() if one.state != "withdrawn"]
+    earned = sum(one.difference for one in stands)
+    found = money_ledger.balance(said.money.entries, *_both())
+    return money_ledger.disagreements(said.money.entries, stands) == () and found.earned == earned
+
+
+def _both() -> Any:
+    return "acme", "A"
+
+
+async def test_one_close_states_its_month_and_adjusts_a_month_and_a_final_reading_and_can_be_annulled_and_closed_again(
+    tmp_path: Path,
+) -> None:
+    """January 100 x 4.00, then 90 x 4.00; P2 as in the golden case of one void pair; February 100 x 4.00."""
+    log = paid(tmp_path)
+
+    async def after(name: str, *more: Any) -> Said:
+        log.extend(more)
+        said = await worked(tmp_path / name, *log, tables=tmp_path)
+        assert agrees(said)
+        return said
+
+    begun_with = [("2026-01", "panel", "draft", d("400.00")), ("P2", "final", "draft", d("31973.27"))]
+    said = await after("begun")
+    assert sorted(standing(said)) == begun_with
+    said = await after("closed", *february(GONE, sums=[rate("COL", -2, 0)]))
+    at_once = [
+        ("2026-01", "adjustment", "draft", d("-40.00")),
+        ("2026-02", "panel", "draft", d("400.00")),
+        ("P2", "adjustment", "draft", d("-2740.57")),
+    ]
+    assert sorted(standing(said)[2:]) == at_once
+    assert said.closes[-1].message == (
+        "1 statement drafted, 400.00 dollars; 1 statement of earlier months adjusted, -40.00 dollars; "
+        "1 statement of final readings adjusted, -2,740.57 dollars"
+    )
+    # Each entry is of a statement of its own, and in the order in which they are said.
+    assert [one.number for one in said.money.entries] == list(range(1, len(said.money.entries) + 1))
+    # What the close has brought of others' statements goes with theirs: only its own are withdrawn.
+    said = await after("annulled", CloseAnnul(close_id="2026-02-panel", actor="ann", reason="roster"))
+    assert [one for one in standing(said) if one[2] == "withdrawn"] == [("2026-02", "panel", "withdrawn", d("400.00"))]
+    # Closed again with the same told, the adjustments stand already; nothing is made twice.
+    again = february(sums=[rate("COL", -2, 0)], close_id="2026-02-panel-2")
+    said = await after("again", *again)
+    assert standing(said)[5:] == [("2026-02", "panel", "draft", d("400.00"))]
+    assert said.closes[-1].message == "1 statement drafted, 400.00 dollars"
+    # Asked again, also by the id of the one that was annulled, it is the same close.
+    said = await after("asked", *again, *february(close_id="2026-02-panel"))
+    assert len(standing(said)) == 6
+    # And what is told back is adjusted back.
+    said = await after("back", *february(people(0), sums=[rate("COL", 0, 0)], close_id="b", month="2026-03"))
+    assert sorted(standing(said)[6:]) == [
+        ("2026-01", "adjustment", "draft", d("40.00")),
+        ("2026-03", "panel", "draft", d("400.00")),
+        ("P2", "adjustment", "draft", d("2740.57")),
+    ]
