@@ -112,12 +112,6 @@ def _records(given: Given) -> Iterator[Finding]:
         if refusal is not None:
             name = type(record).__struct_config__.tag
             yield Finding("mistake", f"{name}, {refusal.field}", refusal.message)
-    for practice in given.practices:
-        score = practice.hpi_percentile
-        if score is not None and not (score.is_finite() and 0 <= score <= 100):
-            yield Finding(
-                "mistake", f"practice {practice.practice_id}, hpi_percentile", "does not lie in 0 to 100: correct it."
-            )
 
 
 def _beside(contract: Contract, given: Given) -> Iterator[tuple[str, str]]:

@@ -28,7 +28,7 @@ from state.payment.closes import (
 )
 from state.payment.element2 import MONTHS_OF_A_QUARTER, Risk, month_name, months_paid
 from state.payment.frozen_rates import FrozenRates, performances
-from state.payment.hpi import Adjustment, Location
+from state.payment.hpi import Adjustment, Location, NoDecile
 from state.payment.incentive import IncentiveReading
 from state.payment.pool import PoolMonth, months_of, pool_month
 from state.payment.practice_type import MemberMonths, TypeOfPeriod, member_months, practice_type
@@ -291,17 +291,17 @@ def _risk(known: Known, terms: Terms, month: dt.date) -> Risk:
     """What adjusts the month's PMPMs. The population that averages 1: all members of the contract's plans on panels of the month."""
     contract = terms.contract
     average = Fraction(1)
-    if terms.factors is not None:
-        everybody = persons(known.panels[month], month, contract, of_payer=True)
-        try:
+    try:
+        if terms.factors is not None:
+            everybody = persons(known.panels[month], month, contract, of_payer=True)
             average = normaliser(everybody, month, terms.factors)
-        except MissingBand as problem:
-            raise NothingStated([f"practice {contract.practice_id} with {contract.payer}: {problem}"]) from None
-    return terms.risk(
-        locations(known, terms, month),
-        plain(average),
-        f"{contract.payer}'s members on the panels of {month_name(month)}",
-    )
+        return terms.risk(
+            locations(known, terms, month),
+            plain(average),
+            f"{contract.payer}'s members on the panels of {month_name(month)}",
+        )
+    except (MissingBand, NoDecile) as problem:
+        raise NothingStated([f"practice {contract.practice_id} with {contract.payer}: {problem}"]) from None
 
 
 def locations(known: Known, terms: Terms, month: dt.date) -> tuple[Location, ...]:
