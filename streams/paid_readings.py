@@ -97,7 +97,11 @@ async def adjustments(
             continue
         try:
             frozen = await rates(state, known.store, period, final, later)
-            there = msgspec.structs.replace(known, panels=await panels(state, drafting.panels_for(period)))
+            there = msgspec.structs.replace(
+                known,
+                contracts=await state.closed_contracts(close_id),
+                panels=await panels(state, drafting.panels_for(period)),
+            )
             made += drafting.period_adjustments(there, period, final, frozen, later, stated_on)
         except NothingStated as problem:
             refused += problem.reasons

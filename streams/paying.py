@@ -34,6 +34,8 @@ class Booked:
     practice: Practice | None = None
     site: Site | None = None
     contract: Contract | None = None
+    closed_contracts: tuple[str, tuple[Contract, ...]] | None = None
+    """A close that has stated a period, and the contracts that hold for its adjustments too."""
     statements: tuple[Stated, ...] = ()
     entries: tuple[LedgerEntry, ...] = ()
     refused: tuple[MoneySaid, ...] = ()
@@ -160,6 +162,7 @@ async def drafts(
     )
     late = msgspec.structs.replace(known, panels=await paid_readings.adjustable(state, snapshot, partials, stated_on))
     drafted: list[Drafted] = []
+    closed: tuple[str, tuple[Contract, ...]] | None = None
     said: list[str] = []
     with _all_tables():
         try:
@@ -172,6 +175,8 @@ async def drafts(
             own = await _own(state, known, snapshot, partials, stated_on, services)
             said = [*_told(own, "drafted"), *said]
             drafted += own
+            if own and snapshot.reading != "panel":
+                closed = (snapshot.close_id, tuple(every))
         except NothingStated as problem:
             said.insert(0, f"no statement was made: {problem}")
         adjusted, refused = await paid_readings.adjustments(state, known, snapshot, stated_on)
@@ -189,6 +194,7 @@ async def drafts(
     if wrong:
         raise Stop(f"Statements and the money ledger disagree ({wrong[0]}): nothing was stated; report it.", EXIT_FAULT)
     return Booked(
+        closed_contracts=closed,
         statements=tuple(Stated(one.statement, "draft", None, one.basis) for one in drafted),
         entries=tuple(entries),
         message="; ".join(said) or None,

@@ -142,7 +142,8 @@ def period_adjustments(
 ) -> tuple[Statement, ...]:
     """The adjustments of a period's final statements, now that the close `later` has told what its frozen sums have become (`frozen`).
 
-    Pool and practice type stay those of the final statement, whose close is `snapshot`. Each practice and payer whose amounts have
+    Pool and practice type stay those of the final statement, whose close is `snapshot`, and so do its contracts, if `known` has them as they
+    were then. Each practice and payer whose amounts have
     changed has one: rates may be pooled, and costs compared with peers, so that a change of one practice may move another. None after
     the contract's retro limit, and none of a period that has no final statement. Raises `NothingStated` as `period_drafts` does.
     """

@@ -66,6 +66,9 @@ class ProgramState(LogState):
             close_id TEXT PRIMARY KEY, period TEXT NOT NULL, state TEXT NOT NULL, request BLOB NOT NULL, snapshot BLOB NOT NULL
         ) WITHOUT ROWID;
         CREATE TABLE closed_periods (close_id TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE closed_contracts (
+            close_id TEXT NOT NULL, contract_id TEXT NOT NULL, record BLOB NOT NULL, PRIMARY KEY (close_id, contract_id)
+        ) WITHOUT ROWID;
         CREATE TABLE partials (
             close_id TEXT NOT NULL, partition INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (close_id, partition)
         ) WITHOUT ROWID;
@@ -278,6 +281,20 @@ class ProgramState(LogState):
         """Keep the record of a period under a close of it. Inside a transaction."""
         await self._db.execute(
             "INSERT OR IGNORE INTO closed_periods VALUES (?, ?)", (close_id, _encoder.encode(period))
+        )
+
+    async def closed_contracts(self, close_id: str) -> list[Contract]:
+        """The contracts by which the statements of a period's close were made, whatever was agreed later, by id."""
+        rows = await self.fetch(
+            "SELECT record FROM closed_contracts WHERE close_id = ? ORDER BY contract_id", (close_id,)
+        )
+        return [msgspec.msgpack.decode(row[0], type=Contract) for row in rows]
+
+    async def note_closed_contracts(self, close_id: str, contracts: Iterable[Contract]) -> None:
+        """Keep the contracts that a period's close is stated by. Inside a transaction."""
+        await self._db.executemany(
+            "INSERT INTO closed_contracts VALUES (?, ?, ?)",
+            [(close_id, one.contract_id, _encoder.encode(one)) for one in contracts],
         )
 
     async def partials(self, close_id: str) -> list[Partial]:

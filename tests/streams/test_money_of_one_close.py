@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from schemas.money import Contract
 from schemas.records import CloseAnnul, PeopleCount, RateSums, Restated, RestatedPanel, Tick
 from state.payment import money_ledger
@@ -107,3 +109,26 @@ async def test_one_close_states_its_month_and_adjusts_a_month_and_a_final_readin
         ("2026-03", "panel", "draft", d("400.00")),
         ("P2", "adjustment", "draft", d("2740.57")),
     ]
+
+
+# -- contracts that change while a statement stands ---------------------------------------------------------------------
+
+
+async def test_the_contracts_of_a_final_statement_hold_for_its_adjustments(tmp_path: Path) -> None:
+    """A base of 64.00 agreed afterwards is for what is stated from then on: two members fewer in COL are 2,740.57 less, not the double pool."""
+    log = paid(tmp_path)
+    dearer = msgspec.structs.replace(MONTHLY, base_pmpm=d("64.00"), phm_pmpm=d("5.00"))
+    said = await worked(tmp_path / "dearer", *log, dearer, *february(sums=[rate("COL", -2, 0)]), tables=tmp_path)
+    assert sorted(standing(said))[-3:] == [
+        ("2026-02", "panel", "draft", d("500.00")),
+        ("P2", "adjustment", "draft", d("-2740.57")),
+        ("P2", "final", "draft", d("31973.27")),
+    ]
+    # Nor does one that is ended in the past take its adjustments away.
+    ended = msgspec.structs.replace(MONTHLY, effective_to=dt.date(2025, 6, 1))
+    said = await worked(tmp_path / "ended", *log, ended, *february(sums=[rate("COL", -2, 0)]), tables=tmp_path)
+    assert sorted(standing(said))[-2:] == [
+        ("P2", "adjustment", "draft", d("-2740.57")),
+        ("P2", "final", "draft", d("31973.27")),
+    ]
+    assert agrees(said)
