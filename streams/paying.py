@@ -20,6 +20,7 @@ from state.payment import acceptance, contracts, corrections, drafting, money_le
 from state.payment.amounts import dollars, total
 from state.payment.closes import NothingStated
 from state.payment.drafting import Drafted, Known, Panel
+from state.payment.element2 import in_force, quarter_of
 from state.payment.service_classes import BadCodes
 from state.reference.tables import TableError, TableStore
 from state.stores.program import ProgramState, Stated
@@ -230,11 +231,11 @@ async def _own(
     """The statements that a close pays: elements 1 and 2 of a panel, element 3 of a period."""
     if snapshot.reading == "panel":
         month = snapshot.as_of or stated_on
-        panels = await paid_readings.panels(state, drafting.quarter_of(month))
+        panels = await paid_readings.panels(state, quarter_of(month))
         panels[month] = Panel(snapshot=snapshot, people=paid_readings.people_of(partials))
         return drafting.month_drafts(msgspec.structs.replace(known, panels=panels), month, stated_on, services)
     period = await state.closed_period(snapshot.close_id)
-    if period is None or not any(drafting.in_force(one, period.performance_end) for one in known.contracts):
+    if period is None or not any(in_force(one, period.performance_end) for one in known.contracts):
         return ()
     frozen = await paid_readings.rates(state, known.store, period, snapshot)
     known = msgspec.structs.replace(known, panels=await paid_readings.panels(state, drafting.panels_for(period)))

@@ -26,7 +26,7 @@ from state.payment.closes import (
     period_statements,
     restated_period,
 )
-from state.payment.element2 import MONTHS_OF_A_QUARTER, Risk, month_name, months_paid
+from state.payment.element2 import Risk, in_force, month_name, months_paid, quarter_of
 from state.payment.frozen_rates import FrozenRates, performances
 from state.payment.hpi import Adjustment, Location, NoDecile
 from state.payment.incentive import IncentiveReading
@@ -109,7 +109,8 @@ def month_drafts(
     """
     made: list[Drafted] = []
     told: set[tuple[str, str]] = set()
-    for one in sorted({quarter_of(month)[0], month}):
+    # Of the earlier months of its quarter one may have waited for this panel.
+    for one in quarter_of(month):
         if one not in known.panels:
             continue
         practices = {
@@ -142,10 +143,10 @@ def period_adjustments(
 ) -> tuple[Statement, ...]:
     """The adjustments of a period's final statements, now that the close `later` has told what its frozen sums have become (`frozen`).
 
-    Pool and practice type stay those of the final statement, whose close is `snapshot`, and so do its contracts, if `known` has them as they
-    were then. Each practice and payer whose amounts have
-    changed has one: rates may be pooled, and costs compared with peers, so that a change of one practice may move another. None after
-    the contract's retro limit, and none of a period that has no final statement. Raises `NothingStated` as `period_drafts` does.
+    Pool and practice type stay those of the final statement, whose close is `snapshot`; `known` has its contracts as they were then.
+    Each practice and payer whose amounts have changed has one: rates may be pooled, and costs compared with peers, so that a change of
+    one practice may move another. None after the contract's retro limit, and none of a period that has no final statement. Raises
+    `NothingStated` as `period_drafts` does.
     """
     contracts = _of_period(known, period)
     by_id = {one.contract_id: one for one in contracts}
@@ -219,20 +220,9 @@ def why_kept(snapshot: Snapshot, standing: Iterable[Statement], periods: Iterabl
     return None
 
 
-def quarter_of(month: dt.date) -> tuple[dt.date, ...]:
-    """The three months of a month's quarter."""
-    start = month.month - (month.month - 1) % MONTHS_OF_A_QUARTER
-    return tuple(month.replace(month=start + ahead) for ahead in range(MONTHS_OF_A_QUARTER))
-
-
 def panels_for(period: Period) -> tuple[dt.date, ...]:
     """The months whose panels a period's statements rest on: those that make the practice type, and those of the pool."""
     return (*_trailing(period), *months_of(period))
-
-
-def in_force(contract: Contract, day: dt.date) -> bool:
-    """Whether a contract holds on a day."""
-    return contract.effective_from <= day and (contract.effective_to is None or day < contract.effective_to)
 
 
 def statable(snapshot: Snapshot, stated_on: dt.date) -> Statable:

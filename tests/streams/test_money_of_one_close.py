@@ -115,7 +115,7 @@ async def test_one_close_states_its_month_and_adjusts_a_month_and_a_final_readin
 
 
 async def test_the_contracts_of_a_final_statement_hold_for_its_adjustments(tmp_path: Path) -> None:
-    """A base of 64.00 agreed afterwards is for what is stated from then on: two members fewer in COL are 2,740.57 less, not the double pool."""
+    """A base of 64.00 agreed afterwards is for what is stated from then on: two fewer in COL are 2,740.57 less, not a double pool."""
     log = paid(tmp_path)
     dearer = msgspec.structs.replace(MONTHLY, base_pmpm=d("64.00"), phm_pmpm=d("5.00"))
     said = await worked(tmp_path / "dearer", *log, dearer, *february(sums=[rate("COL", -2, 0)]), tables=tmp_path)
@@ -132,3 +132,25 @@ async def test_the_contracts_of_a_final_statement_hold_for_its_adjustments(tmp_p
         ("P2", "final", "draft", d("31973.27")),
     ]
     assert agrees(said)
+
+
+async def test_of_a_quarter_in_which_contracts_change_each_pays_the_months_in_which_it_holds(tmp_path: Path) -> None:
+    """July 200 x 4.00 by the first; August and September 2 x 200 x 5.00 by the second, with the last of their panels."""
+    quarterly = {"phm_frequency": "quarterly", "policies": {"adjust_element_2": False}}
+    first = contract(contract_id="C1", phm_pmpm="4.00", effective_to="2025-08-01", **quarterly)
+    second = contract(contract_id="C2", phm_pmpm="5.00", effective_from="2025-08-01", **quarterly)
+    log: list[Any] = [first, second, Tick(date=dt.date(2025, 7, 31))]
+    panels = [one for month in (7, 8, 9) for one in panel(f"2025-{month:02}", people(200))]
+    said = await worked(tmp_path / "quarterly", *log, *panels)
+    assert said.states == [("2025-07", "draft", d("800.00")), ("2025-08", "draft", d("2000.00"))]
+    made = [one.statement for one in said.money.statements.values()]
+    assert [(one.contract_id, one.covers_to) for one in made] == [
+        ("C1", dt.date(2025, 7, 31)),
+        ("C2", dt.date(2025, 9, 30)),
+    ]
+    # The same where the second pays by the month, and where nothing follows the first.
+    log[1] = msgspec.structs.replace(second, phm_frequency="monthly")
+    said = await worked(tmp_path / "monthly", *log, *panels)
+    assert [one[2] for one in said.states] == [d("800.00"), d("1000.00"), d("1000.00")]
+    said = await worked(tmp_path / "ended", first, *log[2:], *panels)
+    assert said.states == [("2025-07", "draft", d("800.00"))]
