@@ -113,12 +113,10 @@ def month_drafts(
     for one in quarter_of(month):
         if one not in known.panels:
             continue
-        practices = {
-            (of.terms.contract.payer, of.terms.contract.practice_id): of for of in _months_of(known, one, month)
-        }
+        found = [((of.terms.contract.payer, of.terms.contract.practice_id), of) for of in _months_of(known, one, month)]
+        practices = dict(found)
         with_services = [
-            msgspec.structs.replace(of, services=() if who in told else services.get(who, ()))
-            for who, of in practices.items()
+            msgspec.structs.replace(of, services=() if who in told else services.get(who, ())) for who, of in found
         ]
         for statement in month_statements(statable(known.panels[one].snapshot, stated_on), one, with_services):
             if any(line.information is None for line in statement.lines):

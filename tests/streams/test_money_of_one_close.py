@@ -15,7 +15,7 @@ from schemas.records import CloseAnnul, PeopleCount, RateSums, Restated, Restate
 from state.payment import money_ledger
 from tests.money_cases import contract, d
 from tests.paid_cases import EDITION, SPEC_NOW, begun, final, measured_by, panel, people, rate, reference_rates
-from tests.streams.test_paying import Said, worked
+from tests.streams.test_paying import B, Said, worked
 
 MONTHLY = contract(phm_pmpm="4.00", policies={"adjust_element_2": False})
 """The contract of payment.md 4.5 with 4.00 a month for population health, unadjusted."""
@@ -154,3 +154,15 @@ async def test_of_a_quarter_in_which_contracts_change_each_pays_the_months_in_wh
     assert [one[2] for one in said.states] == [d("800.00"), d("1000.00"), d("1000.00")]
     said = await worked(tmp_path / "ended", first, *log[2:], *panels)
     assert said.states == [("2025-07", "draft", d("800.00"))]
+
+
+async def test_two_contracts_on_one_day_are_never_paid_by_one_of_them(tmp_path: Path) -> None:
+    """By products, in one track or in two: the second waits in quarantine, and the month is stated by the first."""
+    ppo, hmo = contract(**B, products=["PPO"]), contract(**B, contract_id="C2", products=["HMO"])
+    who = people(50), msgspec.structs.replace(people(50), product="HMO")
+    said = await worked(tmp_path / "products", ppo, hmo, Tick(date=dt.date(2025, 6, 27)), *panel("2025-07", *who))
+    assert said.states == [("2025-07", "draft", d("1200.00"))]
+    assert [reason for reason, _ in said.refused] == ["contract_mistake"]
+    fee_for_service = contract(contract_id="C2", products=["HMO"], phm_pmpm="4.00")
+    said = await worked(tmp_path / "tracks", ppo, fee_for_service)
+    assert "a practice is in one track per plan" in said.refused[0][1]

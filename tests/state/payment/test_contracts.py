@@ -353,8 +353,13 @@ def test_contracts_of_other_plans_practices_and_dates_stand_beside_each_other(
     assert said(folder.check(PLAIN, other(**changes))) == []
 
 
-def test_products_of_one_payer_may_have_their_own_contracts(folder: Folder) -> None:
-    assert said(folder.check(PLAIN | {"products": ["PPO 1"]}, other(products=["PPO 2"]))) == []
+def test_products_of_one_payer_stand_in_one_contract_because_statements_are_of_a_practice_and_payer(
+    folder: Folder,
+) -> None:
+    found = said(folder.check(PLAIN | {"products": ["PPO 1"]}, other(products=["PPO 2"])))
+    assert [line.partition(": ")[2] for line in found] == [
+        "overlaps contract C1 of the same practice and plan from 2024-07-01 on: name the products of both in one."
+    ]
     assert len(said(folder.check(PLAIN | {"products": ["PPO 1"]}, other()))) == 1
     assert len(said(folder.check(PLAIN | {"products": ["PPO 1", "PPO 2"]}, other(products=["PPO 2"])))) == 1
 
