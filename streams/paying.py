@@ -114,8 +114,11 @@ async def posting(state: ProgramState, payment: PaymentPosted) -> Booked:
     """Book what was really paid: against the statement that it names, else as an open item."""
     found = await state.statement(payment.statement_id)
     statements = {} if found is None else {payment.statement_id: found.statement}
+    before, last = await state.ledger_of(
+        payment.payer, money_ledger.NOBODY if found is None else found.statement.practice_id
+    )
     try:
-        return Booked(entries=money_ledger.posted(await state.ledger(), payment, statements))
+        return Booked(entries=_numbered(money_ledger.posted(before, payment, statements), last))
     except money_ledger.Contradiction as problem:
         return Booked(refusal=Refusal("payment_contradiction", "amount", str(problem)))
 
@@ -136,7 +139,13 @@ async def order(state: ProgramState, given: StatementRelease, on: dt.date) -> Bo
     now = msgspec.structs.replace(found, state=releases.state_after(given), order=given)
     if now.state != "released":
         return Booked(statements=(now,))
-    return Booked(statements=(now,), entries=money_ledger.released(await state.ledger(), given.statement_id, on))
+    before, last = await state.ledger_of(statement.payer, statement.practice_id)
+    return Booked(statements=(now,), entries=_numbered(money_ledger.released(before, given.statement_id, on), last))
+
+
+def _numbered(entries: Sequence[LedgerEntry], last: int) -> tuple[LedgerEntry, ...]:
+    """Entries that were made of a part of the ledger, numbered as they follow the whole of it."""
+    return tuple(msgspec.structs.replace(one, number=last + place) for place, one in enumerate(entries, 1))
 
 
 async def drafts(

@@ -23,6 +23,7 @@ from schemas.records import (
     Snapshot,
 )
 from state.payment.drafting import Basis
+from state.payment.money_ledger import NOBODY
 from state.stores.log_state import LogState
 
 T = TypeVar("T")
@@ -91,7 +92,10 @@ class ProgramState(LogState):
         CREATE TABLE statements (
             stated INTEGER PRIMARY KEY, statement_id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, record BLOB NOT NULL
         );
-        CREATE TABLE ledger (number INTEGER PRIMARY KEY, record BLOB NOT NULL);
+        CREATE TABLE ledger (
+            number INTEGER PRIMARY KEY, payer TEXT NOT NULL, practice_id TEXT NOT NULL, record BLOB NOT NULL
+        );
+        CREATE INDEX ledger_of ON ledger (payer, practice_id);
         """
 
     sequence: int
@@ -217,10 +221,20 @@ class ProgramState(LogState):
         rows = await self.fetch("SELECT record FROM ledger ORDER BY number")
         return [msgspec.msgpack.decode(row[0], type=LedgerEntry) for row in rows]
 
+    async def ledger_of(self, payer: str, practice_id: str) -> tuple[list[LedgerEntry], int]:
+        """What the money ledger has of a practice and payer, and of the payer's payments that no statement asks for; its last number."""
+        rows = await self.fetch(
+            "SELECT record FROM ledger WHERE payer = ? AND practice_id IN (?, ?) ORDER BY number",
+            (payer, practice_id, NOBODY),
+        )
+        last = await self.fetch("SELECT coalesce(max(number), 0) FROM ledger")
+        return [msgspec.msgpack.decode(row[0], type=LedgerEntry) for row in rows], int(last[0][0])
+
     async def note_entries(self, entries: Iterable[LedgerEntry]) -> None:
         """Append to the money ledger. Inside a transaction."""
         await self._db.executemany(
-            "INSERT INTO ledger VALUES (?, ?)", [(entry.number, _encoder.encode(entry)) for entry in entries]
+            "INSERT INTO ledger VALUES (?, ?, ?, ?)",
+            [(entry.number, entry.payer, entry.practice_id, _encoder.encode(entry)) for entry in entries],
         )
 
     # -- periods and closes ---------------------------------------------------------------------------------------------

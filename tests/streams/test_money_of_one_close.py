@@ -15,7 +15,8 @@ from schemas.records import CloseAnnul, PeopleCount, RateSums, Restated, Restate
 from state.payment import money_ledger
 from tests.money_cases import contract, d
 from tests.paid_cases import EDITION, SPEC_NOW, begun, final, measured_by, panel, people, rate, reference_rates
-from tests.streams.test_paying import B, Said, worked
+from tests.streams.test_paying import B, Said, released, worked
+from tests.streams.test_paying import paid as paid_to
 
 MONTHLY = contract(phm_pmpm="4.00", policies={"adjust_element_2": False})
 """The contract of payment.md 4.5 with 4.00 a month for population health, unadjusted."""
@@ -166,3 +167,39 @@ async def test_two_contracts_on_one_day_are_never_paid_by_one_of_them(tmp_path: 
     fee_for_service = contract(contract_id="C2", products=["HMO"], phm_pmpm="4.00")
     said = await worked(tmp_path / "tracks", ppo, fee_for_service)
     assert "a practice is in one track per plan" in said.refused[0][1]
+
+
+# -- one ledger of many practices ---------------------------------------------------------------------------------------
+
+
+async def test_entries_of_several_practices_and_payers_are_numbered_in_one_ledger_and_netted_apart(
+    tmp_path: Path,
+) -> None:
+    """What one practice carries is set off against its own payments of the same payer alone."""
+    of = [
+        contract(**B, contract_id=f"{payer}-{name}", payer=payer, practice_id=name)
+        for payer in ("acme", "best")
+        for name in ("A", "B")
+    ]
+    who = [people(50, practice=name, payer=payer) for payer in ("acme", "best") for name in ("A", "B")]
+    first: list[Any] = [*of, Tick(date=dt.date(2025, 6, 27)), *panel("2025-07", *who), Tick(date=dt.date(2025, 7, 27))]
+    asked, *answers = panel("2025-08", *who)
+    first += [asked, told("2025-08-panel", "2025-07-panel", people(-30, practice="B", payer="best")), *answers]
+    names = list((await worked(tmp_path / "drafts", *first)).money.statements)
+    orders = [
+        *map(released, names),
+        paid_to(names[0], "1200.00"),
+        paid_to("X", "5.00", "T2"),
+        paid_to("X", "5.00", "T2"),
+    ]
+    said = await worked(tmp_path / "paid", *first, *orders)
+    assert [one.number for one in said.money.entries] == list(range(1, len(said.money.entries) + 1))
+    found = {(one.payer, one.practice_id): one for one in money_ledger.balances(said.money.entries)}
+    # best pays B 1,200 for July and, of August's 1,200, 480 after 30 x 24.00 that it need not have paid.
+    assert {both: one.payable + one.paid for both, one in found.items() if both[1]} == {
+        ("acme", "A"): d("2400.00"),
+        ("acme", "B"): d("2400.00"),
+        ("best", "A"): d("2400.00"),
+        ("best", "B"): d("1680.00"),
+    }
+    assert (found["acme", "A"].paid, found["acme", ""].unmatched) == (d("1200.00"), d("-5.00"))
