@@ -182,8 +182,8 @@ async def drafts(
             said.append(f"no statement of an earlier month was adjusted: {problem}")
         try:
             services = corrections.services_to_tell(late, drafted)
-            own = await _own(state, known, snapshot, partials, stated_on, services)
-            said = [*_told(own, "drafted"), *said]
+            own, unpaid = await _own(state, known, snapshot, partials, stated_on, services)
+            said = [*_told(own, "drafted"), *unpaid, *said]
             drafted += own
             if own and snapshot.reading != "panel":
                 closed = (snapshot.close_id, tuple(every))
@@ -236,20 +236,23 @@ async def _own(
     partials: Sequence[Partial],
     stated_on: dt.date,
     services: drafting.Services,
-) -> Sequence[Drafted]:
-    """The statements that a close pays: elements 1 and 2 of a panel, element 3 of a period."""
+) -> tuple[Sequence[Drafted], Sequence[str]]:
+    """The statements that a close pays: elements 1 and 2 of a panel, element 3 of a period; and whom the period does not pay."""
     if snapshot.reading == "panel":
         month = snapshot.as_of or stated_on
         panels = await paid_readings.panels(state, quarter_of(month))
         panels[month] = Panel(snapshot=snapshot, people=paid_readings.people_of(partials))
-        return drafting.month_drafts(msgspec.structs.replace(known, panels=panels), month, stated_on, services)
+        return drafting.month_drafts(msgspec.structs.replace(known, panels=panels), month, stated_on, services), ()
     period = await state.closed_period(snapshot.close_id)
-    if period is None or not any(in_force(one, period.performance_end) for one in known.contracts):
-        return ()
+    if period is None:
+        return (), ()
+    unpaid = drafting.not_paid(known, period)
+    if not any(in_force(one, period.performance_end) for one in known.contracts):
+        return (), unpaid
     frozen = await paid_readings.rates(state, known.store, period, snapshot)
     known = msgspec.structs.replace(known, panels=await paid_readings.panels(state, drafting.panels_for(period)))
     made = drafting.period_drafts(known, period, snapshot.reading, snapshot, frozen, stated_on)
-    return [Drafted(one) for one in made]
+    return [Drafted(one) for one in made], unpaid
 
 
 def _told(some: Sequence[Drafted], what: str) -> list[str]:

@@ -177,6 +177,7 @@ class _Side:
                     *made,
                     *drafting.period_drafts(known(), period, "final", snapshot, frozen, period.k2),
                 ]
+                why += [f"{name}: {sentence}" for sentence in drafting.not_paid(known(), period)]
             except NotMeasured as problem:
                 why.append(f"{name}: {problem}")
             except NothingStated as problem:

@@ -133,7 +133,26 @@ def period_drafts(
     contracts = _of_period(known, period)
     practices = [_period_of(known, period, one, contracts, frozen) for one in contracts]
     made = period_statements(statable(snapshot, stated_on), period, reading, practices)
-    return tuple(msgspec.structs.replace(one, notes=(*one.notes, *frozen.notes)) for one in made)
+    uncovered = {(one.payer, one.practice_id): tuple(_uncovered(known, period, one)) for one in contracts}
+    return tuple(
+        msgspec.structs.replace(one, notes=(*one.notes, *uncovered[one.payer, one.practice_id], *frozen.notes))
+        for one in made
+    )
+
+
+def not_paid(known: Known, period: Period) -> tuple[str, ...]:
+    """Whose contracts have ended before a period did, so that it pays them nothing: a sentence for each practice and payer."""
+    paid = {(one.payer, one.practice_id) for one in known.contracts if in_force(one, period.performance_end)}
+    ended = {
+        (one.payer, one.practice_id)
+        for one in known.contracts
+        for month in months_of(period)
+        if in_force(one, month) and (one.payer, one.practice_id) not in paid
+    }
+    return tuple(
+        f"practice {practice} with {payer} has no contract in force on {period.performance_end}, by which {period.period} would be paid"
+        for payer, practice in sorted(ended)
+    )
 
 
 def period_adjustments(
@@ -168,7 +187,8 @@ def period_adjustments(
             decided_on=stated_on,
         )
         if adjusted is not None:
-            made.append(msgspec.structs.replace(adjusted, notes=(*adjusted.notes, *frozen.notes)))
+            more = _uncovered(known, period, one.terms.contract)
+            made.append(msgspec.structs.replace(adjusted, notes=(*adjusted.notes, *more, *frozen.notes)))
     return tuple(made)
 
 
@@ -361,6 +381,13 @@ def _pool_months(known: Known, period: Period, contract: Contract) -> Iterator[P
         for one in known.contracts:
             if (one.payer, one.practice_id) == (contract.payer, contract.practice_id) and in_force(one, month):
                 yield pool_month(one, month, sum(each.members for each in persons(known.panels[month], month, one)))
+
+
+def _uncovered(known: Known, period: Period, contract: Contract) -> Iterator[str]:
+    covered = {one.month for one in _pool_months(known, period, contract)}
+    without = [month_name(month) for month in months_of(period) if month not in covered]
+    if without:
+        yield f"No contract was in force in {', '.join(without)}: the pool has no base payment of them."
 
 
 def _type_of(known: Known, period: Period, contract: Contract, ours: Sequence[Statement]) -> TypeOfPeriod:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from schemas.money import Contract
 from schemas.records import CloseAnnul, PeopleCount, RateSums, Restated, RestatedPanel, Tick
@@ -110,6 +111,19 @@ async def test_one_close_states_its_month_and_adjusts_a_month_and_a_final_readin
         ("2026-03", "panel", "draft", d("400.00")),
         ("P2", "adjustment", "draft", d("2740.57")),
     ]
+
+
+@pytest.mark.parametrize("back", range(1, 10, 2))
+async def test_such_a_close_and_its_annulment_are_the_same_bytes_wherever_the_conductor_is_killed(
+    tmp_path: Path, back: int
+) -> None:
+    annul = CloseAnnul(close_id="2026-02-panel", actor="ann", reason="roster")
+    log = [*paid(tmp_path), *february(GONE, sums=[rate("COL", -2, 0)]), annul]
+    log += february(GONE, sums=[rate("COL", -2, 0)], close_id="2026-02-panel-2")
+    whole = await worked(tmp_path / "whole", *log, tables=tmp_path)
+    killed = await worked(tmp_path / "killed", *log, cuts=[len(log) - back], tables=tmp_path)
+    assert killed.bytes == whole.bytes
+    assert agrees(whole)
 
 
 # -- contracts that change while a statement stands ---------------------------------------------------------------------
