@@ -171,6 +171,38 @@ async def test_of_a_quarter_in_which_contracts_change_each_pays_the_months_in_wh
     assert said.states == [("2025-07", "draft", d("800.00"))]
 
 
+async def test_a_month_that_was_paid_with_its_quarter_is_not_paid_again_by_terms_that_come_later(
+    tmp_path: Path,
+) -> None:
+    """July to September are paid at once; then the contract is said to end with July and another to begin, by the month."""
+    unadjusted = {"phm_pmpm": "4.00", "policies": {"adjust_element_2": False}}
+    quarterly = contract(phm_frequency="quarterly", **unadjusted)
+    early = [Tick(date=dt.date(2025, 7, 31)), *panel("2025-07", people(200)), *panel("2025-09", people(200))]
+    log: list[Any] = [quarterly, *early, *panel("2025-08", people(200))]
+    changed: list[Any] = [
+        msgspec.structs.replace(quarterly, effective_to=dt.date(2025, 8, 1)),
+        contract(contract_id="C2", effective_from="2025-08-01", **unadjusted),
+        CloseAnnul(close_id="2025-08-panel", actor="ann", reason="new terms"),
+    ]
+    annulled = CloseAnnul(close_id="2025-07-panel", actor="ann", reason="new terms")
+    october = [Tick(date=dt.date(2025, 9, 30)), *panel("2025-10", people(200))]
+    said = await worked(tmp_path / "kept", *log, *changed, *october)
+    # The quarter stands, so that August is not annulled, and October is the first month by the new terms.
+    assert said.states == [("2025-07", "draft", d("2400.00")), ("2025-10", "draft", d("800.00"))]
+    again = [
+        annulled,
+        changed[-1],
+        *panel("2025-08", people(200), close_id="a"),
+        *panel("2025-07", people(200), close_id="j"),
+    ]
+    said = await worked(tmp_path / "again", *log, *changed[:2], *again)
+    assert said.states == [
+        ("2025-07", "withdrawn", d("2400.00")),
+        ("2025-08", "draft", d("800.00")),
+        ("2025-07", "draft", d("800.00")),
+    ]
+
+
 async def test_two_contracts_on_one_day_are_never_paid_by_one_of_them(tmp_path: Path) -> None:
     """By products, in one track or in two: the second waits in quarantine, and the month is stated by the first."""
     ppo, hmo = contract(**B, products=["PPO"]), contract(**B, contract_id="C2", products=["HMO"])
