@@ -215,6 +215,16 @@ async def test_two_contracts_on_one_day_are_never_paid_by_one_of_them(tmp_path: 
     assert "a practice is in one track per plan" in said.refused[0][1]
 
 
+async def test_the_pool_counts_members_as_its_panels_were_frozen_whatever_is_corrected(tmp_path: Path) -> None:
+    """June's panel turns out to have 800 members fewer before the final close, which the pool does not take up."""
+    tables = measured_by(EDITION, supplied=reference_rates(tmp_path))
+    asked, *answers = final(SPEC_NOW, tables)[1:]
+    corrected = [Tick(date=dt.date(2025, 12, 27)), asked, told("P2-final", "2025-06-panel", people(-800)), *answers]
+    said = await worked(tmp_path, contract(), *begun(tables), *corrected)
+    (made,) = (one.statement for one in said.money.statements.values())
+    assert (made.pool, made.total) == (d("51840.00"), d("31973.27"))
+
+
 # -- one ledger of many practices ---------------------------------------------------------------------------------------
 
 
