@@ -262,12 +262,15 @@ def _months_of(known: Known, month: dt.date, closed: dt.date) -> Iterator[MonthO
     stated = {(one.payer, one.practice_id) for one in known.standing if one.period == month_name(month)}
     panel = known.panels[month]
     for contract in known.contracts:
-        months = {month, *months_paid(contract, month)}
+        together = months_paid(contract, month)
+        months = {month, *together}
+        # A quarter may have waited for a month in which its contract holds no more.
+        awaited = closed in months or (contract.phm_frequency == "quarterly" and together)
         if (
             not in_force(contract, month)
             or contract.payer in panel.snapshot.not_frozen
             or (contract.payer, contract.practice_id) in stated
-            or closed not in months
+            or not awaited
             or not months <= known.panels.keys()
         ):
             continue

@@ -171,6 +171,20 @@ async def test_of_a_quarter_in_which_contracts_change_each_pays_the_months_in_wh
     assert said.states == [("2025-07", "draft", d("800.00"))]
 
 
+async def test_a_quarter_that_waited_is_stated_for_the_months_before_its_contract_was_ended(tmp_path: Path) -> None:
+    """The practice leaves with July, which is told after August was closed: July alone, 200 x 4.00, with September's panel."""
+    quarterly = contract(phm_pmpm="4.00", phm_frequency="quarterly", policies={"adjust_element_2": False})
+    begun_with = [
+        quarterly,
+        Tick(date=dt.date(2025, 7, 31)),
+        *panel("2025-07", people(200)),
+        *panel("2025-08", people(200)),
+    ]
+    left = msgspec.structs.replace(quarterly, effective_to=dt.date(2025, 8, 1))
+    said = await worked(tmp_path, *begun_with, left, *panel("2025-09", people(200)))
+    assert said.states == [("2025-07", "draft", d("800.00"))]
+
+
 async def test_a_month_that_was_paid_with_its_quarter_is_not_paid_again_by_terms_that_come_later(
     tmp_path: Path,
 ) -> None:
