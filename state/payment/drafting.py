@@ -260,7 +260,6 @@ def statable(snapshot: Snapshot, stated_on: dt.date) -> Statable:
 def _months_of(known: Known, month: dt.date, closed: dt.date) -> Iterator[MonthOf]:
     """What a month pays the practices that it can be stated for, now that the panel of `closed` stands."""
     stated = {(one.payer, one.practice_id) for one in known.standing if one.period == month_name(month)}
-    panel = known.panels[month]
     for contract in known.contracts:
         together = months_paid(contract, month)
         months = {month, *together}
@@ -268,10 +267,10 @@ def _months_of(known: Known, month: dt.date, closed: dt.date) -> Iterator[MonthO
         awaited = closed in months or (contract.phm_frequency == "quarterly" and together)
         if (
             not in_force(contract, month)
-            or contract.payer in panel.snapshot.not_frozen
             or (contract.payer, contract.practice_id) in stated
             or not awaited
             or not months <= known.panels.keys()
+            or any(contract.payer in known.panels[one].snapshot.not_frozen for one in months)
         ):
             continue
         terms = resolve(contract, known.store)

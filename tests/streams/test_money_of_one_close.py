@@ -15,7 +15,7 @@ from schemas.money import Contract
 from schemas.records import CloseAnnul, PeopleCount, RateSums, Restated, RestatedPanel, Tick
 from state.payment import money_ledger
 from tests.money_cases import contract, d
-from tests.paid_cases import EDITION, SPEC_NOW, begun, final, measured_by, panel, people, rate, reference_rates
+from tests.paid_cases import EDITION, SPEC_NOW, answer, begun, final, measured_by, panel, people, rate, reference_rates
 from tests.streams.test_paying import B, Said, released, worked
 from tests.streams.test_paying import paid as paid_to
 
@@ -273,3 +273,16 @@ async def test_entries_of_several_practices_and_payers_are_numbered_in_one_ledge
         ("best", "B"): d("1680.00"),
     }
     assert (found["acme", "A"].paid, found["acme", ""].unmatched) == (d("1200.00"), d("-5.00"))
+
+
+async def test_a_quarter_waits_for_the_list_of_each_of_its_months(tmp_path: Path) -> None:
+    """August is closed without the payer's list: not a quarter with nobody in August, but none until August is closed again with it."""
+    quarterly = contract(phm_pmpm="4.00", phm_frequency="quarterly", policies={"adjust_element_2": False})
+    asked, *_ = panel("2025-08", people(200))
+    without = [asked, *(answer(number, asked.close_id, not_frozen=("acme",)) for number in range(2))]
+    log: list[Any] = [quarterly, Tick(date=dt.date(2025, 7, 31))]
+    log += [*panel("2025-07", people(200)), *without, *panel("2025-09", people(200))]
+    assert (await worked(tmp_path / "without", *log)).states == []
+    annul = CloseAnnul(close_id=asked.close_id, actor="ann", reason="the list has come")
+    said = await worked(tmp_path / "with", *log, annul, *panel("2025-08", people(200), close_id="again"))
+    assert said.states == [("2025-07", "draft", d("2400.00"))]
