@@ -9,10 +9,23 @@ from typing import Any
 import msgspec
 import pytest
 
-from schemas.money import TableUse
+from schemas.money import ServiceClass, TableUse
 from schemas.records import Practice, Tick
 from tests.money_cases import d
-from tests.panels_to_money import CONTRACT, JULY, JUNE_30, MOVES, ROSTER, Closed, belongs, ended, span, stated, table
+from tests.panels_to_money import (
+    CONTRACT,
+    JULY,
+    JUNE_30,
+    MOVES,
+    ROSTER,
+    Closed,
+    belongs,
+    ended,
+    span,
+    stated,
+    table,
+    visit,
+)
 from tests.streams.test_corrected_panels import statements
 from tests.streams.test_member_partition import claim
 
@@ -70,3 +83,65 @@ async def test_a_month_is_adjusted_on_the_last_day_of_the_retro_limit_and_not_on
     begun = [*ROSTER, Tick(date=JUNE_30), *(fact for member in "01" for fact in belongs(member)), Closed(JULY, JUNE_30)]
     late = [Tick(date=day), ended("1"), Closed(dt.date(2026, 2, 1), day)]
     assert len(statements(await stated(tmp_path, [*begun, *late]), "2025-07")) == 1 + adjusted
+
+
+TRACK_C = msgspec.structs.replace(
+    CONTRACT,
+    track="C",
+    capitation_pmpm=d("30.00"),
+    service_classes=(
+        ServiceClass(name="SNF", codes=("99304-99316",), column="fee_for_service"),
+        ServiceClass(name="E&M", codes=("99202-99499",), column="capitated"),
+        ServiceClass(name="Ceftriaxone", codes=("J0696",), column="fee_for_service"),
+        ServiceClass(name="Non-oral drugs", codes=("J0000-J9999",), column="capitated"),
+        ServiceClass(name="Category III", codes=("0001T-9999T",), column="capitated"),
+    ),
+)
+
+
+async def test_in_track_c_exceptions_and_other_places_stay_fee_for_service_when_a_member_leaves(tmp_path: Path) -> None:
+    """Two members at 30.00 + 4.00; one turns out to have left. 100 + 25 + 300 turn from capitated to fee for service, the rest never was.
+
+    34.00 + 425.00 = 459.00 instead of 68.00.
+    """
+    lines = [
+        ("99213", "100.00", "11"),
+        ("99213", "80.00", "31"),
+        ("99309", "70.00", "11"),
+        ("J0696", "40.00", "11"),
+        ("J3301", "25.00", "11"),
+        ("0075T", "300.00", "11"),
+        ("36415", "9.00", "11"),
+    ]
+    visits = [visit("1", f"C{n}", code, allowed, place=place) for n, (code, allowed, place) in enumerate(lines)]
+    begun = [*ROSTER, Tick(date=JUNE_30), *(fact for member in "01" for fact in belongs(member)), Closed(JULY, JUNE_30)]
+    late = [*visits, ended("1"), Tick(date=dt.date(2025, 7, 31)), Closed(dt.date(2025, 8, 1), dt.date(2025, 7, 31))]
+    july, adjusted = statements(await stated(tmp_path, [*begun, *late], of=[TRACK_C]), "2025-07")
+    assert (july.total, adjusted.total, adjusted.difference) == (d("68.00"), d("459.00"), d("391.00"))
+    told = {line.label.partition(",")[0]: line.information for line in adjusted.lines if line.information is not None}
+    assert told == {
+        "All other services": d("9.00"),
+        "Category III": d("300.00"),
+        "Ceftriaxone": d("40.00"),
+        "E&M": d("180.00"),
+        "Non-oral drugs": d("25.00"),
+        "SNF": d("70.00"),
+    }
+
+
+async def test_in_track_a_a_member_who_leaves_takes_population_health_back_and_turns_no_line(tmp_path: Path) -> None:
+    of = [
+        msgspec.structs.replace(
+            CONTRACT, track="A", capitation_pmpm=None, service_classes=(), capitated_places_of_service=()
+        )
+    ]
+    begun = [*ROSTER, Tick(date=JUNE_30), *(fact for member in "01" for fact in belongs(member)), Closed(JULY, JUNE_30)]
+    late = [
+        visit("1", "C1"),
+        ended("1"),
+        Tick(date=dt.date(2025, 7, 31)),
+        Closed(dt.date(2025, 8, 1), dt.date(2025, 7, 31)),
+    ]
+    july, adjusted = statements(await stated(tmp_path, [*begun, *late], of=of), "2025-07")
+    assert (july.total, adjusted.total) == (d("8.00"), d("4.00"))
+    assert "turnaround" not in {line.kind for line in adjusted.lines}
