@@ -16,7 +16,7 @@ import msgspec
 from schemas.money import Contract, LedgerEntry, MoneySaid, PaymentPosted, StatementRelease
 from schemas.records import Close, Partial, Practice, Site, Snapshot
 from state.engine import Refusal
-from state.payment import acceptance, contracts, corrections, drafting, money_ledger, releases
+from state.payment import acceptance, corrections, drafting, money_ledger, releases
 from state.payment.amounts import dollars, total
 from state.payment.closes import NothingStated
 from state.payment.drafting import Drafted, Known, Panel
@@ -82,13 +82,9 @@ def key(payer: str, practice_id: str, period: str) -> str:
 
 async def contract(state: ProgramState, tables: TableStore, given: Contract) -> Booked:
     """Take up a contract, unless it does not fit those that stand. Raises `Stop` for a table that is not there."""
-    beside = [one for one in await state.contracts() if one.practice_id == given.practice_id]
-    named = [(f"contract {one.contract_id}", one) for one in (*beside, given)]
     with _all_tables():
-        wrong = next(contracts.together(named, await state.periods(), tables), None)
-    if wrong is None:
-        return Booked(contract=given)
-    return Booked(refusal=acceptance.said(wrong[0].rpartition(", ")[2], wrong[1]))
+        refusal = acceptance.misfit(given, await state.contracts(), await state.periods(), tables)
+    return Booked(contract=given) if refusal is None else Booked(refusal=refusal)
 
 
 async def site(state: ProgramState, given: Site) -> Booked:
