@@ -214,7 +214,9 @@ async def withdrawals(state: ProgramState, snapshot: Snapshot, on: dt.date) -> B
     # Adjustments go with the close whose statement they take the place of.
     stands = [one.statement for one in every if one not in mine]
     why = next((said for one in mine if (said := releases.why_not_withdrawn(one.statement, one.state, stands))), None)
-    why = why or drafting.why_kept(snapshot, stands, await state.periods())
+    closes = sorted({one.snapshot.close_id for one in stands})
+    periods = [period for one in closes if (period := await state.closed_period(one)) is not None]
+    why = why or drafting.why_kept(snapshot, stands, periods)
     if why is not None:
         return why
     before = await state.ledger()

@@ -219,7 +219,7 @@ def why_kept(snapshot: Snapshot, standing: Iterable[Statement], periods: Iterabl
     """Why a close cannot be withdrawn because a statement of another close rests on it, as a sentence; None where none does.
 
     On a panel rest the statements of its months, and of the periods whose pool it is in; on a final reading those of the periods whose
-    baseline it is.
+    baseline it is. `periods`: as their records stood when those statements were made.
     """
     if snapshot.as_of is None:
         return None
@@ -230,7 +230,9 @@ def why_kept(snapshot: Snapshot, standing: Iterable[Statement], periods: Iterabl
         if resting is None:
             return None
         return f"it is the baseline of statement {resting.statement_id}: annul {resting.snapshot.close_id} first."
-    pools = {period.period: months_of(period) for period in every}
+    pools: dict[str, set[dt.date]] = {}
+    for period in every:
+        pools.setdefault(period.period, set()).update(months_of(period))
     for one in standing:
         month = one.reading == "panel" and one.covers_from <= snapshot.as_of <= one.covers_to
         if one.snapshot.close_id != snapshot.close_id and (month or snapshot.as_of in pools.get(one.period, ())):

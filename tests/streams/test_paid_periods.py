@@ -399,6 +399,16 @@ async def test_a_baseline_on_which_a_statement_rests_is_not_annulled(tmp_path: P
     assert (said.closes[-1].state, "annul P2-initial first" in (said.closes[-1].message or "")) == ("complete", True)
 
 
+async def test_a_panel_of_the_pool_is_kept_also_when_a_later_period_record_leaves_its_month_out(tmp_path: Path) -> None:
+    before, tables = spec(tmp_path)
+    shorter = msgspec.structs.replace(P2_WITH_BASELINE, pool_months=3, baseline=None)
+    records = [*before, *final(SPEC_NOW, tables), shorter]
+    for close_id in ("2025-06-panel", "P0-final"):
+        annul = CloseAnnul(close_id=close_id, actor="ann", reason="a mistake")
+        said = await worked(tmp_path / close_id, *records, annul, tables=tmp_path)
+        assert (said.closes[-1].state, "annul P2-final first" in (said.closes[-1].message or "")) == ("complete", True)
+
+
 # -- tables -------------------------------------------------------------------------------------------------------------
 
 
