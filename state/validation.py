@@ -10,8 +10,9 @@ import datetime as dt
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import get_args
 
-from schemas.money import Contract, PaymentPosted
+from schemas.money import Contract, PaymentPosted, PracticeType
 from schemas.npi import valid_npi
 from schemas.records import (
     AttributionDecision,
@@ -90,8 +91,7 @@ def refusal(record: Record, accepted_on: dt.date) -> Refusal | None:
             lacking = _lacking(record, "npi", "practice_id")
             return lacking or _reference_span(record.effective_from, record.effective_to, "effective_to")
         case Practice():
-            lacking = _lacking(record, "practice_id")
-            return lacking or _reference_span(record.effective_from, record.effective_to, "effective_to")
+            return _practice(record)
         case PayerRecord():
             return _payer(record.payer) or _start(record.effective_from, "effective_from")
         case FeedManifest():
@@ -159,6 +159,22 @@ def _payment(payment: PaymentPosted) -> Refusal | None:
     return _start(payment.date, "date")
 
 
+def _practice(practice: Practice) -> Refusal | None:
+    """A practice that payment could not be adjusted or typed by. Source: payment.md 4.2, 4.7."""
+    lacking = _lacking(practice, "practice_id")
+    if lacking is not None:
+        return lacking
+    if practice.type_override not in (None, *get_args(PracticeType)):
+        return Refusal(
+            "bad_code",
+            "type_override",
+            f"type_override is none of {', '.join(get_args(PracticeType))}: correct it, or leave it out to have the type worked out.",
+        )
+    return _percentile(practice.hpi_percentile) or _reference_span(
+        practice.effective_from, practice.effective_to, "effective_to"
+    )
+
+
 def _site(site: Site) -> Refusal | None:
     """A site that could not be found in an HPI file, or that is nowhere. Source: payment.md 4.2."""
     lacking = _lacking(site, "practice_id", "site_id", "address")
@@ -170,13 +186,17 @@ def _site(site: Site) -> Refusal | None:
             "census_tract",
             "census_tract is not 11 digits: give state, county and tract without a point, as in 06001400100.",
         )
-    if site.hpi_percentile is not None and not 0 <= site.hpi_percentile <= _HIGHEST:
-        return Refusal(
-            "impossible_value",
-            "hpi_percentile",
-            "hpi_percentile does not lie in 0 to 100: correct it, or leave it out for that of the census tract.",
-        )
-    return _reference_span(site.effective_from, site.effective_to, "effective_to")
+    return _percentile(site.hpi_percentile) or _reference_span(site.effective_from, site.effective_to, "effective_to")
+
+
+def _percentile(percentile: Decimal | None) -> Refusal | None:
+    if percentile is None or (percentile.is_finite() and 0 <= percentile <= _HIGHEST):
+        return None
+    return Refusal(
+        "impossible_value",
+        "hpi_percentile",
+        "hpi_percentile does not lie in 0 to 100: correct it, or leave it out for that of the census tract.",
+    )
 
 
 def flags(record: Record) -> tuple[str, ...]:

@@ -174,6 +174,8 @@ class Conductor:
             await self.state.note_site(booked.site)
         if booked.contract:
             await self.state.note_contract(booked.contract)
+        if booked.closed_contracts:
+            await self.state.note_closed_contracts(*booked.closed_contracts)
         for stated in booked.statements:
             await self.state.note_statement(stated)
         await self.state.note_entries(booked.entries)

@@ -29,6 +29,7 @@ from state.measures.editions import Bound, Edition
 from state.measures.measuring import Window, months_to
 from state.measures.period import Period
 from state.measures.results import LIVE, period_named
+from state.payment import acceptance
 from state.payment.terms import PAID_BY
 from state.reference.knowledge import Knowledge
 from state.reference.tables import TableStore
@@ -299,7 +300,7 @@ class History:
             record = self.door.take(line, says)
             # No answer of a member rests on money.
             if isinstance(record, Contract):
-                self.contracts[record.contract_id] = record
+                self._note_contract(record, file, before + row, seen, is_logged=says is not None)
             elif isinstance(record, Site):
                 self.sites[record.practice_id, record.site_id, record.effective_from] = record
             elif isinstance(record, SurveyResult):
@@ -437,6 +438,22 @@ class History:
         elif known != digest:
             self._refuse(file, row, _CONFLICT)
         return known is None
+
+    def _note_contract(
+        self, contract: Contract, file: int, row: int, seen: dict[str, bytes], *, is_logged: bool
+    ) -> None:
+        """As the conductor does: one sent again changes nothing, and of a log is refused what did not fit the contracts that stood."""
+        event_id, digest = event_id_of(contract), content_digest(contract)
+        known = seen.get(event_id)
+        refusal = None if known in (None, digest) else _CONFLICT
+        if known is None and is_logged:
+            periods = [period for period, _ in self.knowledge.periods.values()]
+            refusal = acceptance.misfit(contract, self.contracts.values(), periods, self.knowledge.store)
+        if refusal is not None:
+            self._refuse(file, row, refusal)
+        elif known is None:
+            seen[event_id] = digest
+            self.contracts[contract.contract_id] = contract
 
     def _position(self, file: int, row: int, place: LogPlace | None) -> Position:
         return Position(self.files.names[file], 0, row) if place is None else place.first

@@ -15,6 +15,7 @@ from schemas.records import Partial, PeopleCount, Period, Snapshot
 from state.payment import corrections, drafting, frozen_rates
 from state.payment.closes import NothingStated
 from state.payment.drafting import Known, Panel
+from state.payment.element2 import quarter_of
 from state.payment.frozen_rates import FrozenRates, NotMeasured, Reading
 from state.payment.partial_sums import added_up
 from state.reference.tables import TableStore
@@ -41,7 +42,7 @@ async def adjustable(
     if snapshot.reading == "panel":
         every.append(snapshot)
     recent = {one.as_of for one in every if one.as_of and one.retro_until is not None and on < one.retro_until}
-    months = {month for one in recent for month in drafting.quarter_of(one)}
+    months = {month for one in recent for month in quarter_of(one)}
     found: dict[dt.date, Panel] = {}
     for one in every:
         if one.as_of not in months:
@@ -97,7 +98,11 @@ async def adjustments(
             continue
         try:
             frozen = await rates(state, known.store, period, final, later)
-            there = msgspec.structs.replace(known, panels=await panels(state, drafting.panels_for(period)))
+            there = msgspec.structs.replace(
+                known,
+                contracts=await state.closed_contracts(close_id),
+                panels=await panels(state, drafting.panels_for(period)),
+            )
             made += drafting.period_adjustments(there, period, final, frozen, later, stated_on)
         except NothingStated as problem:
             refused += problem.reasons

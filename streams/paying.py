@@ -16,10 +16,11 @@ import msgspec
 from schemas.money import Contract, LedgerEntry, MoneySaid, PaymentPosted, StatementRelease
 from schemas.records import Close, Partial, Practice, Site, Snapshot
 from state.engine import Refusal
-from state.payment import acceptance, contracts, corrections, drafting, money_ledger, releases
+from state.payment import acceptance, corrections, drafting, money_ledger, releases
 from state.payment.amounts import dollars, total
 from state.payment.closes import NothingStated
 from state.payment.drafting import Drafted, Known, Panel
+from state.payment.element2 import in_force, quarter_of
 from state.payment.service_classes import BadCodes
 from state.reference.tables import TableError, TableStore
 from state.stores.program import ProgramState, Stated
@@ -34,6 +35,8 @@ class Booked:
     practice: Practice | None = None
     site: Site | None = None
     contract: Contract | None = None
+    closed_contracts: tuple[str, tuple[Contract, ...]] | None = None
+    """A close that has stated a period, and the contracts that hold for its adjustments too."""
     statements: tuple[Stated, ...] = ()
     entries: tuple[LedgerEntry, ...] = ()
     refused: tuple[MoneySaid, ...] = ()
@@ -79,13 +82,9 @@ def key(payer: str, practice_id: str, period: str) -> str:
 
 async def contract(state: ProgramState, tables: TableStore, given: Contract) -> Booked:
     """Take up a contract, unless it does not fit those that stand. Raises `Stop` for a table that is not there."""
-    beside = [one for one in await state.contracts() if one.practice_id == given.practice_id]
-    named = [(f"contract {one.contract_id}", one) for one in (*beside, given)]
     with _all_tables():
-        wrong = next(contracts.together(named, await state.periods(), tables), None)
-    if wrong is None:
-        return Booked(contract=given)
-    return Booked(refusal=acceptance.said(wrong[0].rpartition(", ")[2], wrong[1]))
+        refusal = acceptance.misfit(given, await state.contracts(), await state.periods(), tables)
+    return Booked(contract=given) if refusal is None else Booked(refusal=refusal)
 
 
 async def site(state: ProgramState, given: Site) -> Booked:
@@ -111,8 +110,11 @@ async def posting(state: ProgramState, payment: PaymentPosted) -> Booked:
     """Book what was really paid: against the statement that it names, else as an open item."""
     found = await state.statement(payment.statement_id)
     statements = {} if found is None else {payment.statement_id: found.statement}
+    before, last = await state.ledger_of(
+        payment.payer, money_ledger.NOBODY if found is None else found.statement.practice_id
+    )
     try:
-        return Booked(entries=money_ledger.posted(await state.ledger(), payment, statements))
+        return Booked(entries=_numbered(money_ledger.posted(before, payment, statements), last))
     except money_ledger.Contradiction as problem:
         return Booked(refusal=Refusal("payment_contradiction", "amount", str(problem)))
 
@@ -133,7 +135,13 @@ async def order(state: ProgramState, given: StatementRelease, on: dt.date) -> Bo
     now = msgspec.structs.replace(found, state=releases.state_after(given), order=given)
     if now.state != "released":
         return Booked(statements=(now,))
-    return Booked(statements=(now,), entries=money_ledger.released(await state.ledger(), given.statement_id, on))
+    before, last = await state.ledger_of(statement.payer, statement.practice_id)
+    return Booked(statements=(now,), entries=_numbered(money_ledger.released(before, given.statement_id, on), last))
+
+
+def _numbered(entries: Sequence[LedgerEntry], last: int) -> tuple[LedgerEntry, ...]:
+    """Entries that were made of a part of the ledger, numbered as they follow the whole of it."""
+    return tuple(msgspec.structs.replace(one, number=last + place) for place, one in enumerate(entries, 1))
 
 
 async def drafts(
@@ -160,6 +168,7 @@ async def drafts(
     )
     late = msgspec.structs.replace(known, panels=await paid_readings.adjustable(state, snapshot, partials, stated_on))
     drafted: list[Drafted] = []
+    closed: tuple[str, tuple[Contract, ...]] | None = None
     said: list[str] = []
     with _all_tables():
         try:
@@ -169,9 +178,11 @@ async def drafts(
             said.append(f"no statement of an earlier month was adjusted: {problem}")
         try:
             services = corrections.services_to_tell(late, drafted)
-            own = await _own(state, known, snapshot, partials, stated_on, services)
-            said = [*_told(own, "drafted"), *said]
+            own, unpaid = await _own(state, known, snapshot, partials, stated_on, services)
+            said = [*_told(own, "drafted"), *unpaid, *said]
             drafted += own
+            if own and snapshot.reading != "panel":
+                closed = (snapshot.close_id, tuple(every))
         except NothingStated as problem:
             said.insert(0, f"no statement was made: {problem}")
         adjusted, refused = await paid_readings.adjustments(state, known, snapshot, stated_on)
@@ -189,6 +200,7 @@ async def drafts(
     if wrong:
         raise Stop(f"Statements and the money ledger disagree ({wrong[0]}): nothing was stated; report it.", EXIT_FAULT)
     return Booked(
+        closed_contracts=closed,
         statements=tuple(Stated(one.statement, "draft", None, one.basis) for one in drafted),
         entries=tuple(entries),
         message="; ".join(said) or None,
@@ -202,7 +214,9 @@ async def withdrawals(state: ProgramState, snapshot: Snapshot, on: dt.date) -> B
     # Adjustments go with the close whose statement they take the place of.
     stands = [one.statement for one in every if one not in mine]
     why = next((said for one in mine if (said := releases.why_not_withdrawn(one.statement, one.state, stands))), None)
-    why = why or drafting.why_kept(snapshot, stands, await state.periods())
+    closes = sorted({one.snapshot.close_id for one in stands})
+    periods = [period for one in closes if (period := await state.closed_period(one)) is not None]
+    why = why or drafting.why_kept(snapshot, stands, periods)
     if why is not None:
         return why
     before = await state.ledger()
@@ -220,20 +234,23 @@ async def _own(
     partials: Sequence[Partial],
     stated_on: dt.date,
     services: drafting.Services,
-) -> Sequence[Drafted]:
-    """The statements that a close pays: elements 1 and 2 of a panel, element 3 of a period."""
+) -> tuple[Sequence[Drafted], Sequence[str]]:
+    """The statements that a close pays: elements 1 and 2 of a panel, element 3 of a period; and whom the period does not pay."""
     if snapshot.reading == "panel":
         month = snapshot.as_of or stated_on
-        panels = await paid_readings.panels(state, drafting.quarter_of(month))
+        panels = await paid_readings.panels(state, quarter_of(month))
         panels[month] = Panel(snapshot=snapshot, people=paid_readings.people_of(partials))
-        return drafting.month_drafts(msgspec.structs.replace(known, panels=panels), month, stated_on, services)
+        return drafting.month_drafts(msgspec.structs.replace(known, panels=panels), month, stated_on, services), ()
     period = await state.closed_period(snapshot.close_id)
-    if period is None or not any(drafting.in_force(one, period.performance_end) for one in known.contracts):
-        return ()
+    if period is None:
+        return (), ()
+    unpaid = drafting.not_paid(known, period)
+    if not any(in_force(one, period.performance_end) for one in known.contracts):
+        return (), unpaid
     frozen = await paid_readings.rates(state, known.store, period, snapshot)
     known = msgspec.structs.replace(known, panels=await paid_readings.panels(state, drafting.panels_for(period)))
     made = drafting.period_drafts(known, period, snapshot.reading, snapshot, frozen, stated_on)
-    return [Drafted(one) for one in made]
+    return [Drafted(one) for one in made], unpaid
 
 
 def _told(some: Sequence[Drafted], what: str) -> list[str]:

@@ -28,7 +28,7 @@ from state.payment.closes import NothingStated
 from state.payment.comparison import Comparison, Rules
 from state.payment.contract_files import Given
 from state.payment.drafting import Known, Panel
-from state.payment.element2 import month_name
+from state.payment.element2 import month_name, quarter_of
 from state.payment.frozen_rates import NotMeasured, Reading
 from state.payment.pool import months_of
 from state.reference.tables import TableStore
@@ -177,6 +177,7 @@ class _Side:
                     *made,
                     *drafting.period_drafts(known(), period, "final", snapshot, frozen, period.k2),
                 ]
+                why += [f"{name}: {sentence}" for sentence in drafting.not_paid(known(), period)]
             except NotMeasured as problem:
                 why.append(f"{name}: {problem}")
             except NothingStated as problem:
@@ -293,7 +294,7 @@ def months_needed(history: History, asked: Asked, every: Iterable[Contract]) -> 
     Raises `Stop` for a period that no record describes.
     """
     quarterly = any(one.phm_frequency == "quarterly" for one in every)
-    found = {month for one in asked.months for month in (one, *(drafting.quarter_of(one) if quarterly else ()))}
+    found = {month for one in asked.months for month in (one, *(quarter_of(one) if quarterly else ()))}
     return sorted(found.union(*(drafting.panels_for(one) for one in _periods(history, asked))))
 
 

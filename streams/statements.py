@@ -30,7 +30,10 @@ LOOK = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A statement as it stands, and the order that has brought it there. `drafted` is the version of its draft."""
+    """A statement as it stands, and the order that has brought it there.
+
+    `drafted` is the version of its draft, of an adjustment that of the statement whose terms hold for it too.
+    """
 
     drafted: Version
     version: Version
@@ -68,7 +71,8 @@ def gathered(said: Iterable[tuple[Version, MoneySaid]]) -> Money:
         if one.entry is not None:
             entries[one.entry.number] = one.entry
         elif one.statement is not None and one.state is not None:
-            known = found.statements.get(one.statement.statement_id)
+            name = one.statement.settles if one.statement.reading == "adjustment" else one.statement.statement_id
+            known = found.statements.get(name or "")
             drafted = version if known is None else known.drafted
             found.statements[one.statement.statement_id] = Standing(
                 drafted, version, one.statement, one.state, one.order
@@ -139,7 +143,10 @@ def contracts(settings: Settings, codec: Codec) -> list[tuple[int, Contract]]:
 
 
 def contract_of(one: Standing, given: Iterable[tuple[int, Contract]]) -> Contract:
-    """The contract that a statement goes by: the last of its id before the statement was drafted. Raises `Stop` when it is not there."""
+    """The contract that a statement goes by: the last of its id before the statement, or what it adjusts, was drafted.
+
+    Raises `Stop` when it is not there.
+    """
     name = one.statement.contract_id
     known = [contract for offset, contract in given if contract.contract_id == name and offset < one.drafted.offset]
     if not known:

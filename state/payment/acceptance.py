@@ -1,19 +1,20 @@
 """A contract at the door: one with a mistake is refused, with the sentence that `contracts check` says of it.
 
-What is wrong by itself or with its tables is seen here; what does not fit the contracts that stand already, by the conductor, who has them
-(`contracts.together`). Source: issue "From a frozen period to money", contracts as data and bad input.
+What is wrong by itself or with its tables is seen at intake; what does not fit the contracts that stand already, by the conductor, who has
+them. Source: issue "From a frozen period to money", contracts as data and bad input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from schemas.money import Contract
+from schemas.records import Period
 from state.engine import Refusal
-from state.payment import contract_rules
+from state.payment import contract_rules, contracts
 from state.payment.contract_reading import Finding, read
 from state.reference.tables import TableStore
 
@@ -34,6 +35,16 @@ def refusal(contract: Contract, store: TableStore) -> Refusal | None:
         return found
     wrong = next(contract_rules.mistakes(contract, store), None)
     return None if wrong is None else said(*wrong)
+
+
+def misfit(
+    contract: Contract, standing: Iterable[Contract], periods: Sequence[Period], store: TableStore
+) -> Refusal | None:
+    """Why a contract does not fit those that stand, or None. Raises `TableError` for a table of the program that is not there."""
+    beside = [one for one in standing if one.practice_id == contract.practice_id]
+    named = [(f"contract {one.contract_id}", one) for one in (*beside, contract)]
+    wrong = next(contracts.together(named, periods, store), None)
+    return None if wrong is None else said(wrong[0].rpartition(", ")[2], wrong[1])
 
 
 def said(key: str, sentence: str) -> Refusal:

@@ -112,12 +112,6 @@ def _records(given: Given) -> Iterator[Finding]:
         if refusal is not None:
             name = type(record).__struct_config__.tag
             yield Finding("mistake", f"{name}, {refusal.field}", refusal.message)
-    for practice in given.practices:
-        score = practice.hpi_percentile
-        if score is not None and not (score.is_finite() and 0 <= score <= 100):
-            yield Finding(
-                "mistake", f"practice {practice.practice_id}, hpi_percentile", "does not lie in 0 to 100: correct it."
-            )
 
 
 def _beside(contract: Contract, given: Given) -> Iterator[tuple[str, str]]:
@@ -175,7 +169,10 @@ def _reachable(contract: Contract, store: TableStore) -> Iterator[Reachable]:
 def together(
     contracts: Sequence[tuple[str, Contract]], periods: Sequence[Period], store: TableStore
 ) -> Iterator[tuple[str, str]]:
-    """What is wrong between contracts: of one practice and plan there is one contract on a day, in one track, by one set of targets."""
+    """What is wrong between contracts: of one practice and payer there is one contract on a day, in one track, by one set of targets.
+
+    Whatever its products: what is stated, carried and set off is of a practice and payer.
+    """
     for (_, one), (place, other) in combinations(contracts, 2):
         if (one.payer, one.practice_id) != (other.payer, other.practice_id):
             continue
@@ -191,7 +188,7 @@ def together(
                     "project; name the same tables."
                 ),
             )
-        if one.contract_id == other.contract_id or not _overlap(one, other) or not _same_plan(one, other):
+        if one.contract_id == other.contract_id or not _overlap(one, other):
             continue
         days = f"from {max(one.effective_from, other.effective_from)} on"
         if one.track != other.track:
@@ -203,19 +200,16 @@ def together(
                 ),
             )
         else:
+            apart = not {*one.products} & {*other.products} and one.products and other.products
+            then = "name the products of both in one" if apart else "end one before the other begins"
             yield (
                 f"{place}, effective_from",
-                f"overlaps contract {one.contract_id} of the same practice and plan {days}: end one before the other begins.",
+                f"overlaps contract {one.contract_id} of the same practice and plan {days}: {then}.",
             )
 
 
 def _overlap(one: Contract, other: Contract) -> bool:
     return one.effective_from < (other.effective_to or FOREVER) and other.effective_from < (one.effective_to or FOREVER)
-
-
-def _same_plan(one: Contract, other: Contract) -> bool:
-    """Whether two contracts share a product; without products a contract is for all of the payer's."""
-    return not one.products or not other.products or bool({*one.products} & {*other.products})
 
 
 def _targets(contract: Contract, store: TableStore) -> Mapping[str, str]:

@@ -22,8 +22,8 @@ from state.payment import element1
 from state.payment.age_gender import MissingBand
 from state.payment.amounts import NOTHING
 from state.payment.closes import NothingStated
-from state.payment.drafting import Basis, Drafted, Known, Panel, Services, in_force, persons, statable
-from state.payment.element2 import month_name, months_paid
+from state.payment.drafting import Basis, Drafted, Known, Panel, Services, persons, statable
+from state.payment.element2 import in_force, month_name, months_paid
 from state.payment.service_classes import compiled
 from state.payment.statements import adjustment, month_lines, month_statement
 

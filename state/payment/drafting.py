@@ -26,9 +26,9 @@ from state.payment.closes import (
     period_statements,
     restated_period,
 )
-from state.payment.element2 import MONTHS_OF_A_QUARTER, Risk, month_name, months_paid
+from state.payment.element2 import Risk, in_force, month_name, months_paid, quarter_of
 from state.payment.frozen_rates import FrozenRates, performances
-from state.payment.hpi import Adjustment, Location
+from state.payment.hpi import Adjustment, Location, NoDecile
 from state.payment.incentive import IncentiveReading
 from state.payment.pool import PoolMonth, months_of, pool_month
 from state.payment.practice_type import MemberMonths, TypeOfPeriod, member_months, practice_type
@@ -109,15 +109,14 @@ def month_drafts(
     """
     made: list[Drafted] = []
     told: set[tuple[str, str]] = set()
-    for one in sorted({quarter_of(month)[0], month}):
+    # Of the earlier months of its quarter one may have waited for this panel.
+    for one in quarter_of(month):
         if one not in known.panels:
             continue
-        practices = {
-            (of.terms.contract.payer, of.terms.contract.practice_id): of for of in _months_of(known, one, month)
-        }
+        found = [((of.terms.contract.payer, of.terms.contract.practice_id), of) for of in _months_of(known, one, month)]
+        practices = dict(found)
         with_services = [
-            msgspec.structs.replace(of, services=() if who in told else services.get(who, ()))
-            for who, of in practices.items()
+            msgspec.structs.replace(of, services=() if who in told else services.get(who, ())) for who, of in found
         ]
         for statement in month_statements(statable(known.panels[one].snapshot, stated_on), one, with_services):
             if any(line.information is None for line in statement.lines):
@@ -134,7 +133,26 @@ def period_drafts(
     contracts = _of_period(known, period)
     practices = [_period_of(known, period, one, contracts, frozen) for one in contracts]
     made = period_statements(statable(snapshot, stated_on), period, reading, practices)
-    return tuple(msgspec.structs.replace(one, notes=(*one.notes, *frozen.notes)) for one in made)
+    uncovered = {(one.payer, one.practice_id): tuple(_uncovered(known, period, one)) for one in contracts}
+    return tuple(
+        msgspec.structs.replace(one, notes=(*one.notes, *uncovered[one.payer, one.practice_id], *frozen.notes))
+        for one in made
+    )
+
+
+def not_paid(known: Known, period: Period) -> tuple[str, ...]:
+    """Whose contracts have ended before a period did, so that it pays them nothing: a sentence for each practice and payer."""
+    paid = {(one.payer, one.practice_id) for one in known.contracts if in_force(one, period.performance_end)}
+    ended = {
+        (one.payer, one.practice_id)
+        for one in known.contracts
+        for month in months_of(period)
+        if in_force(one, month) and (one.payer, one.practice_id) not in paid
+    }
+    return tuple(
+        f"practice {practice} with {payer} has no contract in force on {period.performance_end}, by which {period.period} would be paid"
+        for payer, practice in sorted(ended)
+    )
 
 
 def period_adjustments(
@@ -142,9 +160,10 @@ def period_adjustments(
 ) -> tuple[Statement, ...]:
     """The adjustments of a period's final statements, now that the close `later` has told what its frozen sums have become (`frozen`).
 
-    Pool and practice type stay those of the final statement, whose close is `snapshot`. Each practice and payer whose amounts have
-    changed has one: rates may be pooled, and costs compared with peers, so that a change of one practice may move another. None after
-    the contract's retro limit, and none of a period that has no final statement. Raises `NothingStated` as `period_drafts` does.
+    Pool and practice type stay those of the final statement, whose close is `snapshot`; `known` has its contracts as they were then.
+    Each practice and payer whose amounts have changed has one: rates may be pooled, and costs compared with peers, so that a change of
+    one practice may move another. None after the contract's retro limit, and none of a period that has no final statement. Raises
+    `NothingStated` as `period_drafts` does.
     """
     contracts = _of_period(known, period)
     by_id = {one.contract_id: one for one in contracts}
@@ -168,7 +187,8 @@ def period_adjustments(
             decided_on=stated_on,
         )
         if adjusted is not None:
-            made.append(msgspec.structs.replace(adjusted, notes=(*adjusted.notes, *frozen.notes)))
+            more = _uncovered(known, period, one.terms.contract)
+            made.append(msgspec.structs.replace(adjusted, notes=(*adjusted.notes, *more, *frozen.notes)))
     return tuple(made)
 
 
@@ -199,7 +219,7 @@ def why_kept(snapshot: Snapshot, standing: Iterable[Statement], periods: Iterabl
     """Why a close cannot be withdrawn because a statement of another close rests on it, as a sentence; None where none does.
 
     On a panel rest the statements of its months, and of the periods whose pool it is in; on a final reading those of the periods whose
-    baseline it is.
+    baseline it is. `periods`: as their records stood when those statements were made.
     """
     if snapshot.as_of is None:
         return None
@@ -210,7 +230,9 @@ def why_kept(snapshot: Snapshot, standing: Iterable[Statement], periods: Iterabl
         if resting is None:
             return None
         return f"it is the baseline of statement {resting.statement_id}: annul {resting.snapshot.close_id} first."
-    pools = {period.period: months_of(period) for period in every}
+    pools: dict[str, set[dt.date]] = {}
+    for period in every:
+        pools.setdefault(period.period, set()).update(months_of(period))
     for one in standing:
         month = one.reading == "panel" and one.covers_from <= snapshot.as_of <= one.covers_to
         if one.snapshot.close_id != snapshot.close_id and (month or snapshot.as_of in pools.get(one.period, ())):
@@ -218,20 +240,9 @@ def why_kept(snapshot: Snapshot, standing: Iterable[Statement], periods: Iterabl
     return None
 
 
-def quarter_of(month: dt.date) -> tuple[dt.date, ...]:
-    """The three months of a month's quarter."""
-    start = month.month - (month.month - 1) % MONTHS_OF_A_QUARTER
-    return tuple(month.replace(month=start + ahead) for ahead in range(MONTHS_OF_A_QUARTER))
-
-
 def panels_for(period: Period) -> tuple[dt.date, ...]:
     """The months whose panels a period's statements rest on: those that make the practice type, and those of the pool."""
     return (*_trailing(period), *months_of(period))
-
-
-def in_force(contract: Contract, day: dt.date) -> bool:
-    """Whether a contract holds on a day."""
-    return contract.effective_from <= day and (contract.effective_to is None or day < contract.effective_to)
 
 
 def statable(snapshot: Snapshot, stated_on: dt.date) -> Statable:
@@ -251,15 +262,17 @@ def statable(snapshot: Snapshot, stated_on: dt.date) -> Statable:
 def _months_of(known: Known, month: dt.date, closed: dt.date) -> Iterator[MonthOf]:
     """What a month pays the practices that it can be stated for, now that the panel of `closed` stands."""
     stated = {(one.payer, one.practice_id) for one in known.standing if one.period == month_name(month)}
-    panel = known.panels[month]
     for contract in known.contracts:
-        months = {month, *months_paid(contract, month)}
+        together = months_paid(contract, month)
+        months = {month, *together}
+        # A quarter may have waited for a month in which its contract holds no more.
+        awaited = closed in months or (contract.phm_frequency == "quarterly" and together)
         if (
             not in_force(contract, month)
-            or contract.payer in panel.snapshot.not_frozen
             or (contract.payer, contract.practice_id) in stated
-            or closed not in months
+            or not awaited
             or not months <= known.panels.keys()
+            or any(contract.payer in known.panels[one].snapshot.not_frozen for one in months)
         ):
             continue
         terms = resolve(contract, known.store)
@@ -291,17 +304,17 @@ def _risk(known: Known, terms: Terms, month: dt.date) -> Risk:
     """What adjusts the month's PMPMs. The population that averages 1: all members of the contract's plans on panels of the month."""
     contract = terms.contract
     average = Fraction(1)
-    if terms.factors is not None:
-        everybody = persons(known.panels[month], month, contract, of_payer=True)
-        try:
+    try:
+        if terms.factors is not None:
+            everybody = persons(known.panels[month], month, contract, of_payer=True)
             average = normaliser(everybody, month, terms.factors)
-        except MissingBand as problem:
-            raise NothingStated([f"practice {contract.practice_id} with {contract.payer}: {problem}"]) from None
-    return terms.risk(
-        locations(known, terms, month),
-        plain(average),
-        f"{contract.payer}'s members on the panels of {month_name(month)}",
-    )
+        return terms.risk(
+            locations(known, terms, month),
+            plain(average),
+            f"{contract.payer}'s members on the panels of {month_name(month)}",
+        )
+    except (MissingBand, NoDecile) as problem:
+        raise NothingStated([f"practice {contract.practice_id} with {contract.payer}: {problem}"]) from None
 
 
 def locations(known: Known, terms: Terms, month: dt.date) -> tuple[Location, ...]:
@@ -372,6 +385,13 @@ def _pool_months(known: Known, period: Period, contract: Contract) -> Iterator[P
         for one in known.contracts:
             if (one.payer, one.practice_id) == (contract.payer, contract.practice_id) and in_force(one, month):
                 yield pool_month(one, month, sum(each.members for each in persons(known.panels[month], month, one)))
+
+
+def _uncovered(known: Known, period: Period, contract: Contract) -> Iterator[str]:
+    covered = {one.month for one in _pool_months(known, period, contract)}
+    without = [month_name(month) for month in months_of(period) if month not in covered]
+    if without:
+        yield f"No contract was in force in {', '.join(without)}: the pool has no base payment of them."
 
 
 def _type_of(known: Known, period: Period, contract: Contract, ours: Sequence[Statement]) -> TypeOfPeriod:

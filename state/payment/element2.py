@@ -43,13 +43,24 @@ def month_name(month: dt.date) -> str:
 def months_paid(contract: Contract, month: dt.date) -> tuple[dt.date, ...]:
     """The months whose element 2 is paid with the panel of a month, their first days.
 
-    Monthly: that month. Quarterly: at a quarter's start its three months, as known then; in its other months none.
+    Monthly: that month. Quarterly: at the quarter's start its three months, as known then; in its other months none. Of a quarter in
+    which the contract begins or ends those in which it holds, with the first of them: another contract pays the others.
     """
     if contract.phm_frequency == "monthly":
         return (month,)
-    if (month.month - 1) % MONTHS_OF_A_QUARTER:
-        return ()
-    return tuple(month.replace(month=month.month + ahead) for ahead in range(MONTHS_OF_A_QUARTER))
+    months = tuple(one for one in quarter_of(month) if in_force(contract, one))
+    return months if month in months[:1] else ()
+
+
+def quarter_of(month: dt.date) -> tuple[dt.date, ...]:
+    """The three months of a month's quarter."""
+    start = month.month - (month.month - 1) % MONTHS_OF_A_QUARTER
+    return tuple(month.replace(month=start + ahead) for ahead in range(MONTHS_OF_A_QUARTER))
+
+
+def in_force(contract: Contract, day: dt.date) -> bool:
+    """Whether a contract holds on a day."""
+    return contract.effective_from <= day and (contract.effective_to is None or day < contract.effective_to)
 
 
 def population_health(contract: Contract, month: dt.date, panel: Iterable[Person], risk: Risk) -> StatementLine | None:

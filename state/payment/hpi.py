@@ -21,6 +21,10 @@ WEIGHED_ALIKE = "hpi_sites_weighed_alike"
 COLUMNS = ("census_tract", "percentile")
 
 
+class NoDecile(ValueError):
+    """A percentile outside of 0 to 100."""
+
+
 class Location(msgspec.Struct, frozen=True, kw_only=True):
     """A site of a practice: its tract's percentile (None: no score), its members (None: not known), whether it is the main one."""
 
@@ -39,9 +43,9 @@ class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decile_of(percentile: Decimal) -> int:
-    """1 (least healthy conditions) to 10 for a percentile in [0, 100]. Raises `ValueError` outside."""
+    """1 (least healthy conditions) to 10 for a percentile in [0, 100]. Raises `NoDecile` outside."""
     if not Decimal(0) <= percentile <= Decimal(100):
-        raise ValueError(
+        raise NoDecile(
             f"HPI percentile {percentile} does not lie in 0 to 100: correct the practice record or the table."
         )
     return min(10, int(percentile // 10) + 1)

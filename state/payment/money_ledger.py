@@ -10,6 +10,7 @@ issue "From a frozen period to money", money ledger.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
@@ -227,6 +228,8 @@ def disagreements(entries: Entries, statements: Iterable[Statement]) -> tuple[st
     """
     wrong: list[str] = []
     standing = list(statements)
+    times = Counter(entry.statement_id for entry in entries if entry.kind == "stated")
+    amounts = {entry.statement_id: entry.amount for entry in entries if entry.kind == "stated"}
     for one in standing:
         if one.total != total(line.amount for line in one.lines):
             wrong.append(f"statement {one.statement_id}: its lines do not add up to {dollars(one.total)}.")
@@ -234,8 +237,7 @@ def disagreements(entries: Entries, statements: Iterable[Statement]) -> tuple[st
             wrong.append(
                 f"statement {one.statement_id}: total less previously stated is not {dollars(one.difference)}."
             )
-        entry = _one(entries, "stated", one.statement_id)
-        if entry is None or entry.amount != one.difference:
+        if times[one.statement_id] != 1 or amounts[one.statement_id] != one.difference:
             wrong.append(f"statement {one.statement_id}: the ledger does not hold its {dollars(one.difference)}.")
     in_ledger = -_standing(entries, "earned")
     in_statements = total(one.difference for one in standing)

@@ -161,7 +161,9 @@ def amount(value: Decimal) -> str:
 
 
 def _overview(views: Sequence[View]) -> Table:
+    """All statements, and what they come to: of those that take the place of others the last is what is earned."""
     statements = [one.statement for one in views]
+    settled = {one.settles for one in statements}
     return Table(
         caption="Each plan pays by itself",
         columns=("Plan", "Statement", "State", "Earned", "To settle"),
@@ -179,7 +181,7 @@ def _overview(views: Sequence[View]) -> Table:
             "Together",
             "",
             "",
-            amount(total(one.total for one in statements)),
+            amount(total(one.total for one in statements if one.statement_id not in settled)),
             amount(total(one.difference for one in statements)),
         ),
         amounts=2,

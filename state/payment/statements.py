@@ -137,7 +137,8 @@ def period_statement(
         pool_formula=pool.formula,
         uncapped_pct=rounded(paid.uncapped_pct, 4),
         paid_pct=rounded(paid.paid_pct, 4),
-        pay_date=period.pay_date,
+        # What is stated after the period's pay date is settled with the next payment.
+        pay_date=period.pay_date if period.pay_date is not None and of.stated_on <= period.pay_date else None,
         notes=(*paid.notes, *_advance(contract, reading)),
     )
 

@@ -25,6 +25,7 @@ from schemas.records import (
 )
 from state.measures.cahps import identity
 from state.payment.drafting import Basis
+from state.payment.money_ledger import NOBODY
 from state.stores.log_state import LogState
 
 T = TypeVar("T")
@@ -68,6 +69,9 @@ class ProgramState(LogState):
             close_id TEXT PRIMARY KEY, period TEXT NOT NULL, state TEXT NOT NULL, request BLOB NOT NULL, snapshot BLOB NOT NULL
         ) WITHOUT ROWID;
         CREATE TABLE closed_periods (close_id TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE closed_contracts (
+            close_id TEXT NOT NULL, contract_id TEXT NOT NULL, record BLOB NOT NULL, PRIMARY KEY (close_id, contract_id)
+        ) WITHOUT ROWID;
         CREATE TABLE partials (
             close_id TEXT NOT NULL, partition INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (close_id, partition)
         ) WITHOUT ROWID;
@@ -94,7 +98,10 @@ class ProgramState(LogState):
         CREATE TABLE statements (
             stated INTEGER PRIMARY KEY, statement_id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, record BLOB NOT NULL
         );
-        CREATE TABLE ledger (number INTEGER PRIMARY KEY, record BLOB NOT NULL);
+        CREATE TABLE ledger (
+            number INTEGER PRIMARY KEY, payer TEXT NOT NULL, practice_id TEXT NOT NULL, record BLOB NOT NULL
+        );
+        CREATE INDEX ledger_of ON ledger (payer, practice_id);
         """
 
     sequence: int
@@ -220,10 +227,20 @@ class ProgramState(LogState):
         rows = await self.fetch("SELECT record FROM ledger ORDER BY number")
         return [msgspec.msgpack.decode(row[0], type=LedgerEntry) for row in rows]
 
+    async def ledger_of(self, payer: str, practice_id: str) -> tuple[list[LedgerEntry], int]:
+        """What the money ledger has of a practice and payer, and of the payer's payments that no statement asks for; its last number."""
+        rows = await self.fetch(
+            "SELECT record FROM ledger WHERE payer = ? AND practice_id IN (?, ?) ORDER BY number",
+            (payer, practice_id, NOBODY),
+        )
+        last = await self.fetch("SELECT coalesce(max(number), 0) FROM ledger")
+        return [msgspec.msgpack.decode(row[0], type=LedgerEntry) for row in rows], int(last[0][0])
+
     async def note_entries(self, entries: Iterable[LedgerEntry]) -> None:
         """Append to the money ledger. Inside a transaction."""
         await self._db.executemany(
-            "INSERT INTO ledger VALUES (?, ?)", [(entry.number, _encoder.encode(entry)) for entry in entries]
+            "INSERT INTO ledger VALUES (?, ?, ?, ?)",
+            [(entry.number, entry.payer, entry.practice_id, _encoder.encode(entry)) for entry in entries],
         )
 
     # -- surveys --------------------------------------------------------------------------------------------------------
@@ -309,6 +326,20 @@ class ProgramState(LogState):
         """Keep the record of a period under a close of it. Inside a transaction."""
         await self._db.execute(
             "INSERT OR IGNORE INTO closed_periods VALUES (?, ?)", (close_id, _encoder.encode(period))
+        )
+
+    async def closed_contracts(self, close_id: str) -> list[Contract]:
+        """The contracts by which the statements of a period's close were made, whatever was agreed later, by id."""
+        rows = await self.fetch(
+            "SELECT record FROM closed_contracts WHERE close_id = ? ORDER BY contract_id", (close_id,)
+        )
+        return [msgspec.msgpack.decode(row[0], type=Contract) for row in rows]
+
+    async def note_closed_contracts(self, close_id: str, contracts: Iterable[Contract]) -> None:
+        """Keep the contracts that a period's close is stated by. Inside a transaction."""
+        await self._db.executemany(
+            "INSERT INTO closed_contracts VALUES (?, ?, ?)",
+            [(close_id, one.contract_id, _encoder.encode(one)) for one in contracts],
         )
 
     async def partials(self, close_id: str) -> list[Partial]:

@@ -226,6 +226,27 @@ async def test_a_pool_month_of_a_contract_that_has_ended_needs_its_panel_too(tmp
     assert "the panel of 2025-03 is missing" in (said.closes[-1].message or "")
 
 
+async def test_whose_contract_has_ended_before_the_period_is_not_paid_and_the_close_says_who(tmp_path: Path) -> None:
+    tables = measured_by()
+    left = contract(contract_id="C2", practice_id="B", effective_to="2025-06-01")
+    now = [rate("COL", 64, 100)]
+    said = await worked(tmp_path, contract(), left, *begun(tables), *initial(now, tables))
+    assert [one.practice_id for one in statements(said)] == ["A"]
+    assert said.closes[-1].message == (
+        "1 statement drafted, 5,313.60 dollars; practice B with acme has no contract in force on 2025-06-30, by which P2 would be paid"
+    )
+
+
+async def test_months_of_the_pool_without_a_contract_are_named_on_the_statement(tmp_path: Path) -> None:
+    """As where a renewal was sent under the id of the contract that it follows: only 3 x 1,800 x 32.00 x 15% are left."""
+    tables = measured_by()
+    renewed = contract(effective_from="2025-04-01")
+    said = await worked(tmp_path, contract(), renewed, *begun(tables), *initial([rate("COL", 64, 100)], tables))
+    (made,) = statements(said)
+    assert made.pool == d("25920.00")
+    assert "No contract was in force in 2025-01, 2025-02, 2025-03: the pool has no base payment of them." in made.notes
+
+
 async def test_the_phase_of_depression_chooses_rate_and_baseline(tmp_path: Path) -> None:
     table = tmp_path / "measures.csv"
     header = (
@@ -376,6 +397,16 @@ async def test_a_baseline_on_which_a_statement_rests_is_not_annulled(tmp_path: P
     annul = CloseAnnul(close_id="P0-final", actor="ann", reason="a mistake")
     said = await worked(tmp_path, *before, *initial(SPEC_NOW, tables), annul)
     assert (said.closes[-1].state, "annul P2-initial first" in (said.closes[-1].message or "")) == ("complete", True)
+
+
+async def test_a_panel_of_the_pool_is_kept_also_when_a_later_period_record_leaves_its_month_out(tmp_path: Path) -> None:
+    before, tables = spec(tmp_path)
+    shorter = msgspec.structs.replace(P2_WITH_BASELINE, pool_months=3, baseline=None)
+    records = [*before, *final(SPEC_NOW, tables), shorter]
+    for close_id in ("2025-06-panel", "P0-final"):
+        annul = CloseAnnul(close_id=close_id, actor="ann", reason="a mistake")
+        said = await worked(tmp_path / close_id, *records, annul, tables=tmp_path)
+        assert (said.closes[-1].state, "annul P2-final first" in (said.closes[-1].message or "")) == ("complete", True)
 
 
 # -- tables -------------------------------------------------------------------------------------------------------------

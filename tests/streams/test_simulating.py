@@ -273,6 +273,30 @@ def test_contracts_of_an_exported_log_are_those_in_force(tmp_path: Path, capfd: 
     assert [(one["in_force"], one["simulated"]) for one in json.loads(out)["money"]] == [("120.00", "180.00")]
 
 
+def test_of_an_exported_log_counts_what_the_conductor_has_taken_up(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The terms of 5.00 stand: the first record came again after them, and a contract that overlaps was refused."""
+    codec = Codec(EmbeddedRegistry())
+    plain = {"practice_id": "A", "policies": UNADJUSTED}
+    first = contract(contract_id="C-A", phm_pmpm="4.00", **plain)
+    then, overlapping = (contract(contract_id=name, phm_pmpm="5.00", **plain) for name in ("C-A", "C-X"))
+    day = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+    lines = [
+        control_line(codec, at, day, codec.encode_control(one))
+        for at, one in enumerate((first, then, overlapping, first))
+    ]
+    control = tmp_path / "control.ndjson"
+    control.write_bytes(b"".join(lines))
+    dearer = contract_file(tmp_path, given(phm_pmpm="6.00"))
+    members = [one for one in world() if one["event_type"] != "contract"]
+    options = (str(control), "--month", "2025-07", "--contract", dearer, "--json")
+    _, out, err = simulated(tmp_path, capfd, *options, events=members)
+    made = json.loads(out)
+    assert [(one["in_force"], one["simulated"]) for one in made["money"]] == [("150.00", "180.00")], err
+    assert made["refused_records"] == 1
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

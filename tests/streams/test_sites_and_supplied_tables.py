@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.records import PeopleCount, Practice, Site, Table
@@ -112,6 +113,38 @@ def test_a_site_that_is_nowhere_is_refused_at_the_door(changes: dict[str, Any], 
     assert found is not None
     assert (found.reason, found.field) == (reason, field)
     assert validation.refusal(site("S1"), dt.date(2025, 6, 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"hpi_percentile": d("250")}, "hpi_percentile"),
+        ({"hpi_percentile": d("-0.1")}, "hpi_percentile"),
+        ({"hpi_percentile": d("NaN")}, "hpi_percentile"),
+        ({"type_override": "family"}, "type_override"),
+    ],
+)
+async def test_a_practice_by_which_nobody_could_be_paid_is_refused_at_the_door_and_stops_no_close(
+    tmp_path: Path, changes: dict[str, Any], field: str
+) -> None:
+    plain = Practice(
+        practice_id="A",  # type: ignore[arg-type]
+        name="A",
+        participating=True,
+        effective_from=dt.date(2020, 1, 1),
+    )
+    found = validation.refusal(msgspec.structs.replace(plain, **changes), dt.date(2025, 6, 1))
+    assert found is not None
+    assert found.field == field
+    assert validation.refusal(msgspec.structs.replace(plain, type_override="adult"), dt.date(2025, 6, 1)) is None
+    # One that an earlier release has let in: nobody is paid by it, and the close says why.
+    let_in = msgspec.structs.replace(plain, hpi_percentile=d("250"))
+    said = await worked(tmp_path, contract(**B), let_in, TICKED, *panel("2025-07", people(1)))
+    assert said.states == []
+    assert said.closes[-1].message == (
+        "no statement was made: practice A with acme: HPI percentile 250 does not lie in 0 to 100: correct the practice record or "
+        "the table."
+    )
 
 
 FACTORS = """gender,age_from,age_to,factor

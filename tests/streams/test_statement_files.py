@@ -9,6 +9,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.money import Contract, MoneySaid, StatementRelease, StatementState
@@ -67,6 +68,22 @@ def test_what_is_said_twice_and_in_any_order_stands_once(seed: int) -> None:
 def test_a_statement_that_is_not_there_is_told_with_the_next_step() -> None:
     with pytest.raises(Stop, match="`panelstream statement show` lists all"):
         statements.find(statements.gathered([]), "S")
+
+
+def test_an_adjustment_goes_by_the_contract_of_the_statement_it_takes_the_place_of() -> None:
+    first = msgspec.structs.replace(P2, reading="final")
+    again = [
+        msgspec.structs.replace(first, statement_id=name, reading="adjustment", settles=of)
+        for name, of in (("A1", P2.statement_id), ("A2", "A1"))
+    ]
+    made = [(5, first), (9, again[0]), (12, again[1])]
+    every = [
+        (version, msgspec.structs.replace(one, statement=of)) for n, of in made for version, one in [said(n, "draft")]
+    ]
+    found = statements.gathered(every)
+    dearer = contract(base_pmpm="64.00")
+    given = [(3, contract()), (7, dearer)]
+    assert [statements.contract_of(one, given) for one in found.statements.values()] == [contract()] * 3
 
 
 def test_files_of_a_period_say_what_the_statement_says_and_by_the_contract_of_its_day(tmp_path: Path) -> None:

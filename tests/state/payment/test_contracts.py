@@ -353,8 +353,13 @@ def test_contracts_of_other_plans_practices_and_dates_stand_beside_each_other(
     assert said(folder.check(PLAIN, other(**changes))) == []
 
 
-def test_products_of_one_payer_may_have_their_own_contracts(folder: Folder) -> None:
-    assert said(folder.check(PLAIN | {"products": ["PPO 1"]}, other(products=["PPO 2"]))) == []
+def test_products_of_one_payer_stand_in_one_contract_because_statements_are_of_a_practice_and_payer(
+    folder: Folder,
+) -> None:
+    found = said(folder.check(PLAIN | {"products": ["PPO 1"]}, other(products=["PPO 2"])))
+    assert [line.partition(": ")[2] for line in found] == [
+        "overlaps contract C1 of the same practice and plan from 2024-07-01 on: name the products of both in one."
+    ]
     assert len(said(folder.check(PLAIN | {"products": ["PPO 1"]}, other()))) == 1
     assert len(said(folder.check(PLAIN | {"products": ["PPO 1", "PPO 2"]}, other(products=["PPO 2"])))) == 1
 
@@ -465,7 +470,7 @@ def test_contracts_are_checked_against_the_practices_beside_them(folder: Folder)
     assert any("no practice record of A" in line for line in said(folder.check(PLAIN, practice(practice_id="B"))))
     for percentile in ("120", "NaN"):
         found = said(folder.check(PLAIN, practice(hpi_percentile=percentile)))
-        assert any("hpi_percentile: does not lie in 0 to 100" in line for line in found)
+        assert any("hpi_percentile does not lie in 0 to 100" in line for line in found)
     track_b = folder.in_track("B")
     for score in ({}, {"census_tract": "06037000200"}):
         assert any("has no HPI score" in line for line in said(folder.check(track_b, practice(**score)), "warning"))

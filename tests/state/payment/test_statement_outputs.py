@@ -262,6 +262,22 @@ def test_several_plans_stand_in_one_view_and_add_up() -> None:
     assert "All your plans" not in read(View(statement=FINAL, state="released"))[1]
 
 
+def test_what_is_earned_together_counts_a_statement_and_what_takes_its_place_once() -> None:
+    """Initial and final of P2, and January with its adjustment from 400.00 to 360.00: what is earned is what is settled in all."""
+    january = msgspec.structs.replace(month(), total=d("400.00"), difference=d("400.00"))
+    adjusted = msgspec.structs.replace(
+        january,
+        statement_id="adjusted",
+        reading="adjustment",
+        settles=january.statement_id,
+        total=d("360.00"),
+        difference=d("-40.00"),
+    )
+    every = (INITIAL, FINAL, january, adjusted)
+    words = read(*(View(statement=one, state="released") for one in every))[1]
+    assert f"Together ${FINAL.total + d('360.00'):,} ${FINAL.total + d('360.00'):,}" in words
+
+
 def test_names_cannot_break_the_page() -> None:
     lines = (msgspec.structs.replace(FINAL.lines[0], label="<u>", formula="1 <s> 2"),)
     odd = msgspec.structs.replace(FINAL, lines=lines, payee_name="<b>A & B</b>", payer='"x"<script>', notes=("<i>",))

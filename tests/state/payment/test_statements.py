@@ -10,8 +10,8 @@ import pytest
 from state.payment.age_gender import Band, Factors
 from state.payment.closes import MonthOf, NothingStated, PeriodOf, month_statements, period_statements
 from state.payment.element2 import Risk
-from state.payment.statements import why_not_stated
-from tests.money_cases import ADULT, P2, SPEC_RESULTS, person, pool_months, statable, stated, terms
+from state.payment.statements import period_statement, why_not_stated
+from tests.money_cases import ADULT, P2, SPEC_RESULTS, d, person, pool_months, statable, stated, terms
 
 INITIAL = stated("initial", SPEC_RESULTS)
 FINAL = stated("final", SPEC_RESULTS, initial=INITIAL)
@@ -40,6 +40,13 @@ def test_a_statement_cites_its_snapshot_and_who_is_paid() -> None:
     assert len(FINAL.snapshot.content_digest) == 64
     assert (FINAL.payee_name, FINAL.payee_tin) == ("Practice A Inc.", "950000001")
     assert (FINAL.practice_type, FINAL.pay_date) == ("adult", P2.pay_date)
+
+
+def test_a_statement_that_comes_after_the_pay_date_of_its_period_promises_no_day() -> None:
+    """P2 is paid on October 1: a final statement of December is settled with the next payment."""
+    of = statable("P2-final", "2025-12-27")
+    late = period_statement(of, terms(), P2, "final", ADULT, pool_months(), SPEC_RESULTS)
+    assert (late.pay_date, late.total) == (None, d("31973.27"))
 
 
 def test_each_line_can_be_followed_by_hand() -> None:
