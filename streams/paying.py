@@ -185,6 +185,14 @@ async def drafts(
                 closed = (snapshot.close_id, tuple(every))
         except NothingStated as problem:
             said.insert(0, f"no statement was made: {problem}")
+        try:
+            standing = [*known.standing, *(one.statement for one in drafted)]
+            others = {month: panel for month, panel in late.panels.items() if panel.snapshot is not snapshot}
+            came_late = drafting.late_drafts(msgspec.structs.replace(late, standing=standing, panels=others), stated_on)
+            said += _told(came_late, "of earlier months drafted, whose contracts came late")
+            drafted += came_late
+        except NothingStated as problem:
+            said.append(f"no statement of an earlier month was made: {problem}")
         adjusted, refused = await paid_readings.adjustments(state, known, snapshot, stated_on)
         said += _told([Drafted(one) for one in adjusted], "of final readings adjusted")
         if refused:

@@ -126,6 +126,21 @@ def month_drafts(
     return tuple(made)
 
 
+def late_drafts(known: Known, stated_on: dt.date) -> tuple[Drafted, ...]:
+    """What months whose panels stand, and may still be adjusted, pay by contracts that came after them: nothing is lost by coming late.
+
+    `known`: with those panels, without that of the close itself. The people are those that were frozen; what has changed of them since is
+    adjusted with the close after. Raises `NothingStated`, `TableError`.
+    """
+    made: list[Drafted] = []
+    for month, panel in sorted(known.panels.items()):
+        until = panel.snapshot.retro_until
+        if until is not None and stated_on < until:
+            standing = [*known.standing, *(one.statement for one in made)]
+            made += month_drafts(msgspec.structs.replace(known, standing=standing), month, stated_on)
+    return tuple(made)
+
+
 def period_drafts(
     known: Known, period: Period, reading: IncentiveReading, snapshot: Snapshot, frozen: FrozenRates, stated_on: dt.date
 ) -> tuple[Statement, ...]:
