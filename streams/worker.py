@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import faust
 from faust.types import TP
@@ -70,6 +70,8 @@ HANDS = 2
 """Member partitions at work at once: while SQLite reads or writes for one of them, the rules run for another."""
 FAREWELL = 20.0
 """Seconds an orderly end may take."""
+LOOK_FOR_CRASH = 1.0
+"""Seconds between two looks at whether Faust has crashed."""
 TICK_LOOK = 5.0
 """Seconds between two looks at the calendar."""
 OBJECTS_BETWEEN_LOOKS = 50_000
@@ -454,6 +456,20 @@ def _end_after(seconds: float) -> None:
     )
 
 
+def _end_crashed(service: faust.Worker) -> NoReturn:
+    reason = service.crash_reason
+    where = "" if reason is None else f" ({type(reason).__name__} at {_last_frames(reason)})"
+    end_process(f"Faust's part of the worker has crashed{where}: nothing was acknowledged; start it again.", EXIT_FAULT)
+
+
+def _end_after_a_crash(service: faust.Worker) -> None:
+    """Faust that crashes while it starts may wait for itself for ever: the process does not."""
+    while service.crash_reason is None:
+        time.sleep(LOOK_FOR_CRASH)
+    time.sleep(FAREWELL)
+    _end_crashed(service)
+
+
 def run(settings: Settings) -> int:
     """Run a worker until it is told to stop (exit 0) or must not go on (a sentence and another exit code)."""
     try:
@@ -469,17 +485,14 @@ def run(settings: Settings) -> int:
         status.serve(settings.metrics_host, settings.metrics_port, worker.pulse)
     logs.set_up(settings.log)
     service = faust.Worker(worker.app, override_logging=False, redirect_stdouts=False, quiet=True)
+    threading.Thread(target=_end_after_a_crash, args=(service,), daemon=True).start()
     service.spinner = None  # it writes control codes even where nobody sees them
     try:
         service.execute_from_commandline()
     except SystemExit as end:
         if end.code:
             # Partitions may have been opened while Faust fell: a process that left in order would wait for their files for ever.
-            reason = service.crash_reason
-            where = "" if reason is None else f" ({type(reason).__name__} at {_last_frames(reason)})"
-            end_process(
-                f"Faust's part of the worker has crashed{where}: nothing was acknowledged; start it again.", EXIT_FAULT
-            )
+            _end_crashed(service)
     except Exception as problem:
         end_process(
             f"The worker's connection to Kafka ended ({type(problem).__name__}): check the broker, then start it again.",

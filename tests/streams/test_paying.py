@@ -193,6 +193,34 @@ async def test_a_contract_that_pays_nothing_by_the_month_has_no_monthly_statemen
     assert (said.states, said.closes[-1].message) == ([], None)
 
 
+async def test_a_contract_that_comes_after_a_panel_pays_its_month_with_the_next_close_of_any_reading(
+    tmp_path: Path,
+) -> None:
+    begun = [TICKED, *panel("2025-07", people(100)), contract(**B), Tick(date=dt.date(2025, 7, 30))]
+    said = await worked(tmp_path, *begun, *panel("2025-08", people(100)), Tick(date=dt.date(2025, 8, 30)))
+    assert said.states == [("2025-08", "draft", d("4800.00")), ("2025-07", "draft", d("4800.00"))]
+    assert said.closes[-1].message == (
+        "1 statement drafted, 4,800.00 dollars; "
+        "1 statement of earlier months drafted, whose contracts came late, 4,800.00 dollars"
+    )
+    assert [one.statement.snapshot.close_id for one in said.money.statements.values()] == [
+        "2025-08-panel",
+        "2025-07-panel",
+    ]
+    # With the close after it nothing is stated again.
+    again = await worked(
+        tmp_path / "again", *begun, *panel("2025-08", people(100)), Tick(date=dt.date(2025, 8, 30)), *panel("2025-09")
+    )
+    assert again.states == [*said.states, ("2025-09", "draft", d("0.00"))]
+
+
+async def test_a_contract_that_comes_after_the_retro_limit_of_a_panel_pays_its_month_nothing(tmp_path: Path) -> None:
+    for place, (day, months) in enumerate((("2025-12-31", ["2026-02", "2025-07"]), ("2026-01-01", ["2026-02"]))):
+        records = [TICKED, *panel("2025-07", people(100)), contract(**B), Tick(date=dt.date.fromisoformat(day))]
+        said = await worked(tmp_path / str(place), *records, *panel("2026-02", people(100)))
+        assert [month for month, *_ in said.states] == months
+
+
 async def test_a_payer_whose_own_list_is_missing_is_not_stated(tmp_path: Path) -> None:
     asked = close("2025-07")
     answers = [partial(number, asked.close_id, not_frozen=("acme",)) for number in range(PARTITIONS)]
