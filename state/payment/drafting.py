@@ -277,6 +277,12 @@ def statable(snapshot: Snapshot, stated_on: dt.date) -> Statable:
 def _months_of(known: Known, month: dt.date, closed: dt.date) -> Iterator[MonthOf]:
     """What a month pays the practices that it can be stated for, now that the panel of `closed` stands."""
     stated = {(one.payer, one.practice_id) for one in known.standing if one.period == month_name(month)}
+    # Paid with its quarter, it is not paid again by terms that come later.
+    paid_by = {
+        (one.payer, one.practice_id): one.contract_id
+        for one in known.standing
+        if one.covers_from <= month <= one.covers_to and any(line.element != "3" for line in one.lines)
+    }
     for contract in known.contracts:
         together = months_paid(contract, month)
         months = {month, *together}
@@ -285,6 +291,7 @@ def _months_of(known: Known, month: dt.date, closed: dt.date) -> Iterator[MonthO
         if (
             not in_force(contract, month)
             or (contract.payer, contract.practice_id) in stated
+            or paid_by.get((contract.payer, contract.practice_id), contract.contract_id) != contract.contract_id
             or not awaited
             or not months <= known.panels.keys()
             or any(contract.payer in known.panels[one].snapshot.not_frozen for one in months)

@@ -213,6 +213,8 @@ async def test_a_month_that_was_paid_with_its_quarter_is_not_paid_again_by_terms
     assert said.states == [
         ("2025-07", "withdrawn", d("2400.00")),
         ("2025-08", "draft", d("800.00")),
+        # Its panel stood while the quarter did: by the new terms it comes late.
+        ("2025-09", "draft", d("800.00")),
         ("2025-07", "draft", d("800.00")),
     ]
 
