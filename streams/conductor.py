@@ -40,6 +40,7 @@ from schemas.unions import ControlRecord, MoneyRecord, ProgramRecord
 from state import closing
 from state.calendar import EARLIEST
 from state.engine import Refusal
+from state.ledger.folding import PROGRAM_CONFLICT
 from state.measures import cahps
 from state.measures.measuring import Window, of_program
 from state.payment.terms import PAID_BY
@@ -58,12 +59,6 @@ if TYPE_CHECKING:
     from streams.batching import Record as Received
 
 logger = logging.getLogger(__name__)
-
-CONFLICT = Refusal(
-    "event_id_conflict",
-    "event_id",
-    "a reference record of this event id was accepted with other content: send the new content under a new event id.",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +212,7 @@ class Conductor:
         event_id, digest = self._codec.event_id_of(record), self._codec.content_digest(record)
         known = await self.state.digest_of(event_id)
         if known is not None:
-            return Made(refusal=None if known == digest else CONFLICT)
+            return Made(refusal=None if known == digest else PROGRAM_CONFLICT)
         seen = (event_id, digest)
         if isinstance(record, SurveyResult):
             if await self.state.survey_results_beside(record) >= cahps.MOST:

@@ -24,6 +24,7 @@ from schemas.registry import EmbeddedRegistry
 from schemas.unions import ProgramRecord, Record
 from state import engine, validation
 from state.calendar import EARLIEST, LATEST, from_date
+from state.ledger.folding import PROGRAM_CONFLICT
 from state.measures import cahps
 from state.measures.editions import Bound, Edition
 from state.measures.measuring import Window, months_to
@@ -411,49 +412,58 @@ class History:
     def _note_reference(
         self, record: ReferenceRecord, file: int, row: int, place: LogPlace | None, seen: dict[str, bytes]
     ) -> None:
-        if not self._is_new(record, file, row, seen):
+        self._count(record)
+        digest = self._digest_if_new(record, file, row, seen)
+        if digest is None:
             return
+        seen[event_id_of(record)] = digest
         if not (self.question.ruleset and isinstance(record, Table) and record.kind == "ruleset"):
             self.take_up(record, self._position(file, row, place))
             if isinstance(record, Practice):
                 self.practices[record.practice_id, record.effective_from] = record
 
     def _note_survey_result(self, record: SurveyResult, file: int, row: int, seen: dict[str, bytes]) -> None:
-        if not self._is_new(record, file, row, seen):
+        self._count(record)
+        digest = self._digest_if_new(record, file, row, seen)
+        if digest is None:
             return
         mine, known = cahps.identity(record), self.survey_results
         if mine not in known and sum(one.period == record.period for one in known.values()) >= cahps.MOST:
-            del seen[event_id_of(record)]
             self._refuse(file, row, cahps.TOO_MANY)
             return
+        seen[event_id_of(record)] = digest
         known[mine] = record
-
-    def _is_new(self, record: ProgramRecord, file: int, row: int, seen: dict[str, bytes]) -> bool:
-        """Whether a record is to be taken up: sent again, it does not move to a later place; with other content, it is refused."""
-        self.tally.read[str(type(record).__struct_config__.tag)] += 1
-        event_id, digest = event_id_of(record), content_digest(record)
-        known = seen.get(event_id)
-        if known is None:
-            seen[event_id] = digest
-        elif known != digest:
-            self._refuse(file, row, _CONFLICT)
-        return known is None
 
     def _note_contract(
         self, contract: Contract, file: int, row: int, seen: dict[str, bytes], *, is_logged: bool
     ) -> None:
-        """As the conductor does: one sent again changes nothing, and of a log is refused what did not fit the contracts that stood."""
-        event_id, digest = event_id_of(contract), content_digest(contract)
-        known = seen.get(event_id)
-        refusal = None if known in (None, digest) else _CONFLICT
-        if known is None and is_logged:
+        """As the conductor does: of a log is refused what did not fit the contracts that stood."""
+        digest = self._digest_if_new(contract, file, row, seen)
+        if digest is None:
+            return
+        if is_logged:
             periods = [period for period, _ in self.knowledge.periods.values()]
             refusal = acceptance.misfit(contract, self.contracts.values(), periods, self.knowledge.store)
-        if refusal is not None:
-            self._refuse(file, row, refusal)
-        elif known is None:
-            seen[event_id] = digest
-            self.contracts[contract.contract_id] = contract
+            if refusal is not None:
+                self._refuse(file, row, refusal)
+                return
+        seen[event_id_of(contract)] = digest
+        self.contracts[contract.contract_id] = contract
+
+    def _count(self, record: ProgramRecord) -> None:
+        self.tally.read[str(type(record).__struct_config__.tag)] += 1
+
+    def _digest_if_new(self, record: ProgramRecord, file: int, row: int, seen: dict[str, bytes]) -> bytes | None:
+        """The digest of a record whose event id was not taken up before; None where it was.
+
+        Sent again, it does not move to a later place; with other content, it is refused.
+        """
+        digest, known = content_digest(record), seen.get(event_id_of(record))
+        if known is None:
+            return digest
+        if known != digest:
+            self._refuse(file, row, PROGRAM_CONFLICT)
+        return None
 
     def _position(self, file: int, row: int, place: LogPlace | None) -> Position:
         return Position(self.files.names[file], 0, row) if place is None else place.first
@@ -483,9 +493,4 @@ def _exported(codec: Codec, line: bytes, says: Logged) -> Record | engine.Refusa
 _KIND_OF: dict[type, engine.FactKind] = {kind: kind.__struct_config__.tag for kind in get_args(MemberFact)}
 _UNREADABLE = engine.Refusal(
     "undecodable", None, "this record could not be read when the log was exported: export with a release that can."
-)
-_CONFLICT = engine.Refusal(
-    "event_id_conflict",
-    "event_id",
-    "a reference record of this event id was accepted with other content: send the new content under a new event id.",
 )

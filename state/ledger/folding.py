@@ -121,6 +121,12 @@ CONFLICT = Refusal(
     "event_id",
     "this event id was accepted with other content: send the new content under a new event id or a higher version.",
 )
+PROGRAM_CONFLICT = Refusal(
+    "event_id_conflict",
+    "event_id",
+    "a reference record of this event id was accepted with other content: send the new content under a new event id.",
+)
+"""Of a record that is about no member; it has no versions."""
 REPEATED_VERSION = Refusal(
     "version_conflict",
     None,
