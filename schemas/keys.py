@@ -5,13 +5,13 @@ Kafka's Java clients, librdkafka and aiokafka choose partitions differently; our
 
 from __future__ import annotations
 
-import struct
 from functools import lru_cache
+
+from aiokafka.partitioner import murmur2
 
 from schemas.records import MemberId, MemberKey, Payer
 
 SEPARATOR = "|"
-_SEED, _MIX, _ALL = 0x9747B28C, 0x5BD1E995, 0xFFFFFFFF
 
 
 def member_key(payer: str, member_id: str) -> MemberKey:
@@ -28,17 +28,4 @@ def split_member_key(key: str) -> tuple[Payer, MemberId]:
 @lru_cache(maxsize=262_144)
 def partition_of(key: str, partitions: int) -> int:
     """The partition of a key among `partitions`, as Kafka's Java client computes it."""
-    return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
-
-
-def murmur2(data: bytes) -> int:
-    """The 32-bit hash by which Kafka's Java client spreads keys: word by word, at half the cost of byte by byte."""
-    found = _SEED ^ len(data)
-    whole = len(data) & ~3
-    for word in struct.unpack(f"<{whole >> 2}I", data[:whole]):
-        mixed = word * _MIX & _ALL
-        found = (found * _MIX & _ALL) ^ ((mixed ^ mixed >> 24) * _MIX & _ALL)
-    if whole < len(data):
-        found = (found ^ int.from_bytes(data[whole:], "little")) * _MIX & _ALL
-    found = (found ^ found >> 13) * _MIX & _ALL
-    return found ^ found >> 15
+    return int((murmur2(key.encode()) & 0x7FFFFFFF) % partitions)

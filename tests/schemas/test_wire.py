@@ -17,13 +17,13 @@ from typing import Any
 import fastavro
 import msgspec
 import pytest
-from aiokafka.partitioner import murmur2 as murmur2_of_aiokafka
+from aiokafka.partitioner import murmur2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import compatibility
 from schemas.codec import OUTPUT_OF_TOPIC, TOPIC_OF, Codec, Undecodable
-from schemas.keys import member_key, murmur2, partition_of, split_member_key
+from schemas.keys import member_key, partition_of, split_member_key
 from schemas.money import (
     Contract,
     Factor,
@@ -613,11 +613,6 @@ def test_murmur2_is_that_of_the_java_client(key: bytes, hashed: int) -> None:
     """Vectors of Apache Kafka's own UtilsTest."""
     assert murmur2(key) == hashed % 2**32
     assert partition_of(key.decode(), 24) == (hashed & 0x7FFFFFFF) % 24
-
-
-@given(st.binary(max_size=40))
-def test_murmur2_is_that_of_aiokafka(key: bytes) -> None:
-    assert murmur2(key) == murmur2_of_aiokafka(key) % 2**32
 
 
 def test_a_member_key_comes_apart_again() -> None:
