@@ -14,7 +14,7 @@ from faust.types import TP
 
 from schemas.codec import Codec
 from schemas.money import MoneySaid, PaymentPosted, StatementRelease
-from schemas.records import Close, CloseAnnul, Partial, PeopleCount, Practice, Refused, Snapshot, Tick
+from schemas.records import Close, CloseAnnul, PeopleCount, Practice, Refused, Snapshot, Tick
 from schemas.registry import EmbeddedRegistry
 from state.payment import money_ledger
 from state.reference.tables import TableStore
@@ -25,6 +25,7 @@ from streams.paying import key
 from streams.rebuilding import LogRecord
 from streams.statements import Money, gathered
 from tests.money_cases import contract, d
+from tests.paid_cases import answer as partial
 
 CODEC = Codec(EmbeddedRegistry())
 PARTITIONS = 2
@@ -44,21 +45,6 @@ def people(members: int, practice: str = "A", age: int = 40, product: str = "PPO
 
 def close(month: str, close_id: str = "", reading: Any = "panel") -> Close:
     return Close(close_id=close_id or f"{month}-{reading}", period=month, reading=reading, actor="ann")
-
-
-def partial(number: int, close_id: str, *who: PeopleCount, **more: Any) -> Partial:
-    return Partial(
-        close_id=close_id,
-        partition=number,
-        watermark=10,
-        accepted_at=dt.datetime(2025, 6, 30, tzinfo=dt.UTC),
-        ruleset="guide",
-        tables=(),
-        engine_version="1",
-        digest="1",
-        people=who,
-        **more,
-    )
 
 
 def panel(month: str, *who: PeopleCount, close_id: str = "") -> list[Any]:
